@@ -1,0 +1,1 @@
+"""LRCN: a CNN looks at every frame, an LSTM reads the sequence."""
