@@ -1,0 +1,130 @@
+"""The settings stored inside a model file: what the network is and what its pixels must look like.
+
+Standard library only, so that `lrcn info` can read them without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lrcn.errors import ConfigError
+
+PACKAGED_BACKBONE = "efficientnet_lite0"
+"""The one backbone whose ImageNet weights ship in this package."""
+
+SCHEMA = 1
+"""Version of the model file's header. Raise it with a migration in `model_file.py` when a field changes meaning."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Which CNN looks at a frame, and where its feature is taken."""
+
+    name: str = PACKAGED_BACKBONE
+    """`efficientnet_lite0` (packaged), `caffenet`, `hybrid`, a torchvision name, or `timm/<name>`."""
+    layer: str = ""
+    """Feature layer: `fc6` and `fc7` (after their ReLU) or `fc8` where the network has them, or the name of any
+    module; empty takes the last feature before the classifier."""
+    grid: int = 1
+    """A feature map `(C, H, W)` is averaged to `(C, grid, grid)` and flattened; a vector is left as it is."""
+
+    def __post_init__(self) -> None:
+        _require(self.grid >= 1, f"grid must be at least 1, got {self.grid}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionConfig:
+    """The recognition network: backbone feature -> dropout -> LSTM -> dropout -> class logits, at every frame."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    num_classes: int
+    head: Literal["lstm", "frame", "mean"] = "lstm"
+    """`lstm` reads the frames in order; `frame` classifies each frame alone (the paper's single-frame net);
+    `mean` classifies the mean feature of the clip."""
+    readout: Literal["mean", "last"] = "mean"
+    """Clip probabilities: the mean of the softmax over the clip's frames (paper), or the last frame's alone."""
+    hidden_size: int = 256
+    """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
+    num_layers: int = 1
+    """Stacked LSTM layers (paper: 1)."""
+    input_dropout: float = 0.5
+    """Dropout on the backbone feature (released LSTM nets: 0.9)."""
+    output_dropout: float = 0.5
+    """Dropout before the classifier (released LSTM nets: 0.5)."""
+
+    def __post_init__(self) -> None:
+        _require(self.num_classes >= 1, f"num_classes must be at least 1, got {self.num_classes}")
+        _require(self.hidden_size >= 1, f"hidden_size must be at least 1, got {self.hidden_size}")
+        _require(self.num_layers >= 1, f"num_layers must be at least 1, got {self.num_layers}")
+        for name in ("input_dropout", "output_dropout"):
+            value = getattr(self, name)
+            _require(0.0 <= value < 1.0, f"{name} must be in [0, 1), got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessConfig:
+    """How a video becomes the backbone's input, and how its frames are grouped into clips."""
+
+    stream: Literal["rgb", "flow"] = "rgb"
+    """`rgb` frames, or `flow` images made from neighbouring frames."""
+    sample_fps: float | None = 10.0
+    """Frames per second taken from the video, by time; null takes every frame (the paper: 30 fps video, all frames)."""
+    resize: int | tuple[int, int] = 128
+    """Short side in px with the aspect ratio kept, or `(height, width)` in px exactly (released RGB nets: 240, 320)."""
+    crop: int = 112
+    """Side in px of the square that is cropped out for the backbone (paper: 227)."""
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    """Order of the channels the backbone was trained with (Caffe: bgr)."""
+    mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
+    """Subtracted from each channel, in `channel_order`, in units of 0-255."""
+    std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+    """Divides each channel after the mean, in units of 0-255 (Caffe nets: 1)."""
+    clip_length: int = 16
+    """Frames the LSTM is unrolled over (released UCF-101 nets: 16)."""
+    clip_stride: int = 8
+    """Frames between the starts of neighbouring clips (released UCF-101 nets: 8)."""
+    flow_method: Literal["dis", "farneback", "raft"] = "dis"
+    """Optical-flow method; read only where `stream` is `flow`."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.sample_fps is None or self.sample_fps > 0, f"sample_fps must be above 0 or null, got {self.sample_fps}"
+        )
+        short = self.resize if isinstance(self.resize, int) else min(self.resize)
+        _require(1 <= self.crop <= short, f"crop must be between 1 and the resized short side ({short}), got {self.crop}")
+        _require(min(self.std) > 0, f"std must be above 0, got {self.std}")
+        _require(self.clip_length >= 1, f"clip_length must be at least 1, got {self.clip_length}")
+        _require(
+            1 <= self.clip_stride <= self.clip_length,
+            f"clip_stride must be between 1 and clip_length ({self.clip_length}), got {self.clip_stride}: "
+            "a larger stride would skip frames silently",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelHeader:
+    """Everything a model file says about itself, besides the weights."""
+
+    schema: int = SCHEMA
+    task: Literal["recognition"]
+    model: RecognitionConfig
+    preprocess: PreprocessConfig
+    labels: tuple[str, ...]
+    """Class names; the position is the label id."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from: training configuration, data set, versions, date, licence, scores."""
+    sha256: str = ""
+    """Of the whole file with these 64 digits set to zero; filled in by `model_file.save`."""
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.labels) == self.model.num_classes,
+            f"{len(self.labels)} labels for {self.model.num_classes} classes",
+        )
+        _require(len(set(self.labels)) == len(self.labels), "labels must differ from each other")
