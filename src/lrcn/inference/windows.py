@@ -1,0 +1,120 @@
+"""Cut features into windows while they arrive, and join what the windows say into a result.
+
+Nothing here knows how features or probabilities are made, so that two streams can be fused between the two steps.
+Shapes: T frames, D feature size, L frames a window, N windows, A classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrcn.results import LabelProb, RecognitionResult, Segment
+
+
+@dataclass(frozen=True)
+class FeatureWindow:
+    """The features of the frames `start` up to but not including `end`."""
+
+    start: int
+    end: int
+    features: Tensor
+    """`(end - start, D)`."""
+
+
+class WindowBuffer:
+    """Gives the windows of a feature sequence as they fill, holding no more than one window and one chunk.
+
+    The windows are those of `video.sampling.clip_windows`: one every `clip_stride` frames, then the last `clip_length`
+    frames if those before left some out; a sequence shorter than `clip_length` is one short window.
+    """
+
+    def __init__(self, clip_length: int, clip_stride: int) -> None:
+        self.clip_length = clip_length
+        self.clip_stride = clip_stride
+        self.num_frames = 0
+        self._kept: Tensor | None = None
+        self._next_start = 0
+        self._covered = 0
+
+    def push(self, features: Tensor) -> list[FeatureWindow]:
+        """Add the features of the next frames, `(n, D)`, and return the windows that they complete."""
+        kept = features if self._kept is None else torch.cat([self._kept, features])
+        self.num_frames += len(features)
+        first = self.num_frames - len(kept)
+        ready = []
+        while self._next_start + self.clip_length <= self.num_frames:
+            start, self._covered = self._next_start, self._next_start + self.clip_length
+            ready.append(FeatureWindow(start, self._covered, kept[start - first : self._covered - first]))
+            self._next_start += self.clip_stride
+        # The next window and the tail both lie within the last clip_length frames. The clone lets the chunk go.
+        self._kept = kept[-self.clip_length :].clone()
+        return ready
+
+    def finish(self) -> list[FeatureWindow]:
+        """Return the tail window if frames are left that no window covers, else nothing."""
+        if self._kept is None or self._covered == self.num_frames:
+            return []
+        return [FeatureWindow(self.num_frames - len(self._kept), self.num_frames, self._kept)]
+
+
+@dataclass(frozen=True)
+class WindowProbs:
+    """What one stream says about one video, window by window."""
+
+    windows: tuple[tuple[int, int], ...]
+    """Half-open ranges of frame indices, N of them."""
+    probs: NDArray[np.float64]
+    """`(N, A)`: the model's class probabilities, each row adding up to 1."""
+    times_s: NDArray[np.float64]
+    """When each sampled frame is shown, `(T,)`, from the start of the video."""
+    duration_s: float
+    warnings: tuple[str, ...] = ()
+
+
+def rank_labels(
+    probs: Sequence[float] | NDArray[np.float64], labels: Sequence[str], top_k: int
+) -> tuple[LabelProb, ...]:
+    """Return the `top_k` most probable classes; between equal ones the lower label id stands first."""
+    order = np.argsort(-np.asarray(probs), kind="stable")[:top_k]
+    return tuple(LabelProb(labels[i], int(i), float(probs[i])) for i in order)
+
+
+def to_result(
+    said: WindowProbs,
+    *,
+    source: str,
+    labels: Sequence[str],
+    top_k: int,
+    model: dict[str, str],
+    timing_s: dict[str, float],
+) -> RecognitionResult:
+    """Return the mean over the windows for the video, and one segment a window.
+
+    A segment ends when the first frame after its window is shown, or with the video.
+    """
+    num_frames = len(said.times_s)
+    video_probs = said.probs.mean(axis=0)
+    segments = tuple(
+        Segment(
+            start_s=float(said.times_s[start]),
+            end_s=float(said.times_s[end]) if end < num_frames else said.duration_s,
+            top=rank_labels(probs, labels, top_k),
+        )
+        for (start, end), probs in zip(said.windows, said.probs, strict=True)
+    )
+    return RecognitionResult(
+        source=source,
+        duration_s=said.duration_s,
+        top=rank_labels(video_probs, labels, top_k),
+        segments=segments,
+        probs=tuple(video_probs.tolist()),
+        warnings=said.warnings,
+        model=model,
+        timing_s=timing_s,
+    )
