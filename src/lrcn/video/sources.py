@@ -1,0 +1,115 @@
+"""What the user names on the command line, as a list of things to read: files, folders, globs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lrcn.errors import MediaError
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m2ts",
+    ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogg", ".ogv", ".ts", ".vob",
+    ".webm", ".wmv", ".y4m",
+})
+"""Suffixes by which videos are found in folders. A file that is named itself may have any suffix."""
+
+IMAGE_SUFFIXES = frozenset({
+    ".avif", ".bmp", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+})
+# fmt: on
+"""Suffixes by which images are found in folders."""
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key under which `frame2` comes before `frame10`."""
+    parts = re.findall(r"\d+|\D+", str(path))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts)
+
+
+def image_sequence(folder: Path) -> list[Path]:
+    """Return the images of a folder that holds only images, in natural order; an empty list for any other folder.
+
+    Hidden files, `Thumbs.db` and `desktop.ini` do not count.
+    """
+    entries = [entry for entry in folder.iterdir() if not _is_clutter(entry.name)]
+    if any(entry.suffix.lower() not in IMAGE_SUFFIXES or not entry.is_file() for entry in entries):
+        return []
+    return sorted(entries, key=natural_key)
+
+
+def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
+    """Return what the sources name, each once: files, and folders that are one image sequence.
+
+    A file stands for itself. A folder stands for itself if it holds only images, otherwise for all videos and image
+    sequences below it, found by suffix, in natural order. Anything else is a glob (`**` descends); the shell need not
+    have expanded it.
+
+    Raises:
+        MediaError: For a source that names nothing.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        matches = list(_expand(source))
+        if not matches:
+            raise MediaError(f"{source}: {_why_nothing(source)}")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _expand(source: str | Path) -> Iterator[Path]:
+    path = Path(source)
+    if path.is_dir():
+        yield from _below(path, set())
+    elif path.exists():
+        yield path
+    else:
+        for match in sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key):
+            if match.is_dir():
+                yield from _below(match, set())
+            else:
+                yield match
+
+
+def _below(folder: Path, seen: set[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen:  # a link that leads back up
+        return
+    seen.add(real)
+    if image_sequence(folder):
+        yield folder
+        return
+    for entry in sorted(folder.iterdir(), key=natural_key):
+        if _is_clutter(entry.name):
+            continue
+        if entry.is_dir():
+            yield from _below(entry, seen)
+        elif entry.suffix.lower() in VIDEO_SUFFIXES or _is_animation(entry):
+            yield entry
+
+
+def _is_animation(path: Path) -> bool:
+    if path.suffix.lower() != ".webp":
+        return False
+    with path.open("rb") as file:
+        head = file.read(21)
+    return head[12:16] == b"VP8X" and bool(head[20] & 2)  # RIFF header, then the animation flag of the WebP container
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
+
+
+def _why_nothing(source: str | Path) -> str:
+    text = str(source)
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", text):
+        return "addresses are not opened; download the video and name the file"
+    if Path(source).is_dir():
+        return f"no video in this folder (looked for {', '.join(sorted(VIDEO_SUFFIXES)[:6])} ... and folders of images)"
+    if glob.has_magic(text):
+        return "nothing matches this pattern"
+    return "no such file or folder"

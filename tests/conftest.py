@@ -1,0 +1,99 @@
+"""Videos for the tests: small, deterministic, made on the spot, lossless unless a test asks otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+import pytest
+
+
+class MakeClip(Protocol):
+    """Writes RGB frames `(T, H, W, 3)` uint8 to a video file and returns its path."""
+
+    def __call__(
+        self,
+        path: Path,
+        frames: np.ndarray,
+        fps: float | Fraction = 10,
+        *,
+        codec: str = "ffv1",
+        pix_fmt: str = "bgr0",
+        pts_ms: Sequence[int] | None = None,
+        rotation: int = 0,
+        audio: bool = False,
+        options: dict[str, str] | None = None,
+    ) -> Path: ...
+
+
+def _make_clip(
+    path: Path,
+    frames: np.ndarray,
+    fps: float | Fraction = 10,
+    *,
+    codec: str = "ffv1",
+    pix_fmt: str = "bgr0",
+    pts_ms: Sequence[int] | None = None,
+    rotation: int = 0,
+    audio: bool = False,
+    options: dict[str, str] | None = None,
+) -> Path:
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, 1000) if pts_ms is not None else 1 / rate
+        if rotation:
+            stream.set_display_rotation(rotation)
+        tone = container.add_stream("aac", rate=16000, layout="mono") if audio else None
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts = pts_ms[index] if pts_ms is not None else index
+            frame.time_base = stream.codec_context.time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if tone is not None:
+            samples = np.arange(int(16000 * len(frames) / rate)) * (2 * np.pi * 440 / 16000)
+            sound = av.AudioFrame.from_ndarray(np.float32(0.2 * np.sin(samples))[None], format="fltp", layout="mono")
+            sound.sample_rate = 16000
+            container.mux(tone.encode(sound))
+            container.mux(tone.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_clip() -> MakeClip:
+    """Write frames to a video: ffv1 in `bgr0` by default, so that what is decoded equals the frames exactly.
+
+    The suffix picks the container (`.avi` keeps times exactly, `.mkv` to a millisecond). `pts_ms` gives every frame
+    its own time, for variable frame rate in `.mkv`; `rotation` is the display matrix in degrees counterclockwise.
+    """
+    return _make_clip
+
+
+def textured_frames(num_frames: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return smooth coloured frames `(T, H, W, 3)` uint8, each different from every other."""
+    rng = np.random.default_rng(seed)
+    t, y, x, _ = np.ogrid[:num_frames, :height, :width, :1]
+    speed, down, right, phase = rng.uniform(-0.4, 0.4, (4, 3))
+    waves = np.sin(0.5 * speed * t + down * y + right * x + 6 * phase)
+    return np.rint(127.5 + 120 * waves).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def frames20() -> np.ndarray:
+    """Twenty frames `(20, 48, 64, 3)`; do not write to them."""
+    frames = textured_frames(20, 48, 64)
+    frames.flags.writeable = False
+    return frames
+
+
+@pytest.fixture(scope="session")
+def clip20(frames20: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`frames20` at 10 fps, lossless, times exact; do not write to it."""
+    return _make_clip(tmp_path_factory.mktemp("clips") / "clip20.avi", frames20, 10)
