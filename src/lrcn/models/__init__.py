@@ -1,0 +1,1 @@
+"""The networks: CNN backbones, the stacked LSTM, and the models built from them."""

@@ -1,0 +1,154 @@
+"""What a backbone is made of, and the specs of torchvision's, timm's and the packaged networks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from typing import Any
+
+import timm
+import torchvision
+from safetensors.torch import load_file
+from timm.layers import get_graph_node_names
+from torch import Tensor, nn
+
+from lrcn.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec:
+    """How to make one CNN and where its features are; a row of the table `BACKBONES`."""
+
+    build: Callable[[], nn.Module]
+    """Makes the whole network with random weights; its forward takes `(N, 3, H, W)` floats."""
+    layers: Mapping[str, str] = field(default_factory=dict)
+    """Short names of feature layers, for example `fc6`, to module paths; every module path works besides."""
+    default_layer: str | Callable[[nn.Module], str] = ""
+    """Module path of the feature where the configuration names no layer, or a function that finds it; empty takes
+    the network's own output."""
+    weights: Callable[[], Mapping[str, Tensor]] | None = None
+    """Fetches the state dict of the trained network; None where there is none to fetch."""
+    weights_hint: str = ""
+    """What the user can do where `weights` fails, continuing `cannot fetch the weights of 'x' (...): `."""
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of `PreprocessConfig` that go with the weights: resize, crop, mean, std, channel_order."""
+
+
+def imagenet_preprocess(mean: tuple[float, ...], std: tuple[float, ...], resize: int, crop: int) -> dict[str, Any]:
+    """Fields of `PreprocessConfig` from a mean and std in units of 0-1, as torchvision and timm state them."""
+    return {
+        "resize": resize,
+        "crop": crop,
+        "mean": tuple(round(value * 255, 4) for value in mean),
+        "std": tuple(round(value * 255, 4) for value in std),
+        "channel_order": "rgb",
+    }
+
+
+# --- the packaged network -----------------------------------------------------------------------------------------
+
+ASSET = "efficientnet_lite0.safetensors"
+
+
+def _packaged_weights() -> Mapping[str, Tensor]:
+    with as_file(files("lrcn") / "assets" / ASSET) as path:
+        return load_file(path)
+
+
+EFFICIENTNET_LITE0 = BackboneSpec(
+    build=lambda: timm.create_model("tf_efficientnet_lite0", num_classes=0),
+    default_layer="bn2",  # the last map; its global average is what the ImageNet classifier read
+    weights=_packaged_weights,
+    weights_hint="reinstall lrcn",
+    # trained at 224 px; half of it costs a quarter of the time
+    preprocess={
+        "resize": 128,
+        "crop": 112,
+        "mean": (127.0, 127.0, 127.0),
+        "std": (128.0, 128.0, 128.0),
+        "channel_order": "rgb",
+    },
+)
+
+# --- torchvision --------------------------------------------------------------------------------------------------
+
+_OWN_INPUT_SCALING = ("googlenet", "inception_v3")
+"""Their trained weights go with pixels scaled to -1..1; torchvision hides that in a flag set only with the weights."""
+
+
+def torchvision_names() -> list[str]:
+    """The image classification networks of torchvision."""
+    return list(torchvision.models.list_models(module=torchvision.models))
+
+
+def torchvision_spec(name: str) -> BackboneSpec:
+    """The spec of a torchvision classification network; nothing is built or fetched yet."""
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    transforms = weights.transforms()
+    scaled = name in _OWN_INPUT_SCALING
+    options = {"init_weights": True} if scaled else {}
+    file_name = weights.url.rpartition("/")[2]
+    return BackboneSpec(
+        build=lambda: torchvision.models.get_model(name, weights=None, **options),
+        layers=_classifier_layers(name),
+        default_layer=layer_before_classifier,
+        weights=lambda: torchvision.models.get_model(name, weights=weights).state_dict(),
+        weights_hint=f"place {file_name} in ~/.cache/torch/hub/checkpoints, give the path of a weights file, "
+        "or use weights 'none'",
+        preprocess=imagenet_preprocess(
+            (0.5, 0.5, 0.5) if scaled else tuple(transforms.mean),
+            (0.5, 0.5, 0.5) if scaled else tuple(transforms.std),
+            transforms.resize_size[0],
+            transforms.crop_size[0],
+        ),
+    )
+
+
+def _classifier_layers(name: str) -> dict[str, str]:
+    """Caffe's names in torchvision's classifiers: fc6 and fc7 are the ReLU modules after the fully connected ones."""
+    if name == "alexnet":  # Dropout, Linear, ReLU, Dropout, Linear, ReLU, Linear
+        return {"fc6": "classifier.2", "fc7": "classifier.5", "fc8": "classifier.6"}
+    if name.startswith("vgg"):  # Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear
+        return {"fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"}
+    return {}
+
+
+def layer_before_classifier(network: nn.Module) -> str:
+    """The last feature before the classifier of a torchvision network, as a graph node's name.
+
+    The classifier is the last Linear (or, in SqueezeNet, Conv2d). Going back from it over dropout, flattening and
+    global average pooling leads to the last feature map, so that `grid` has a map to work on; averaging it to 1 x 1
+    gives what the classifier read. Where the classifier reads a vector, that vector is the feature.
+    """
+    modules = dict(network.named_modules())
+    _, names = get_graph_node_names(network)
+    last = max(i for i, node in enumerate(names) if isinstance(modules.get(node), nn.Linear | nn.Conv2d))
+    for node in reversed(names[:last]):
+        passed_over = isinstance(modules.get(node), nn.Dropout | nn.Flatten | nn.AdaptiveAvgPool2d)
+        operation = re.sub(r"_\d+$", "", node)
+        if not passed_over and operation not in ("flatten", "mean", "adaptive_avg_pool2d"):
+            return node
+    raise ConfigError(f"{type(network).__name__} has nothing before its classifier: name a layer")
+
+
+# --- timm ---------------------------------------------------------------------------------------------------------
+
+TIMM_PREFIX = "timm/"
+
+
+def timm_spec(name: str) -> BackboneSpec:
+    """The spec of the timm network `name` (without the prefix); nothing is built or fetched yet."""
+    pretrained = timm.models.get_pretrained_cfg(name)
+    preprocess: dict[str, Any] = {}
+    if pretrained is not None:
+        crop = pretrained.input_size[1]
+        preprocess = imagenet_preprocess(pretrained.mean, pretrained.std, math.floor(crop / pretrained.crop_pct), crop)
+    return BackboneSpec(
+        build=lambda: timm.create_model(name, num_classes=0),
+        weights=lambda: timm.create_model(name, pretrained=True, num_classes=0).state_dict(),
+        weights_hint="give the path of a weights file, or use weights 'none'",
+        preprocess=preprocess,
+    )

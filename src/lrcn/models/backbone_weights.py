@@ -1,0 +1,70 @@
+"""Trained weights for a backbone: packaged, downloaded by torchvision or timm, or from a file of the user's."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lrcn.errors import ConfigError
+from lrcn.models.backbone_specs import BackboneSpec
+
+
+def load_weights(
+    trunk: nn.Module, weights: str | Path, spec: BackboneSpec, *, name: str, network_keys: frozenset[str]
+) -> None:
+    """Fill `trunk` with trained weights; float16 ones widen to the trunk's dtype.
+
+    Args:
+        trunk: The network, cut at a layer.
+        weights: `auto` or a file, as in `build_backbone`.
+        spec: Knows where `auto` leads.
+        name: Of the backbone, for errors.
+        network_keys: State dict keys of the whole network: those that the cut dropped may be in `weights`.
+
+    Raises:
+        ConfigError: If the weights cannot be had, or a tensor is missing, unknown or of another shape.
+    """
+    if weights == "auto":
+        state, source = _fetch(spec, name), f"the weights of {name!r}"
+    else:
+        state, source = _read(Path(weights)), str(weights)
+    own = trunk.state_dict()
+    missing = [key for key in own if key not in state]
+    unknown = [key for key in state if key not in own and key not in network_keys]
+    other = [key for key in own if key in state and state[key].shape != own[key].shape]
+    for problem, keys in (("lacks", missing), ("has unknown", unknown), ("has another shape for", other)):
+        if keys:
+            more = f" ({len(keys) - 1} more)" if len(keys) > 1 else ""
+            raise ConfigError(f"{source} does not fit backbone {name!r}: it {problem} {keys[0]}{more}")
+    trunk.load_state_dict({key: state[key] for key in own})
+
+
+def _fetch(spec: BackboneSpec, name: str) -> Mapping[str, Tensor]:
+    if spec.weights is None:
+        raise ConfigError(
+            f"backbone {name!r} comes without weights: give the path of a weights file, or use weights 'none'"
+        )
+    try:
+        return spec.weights()
+    except Exception as exc:  # each hub client has errors of its own, from URLError to httpx.ConnectError
+        reason = str(exc).strip().splitlines() or [type(exc).__name__]
+        raise ConfigError(f"cannot fetch the weights of {name!r} ({reason[0]}): {spec.weights_hint}") from exc
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise ConfigError(f"weights {path}: no such file; give a .safetensors or .pth file, 'auto' or 'none'")
+    try:
+        state: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as exc:
+        raise ConfigError(f"weights {path}: not a readable state dict ({type(exc).__name__})") from exc
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ConfigError(f"weights {path}: holds no plain state dict of tensors")
+    return state

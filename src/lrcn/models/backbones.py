@@ -1,0 +1,219 @@
+"""Backbones by name: a CNN cut at a feature layer, giving one vector for each frame."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.layers import create_feature_extractor, get_graph_node_names
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
+from lrcn.errors import ConfigError, ShapeError, UnknownNameError
+from lrcn.models.backbone_specs import (
+    EFFICIENTNET_LITE0,
+    TIMM_PREFIX,
+    BackboneSpec,
+    timm_spec,
+    torchvision_names,
+    torchvision_spec,
+)
+from lrcn.models.backbone_weights import load_weights
+
+BACKBONES: dict[str, BackboneSpec] = {
+    PACKAGED_BACKBONE: EFFICIENTNET_LITE0,
+}
+"""The networks that have a name of their own, beside every torchvision name and `timm/<name>`."""
+
+
+def register_backbone(name: str, spec: BackboneSpec) -> None:
+    """Add a backbone, so that `BackboneConfig(name=name)` and the command line know it.
+
+    Raises:
+        ConfigError: If the name is taken.
+    """
+    if name in BACKBONES or name in torchvision_names() or name.startswith(TIMM_PREFIX):
+        raise ConfigError(f"backbone name {name!r} is taken: register another name")
+    BACKBONES[name] = spec
+
+
+def find_spec(name: str) -> BackboneSpec:
+    """The spec of a backbone.
+
+    Raises:
+        UnknownNameError: If neither the table, torchvision nor timm knows the name.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if name in torchvision_names():
+        return torchvision_spec(name)
+    if name.startswith(TIMM_PREFIX) and timm.is_model(name.removeprefix(TIMM_PREFIX)):
+        return timm_spec(name.removeprefix(TIMM_PREFIX))
+    known = [*BACKBONES, *torchvision_names(), *(TIMM_PREFIX + model for model in timm.list_models())]
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise UnknownNameError(
+        f"unknown backbone {name!r};{hint} choices: {', '.join(sorted(BACKBONES))}, "
+        "any torchvision classification network, timm/<name>"
+    )
+
+
+def default_preprocess(name: str) -> dict[str, Any]:
+    """The fields of `PreprocessConfig` (resize, crop, mean, std, channel_order) that a backbone's weights go with.
+
+    Empty where nothing is known. Sizes in px, mean and std in units of 0-255.
+
+    Raises:
+        UnknownNameError: If there is no such backbone.
+    """
+    return dict(find_spec(name).preprocess)
+
+
+class Backbone(nn.Module):
+    """A network cut at a layer: frames `(N, 3, H, W)` to features `(N, D)`.
+
+    Holds only the modules and weights that the feature needs.
+    """
+
+    feature_size: int
+    """D"""
+    frozen: bool = False
+    """Whether `freeze` was called."""
+
+    def __init__(self, trunk: nn.Module, *, grid: int = 1, input_px: int = 224, description: str = "backbone") -> None:
+        """Wrap a network.
+
+        Args:
+            trunk: Gives a vector `(N, D)` or a map `(N, C, h, w)`, as it is or as `{"feature": it}`.
+            grid: A map is averaged to `(C, grid, grid)` and flattened, channel by channel.
+            input_px: Side of the square frame with which the size of the feature is found.
+            description: Names the network and its layer in errors.
+
+        Raises:
+            ConfigError: If the output is neither, or no map, or too small a map, where `grid` is above 1.
+        """
+        super().__init__()
+        self.trunk = trunk
+        self.grid = grid
+        self.description = description
+        self.feature_size = self._feature_size(input_px)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """The features `(N, D)` of preprocessed frames `(N, 3, H, W)`.
+
+        Raises:
+            ShapeError: If the frames have another shape.
+        """
+        if frames.dim() != 4 or frames.shape[1] != 3:
+            raise ShapeError(f"frames must be (frames, 3, height, width), got {tuple(frames.shape)}")
+        feature = _feature_of(self.trunk(frames))
+        return F.adaptive_avg_pool2d(feature, self.grid).flatten(1) if feature.dim() == 4 else feature
+
+    def check_input(self, px: int) -> None:
+        """Make sure that square frames of `px` can be taken, before any video is read.
+
+        Raises:
+            ConfigError: If the network fails on them or gives a feature of another size.
+        """
+        size = self._feature_size(px)
+        if size != self.feature_size:
+            raise ConfigError(f"{self.description} gives {size} values for {px} px frames, not {self.feature_size}")
+
+    def _feature_size(self, px: int) -> int:
+        try:
+            shape = _feature_shape(self.trunk, px)
+        except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as exc:
+            reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+            raise ConfigError(f"{self.description} cannot take {px} px frames: set another crop ({reason})") from exc
+        if len(shape) not in (1, 3):
+            raise ConfigError(
+                f"{self.description} gives {shape} for a frame, no vector and no (C, H, W) map: name another layer"
+            )
+        if self.grid > 1 and (len(shape) == 1 or min(shape[1:]) < self.grid):
+            raise ConfigError(
+                f"{self.description} gives {shape} for a {px} px frame, no map for a grid of {self.grid}: "
+                "use grid 1 or name another layer"
+            )
+        return shape[0] * self.grid**2 if len(shape) == 3 else shape[0]
+
+    def freeze(self) -> None:
+        """Stop training for good: no gradient, and evaluation mode (batch-norm statistics too) through `.train()`."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Set the training mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> Backbone:
+    """Make a backbone cut at the configured layer.
+
+    Args:
+        config: Network, layer and grid.
+        weights: `auto` for the packaged weights or those that torchvision or timm download; `none` for random ones;
+            else a `.safetensors`, `.pth` or `.pt` file with the state dict of the network (never unpickled).
+
+    Raises:
+        UnknownNameError: If the network or the layer does not exist; the message names near matches.
+        ConfigError: If the weights cannot be had or do not fit, or the layer gives no vector or map.
+    """
+    spec = find_spec(config.name)
+    network = spec.build()
+    network_keys = frozenset(network.state_dict())
+    layer = spec.layers.get(config.layer, config.layer)
+    if not layer:
+        layer = spec.default_layer if isinstance(spec.default_layer, str) else spec.default_layer(network)
+    trunk = _cut(network, layer, config, spec) if layer else network
+    if weights != "none":
+        load_weights(trunk, weights, spec, name=config.name, network_keys=network_keys)
+    where = f"layer {config.layer!r} of backbone {config.name!r}" if config.layer else f"backbone {config.name!r}"
+    input_px = int(spec.preprocess.get("crop", 224))
+    return Backbone(trunk, grid=config.grid, input_px=input_px, description=where)
+
+
+def _cut(network: nn.Module, layer: str, config: BackboneConfig, spec: BackboneSpec) -> nn.Module:
+    """The part of `network` that `layer` needs; its output is `{"feature": tensor}`."""
+    try:
+        nodes: list[str] = get_graph_node_names(network)[1]
+    except Exception as exc:  # whatever its forward meets when run on symbols
+        raise ConfigError(
+            f"backbone {config.name!r} cannot be cut at a layer ({type(exc).__name__} while tracing): leave layer empty"
+        ) from exc
+    if not any(node == layer or node.startswith(f"{layer}.") for node in nodes):
+        known = sorted({*spec.layers, *nodes, *(name for name, _ in network.named_modules() if name)})
+        near = difflib.get_close_matches(config.layer, known, n=5, cutoff=0.4) or [*spec.layers, *nodes[-5:]]
+        raise UnknownNameError(
+            f"unknown layer {config.layer!r} of backbone {config.name!r}; near matches: {', '.join(near)}"
+        )
+    cut: nn.Module = create_feature_extractor(network, {layer: "feature"})
+    return cut
+
+
+def _feature_of(output: Any) -> Tensor:
+    feature: Tensor = output["feature"] if isinstance(output, dict) else output
+    return feature
+
+
+def _feature_shape(trunk: nn.Module, px: int) -> tuple[int, ...]:
+    """The shape of one frame's feature, found on the `meta` device: nothing is computed, no weight is copied."""
+    tensors = {name: tensor.to("meta") for name, tensor in (*trunk.named_parameters(), *trunk.named_buffers())}
+    dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), None)
+    training = trunk.training
+    trunk.eval()
+    try:
+        # a traced network prints a traceback of its own before it raises
+        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+            frames = torch.empty(1, 3, px, px, device="meta", dtype=dtype)
+            return tuple(_feature_of(functional_call(trunk, tensors, (frames,))).shape[1:])
+    finally:
+        trunk.train(training)

@@ -1,0 +1,135 @@
+"""The recognition model: a backbone looks at every frame, an LSTM reads the sequence, a classifier names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lrcn.config import RecognitionConfig
+from lrcn.errors import ShapeError
+from lrcn.models.backbones import build_backbone
+from lrcn.models.lstm import LSTMStack
+
+
+class RecognitionModel(nn.Module):
+    """Backbone feature -> dropout -> LSTM -> dropout -> class logits, at every frame.
+
+    The heads without an LSTM are the comparisons of the paper and of anybody who doubts that order matters:
+    `frame` is feature -> dropout -> logits at every frame, `mean` is mean feature -> dropout -> logits. Both use
+    `input_dropout`, the dropout on the feature.
+
+    Source: Donahue et al. 2015 (arXiv:1411.4389), sec. 4.
+    """
+
+    def __init__(self, config: RecognitionConfig, *, backbone_weights: str | Path = "none") -> None:
+        """Make the network.
+
+        Args:
+            config: What to build.
+            backbone_weights: As `weights` of `build_backbone`. The default suits loading a model file, which holds
+                all weights; training starts from `auto`.
+
+        Raises:
+            ConfigError: If the backbone, its layer or its weights cannot be had.
+        """
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config.backbone, weights=backbone_weights)
+        feature_size = self.backbone.feature_size
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.lstm: LSTMStack | None = None
+        if config.head == "lstm":
+            self.lstm = LSTMStack(feature_size, config.hidden_size, config.num_layers)
+            self.output_dropout = nn.Dropout(config.output_dropout)
+        self.classifier = nn.Linear(config.hidden_size if config.head == "lstm" else feature_size, config.num_classes)
+
+    def freeze_backbone(self) -> None:
+        """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
+        self.backbone.freeze()
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """The backbone's features `(N, D)` of preprocessed frames `(N, 3, H, W)`."""
+        features: Tensor = self.backbone(frames)
+        return features
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Class logits from frame features.
+
+        Args:
+            features: `(B, T, D)`, padded on the right where clips differ in length; the padding may hold anything.
+            lengths: Valid frames of each clip, `(B,)` integers from 1 to T; None means that all T are valid.
+
+        Returns:
+            Logits `(B, T, A)`, meaningless past a clip's length; `(B, 1, A)` where the head is `mean`.
+
+        Raises:
+            ShapeError: If `features` has another shape.
+        """
+        if features.dim() != 3 or features.shape[2] != self.backbone.feature_size or features.shape[1] == 0:
+            expected = f"(clips, frames, {self.backbone.feature_size})"
+            raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
+        if self.config.head == "mean":
+            features = _mean_over_frames(features, lengths).unsqueeze(1)
+        hidden = self.input_dropout(features)
+        if self.lstm is not None:
+            # no lengths: an output at a valid step never depends on the padding to its right
+            hidden, _ = self.lstm(hidden, self.lstm.initial_state(hidden.shape[0]))
+            hidden = self.output_dropout(hidden)
+        logits: Tensor = self.classifier(hidden)
+        return logits
+
+    def clip_probs(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Class probabilities `(B, A)` of each clip, at least float32; arguments as for `forward`.
+
+        The readout `mean` averages the softmax over the clip's frames, `last` takes the last valid frame's.
+        """
+        logits: Tensor = self(features, lengths)
+        probs = logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        if probs.shape[1] == 1:
+            return probs.squeeze(1)
+        if self.config.readout == "mean":
+            return _mean_over_frames(probs, lengths)
+        if lengths is None:
+            return probs[:, -1]
+        return probs[torch.arange(probs.shape[0], device=probs.device), lengths.to(probs.device) - 1]
+
+
+def frame_loss(
+    logits: Tensor, targets: Tensor, lengths: Tensor | None = None, *, label_smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy over all valid frames of the batch, each frame compared with its clip's class.
+
+    Args:
+        logits: `(B, T, A)`.
+        targets: Class ids `(B,)`, int64.
+        lengths: Valid frames of each clip, `(B,)`; None means that all T are valid.
+        label_smoothing: Share of the target spread evenly over all classes, from 0 to 1.
+
+    Returns:
+        A scalar. Every frame weighs the same, so a long clip weighs more than a short one.
+
+    Source: softmax loss at every time step, averaged over all T x N frames, as in the released training nets.
+    """
+    frame_targets = targets.unsqueeze(1).expand(logits.shape[:2])
+    if lengths is not None:
+        frame_targets = frame_targets.masked_fill(~_valid(lengths, logits), -100)
+    return F.cross_entropy(
+        logits.flatten(0, 1), frame_targets.flatten(), ignore_index=-100, label_smoothing=label_smoothing
+    )
+
+
+def _valid(lengths: Tensor, padded: Tensor) -> Tensor:
+    """Which frames of `padded` `(B, T, ...)` are no padding, `(B, T)` bool."""
+    steps = torch.arange(padded.shape[1], device=padded.device)
+    return steps < lengths.to(padded.device).unsqueeze(1)
+
+
+def _mean_over_frames(padded: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean over the valid frames of `(B, T, X)`, `(B, X)`; not-a-number in the padding stays out of it."""
+    if lengths is None:
+        return padded.mean(dim=1)
+    kept = torch.where(_valid(lengths, padded).unsqueeze(2), padded, 0.0)
+    return kept.sum(dim=1) / lengths.to(padded.device).unsqueeze(1)
