@@ -1,0 +1,147 @@
+"""The camera of a rendered clip: where it stands, how it follows the person, how large the person appears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrcn.data.mocap_motion import Array
+
+SECTOR_DEG = 30.0
+_EDGE = 0.485  # half the frame, less a margin
+_SMALLEST = 0.5  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """A pinhole camera over time.
+
+    Attributes:
+        position: `(F, 3)` metres.
+        axes: Rows right, up, forward, `(F, 3, 3)`.
+        focal: Focal length as a fraction of the frame's side.
+        shift: Where the optical axis meets the frame, as fractions of its side from the middle: right, up.
+    """
+
+    position: Array
+    axes: Array
+    focal: float
+    shift: tuple[float, float]
+
+    def project(self, points: Array) -> tuple[Array, Array]:
+        """Return where points `(F, N, 3)` are seen, `(F, N, 2)` (-0.5 to 0.5, right and up), and their depths."""
+        seen = np.einsum("fij,fnj->fni", self.axes, points - self.position[:, None])
+        depth = np.maximum(seen[..., 2], 1e-3)
+        return seen[..., :2] / depth[..., None] * self.focal + np.array(self.shift), depth
+
+
+def draw_camera(
+    rng: np.random.Generator, points: Array, *, azimuth_deg: float, elevation_deg: float, fps: float
+) -> CameraPath:
+    """Place a camera so that the whole person stays in the frame and is seen from within one azimuth sector.
+
+    The azimuth is counted from the recording's forward direction towards the person's right. The camera dollies along,
+    pans from one spot or stands still; where a pan would leave the sector, or a still camera would make the person
+    tiny, it dollies or pans instead. Its path has no sense of time: played backwards it is as likely.
+
+    Args:
+        rng: Source of all draws.
+        points: Points that must stay visible, `(F, N, 3)`.
+        azimuth_deg: Direction of the camera at the middle of the path.
+        elevation_deg: Angle above the horizontal at which it looks down.
+        fps: Frames per second, for smoothing.
+    """
+    focal = 0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2)
+    target_size = rng.uniform(0.55, 0.95)
+    dolly = rng.choice([1.0, rng.uniform(0.2, 0.8), 0.0], p=[0.4, 0.2, 0.4])
+    pans = bool(rng.random() < 0.7)
+    center = 0.5 * (points.min(axis=1) + points.max(axis=1))
+    smooth = _smooth(center, rng.uniform(0.15, 0.6) * fps)
+    smooth[:, 1] = _mix(smooth[:, 1].mean(), smooth[:, 1], rng.uniform(0, 1))
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
+    outward = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
+    shake = np.radians(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.4, 0.6])) * _wobble(rng, len(points), fps)
+    roll = np.radians(rng.normal(0, 1.2))
+    offset = rng.random(2)
+
+    def build(distance: float, dolly: float, pans: bool, shift: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
+        middle = 0.5 * (smooth.min(axis=0) + smooth.max(axis=0))
+        position = _mix(middle, smooth, dolly) + distance * outward
+        aim = smooth if pans else _mix(middle, smooth, dolly)
+        return CameraPath(position, _look_at(aim - position, shake, roll), focal, shift)
+
+    def fit(dolly: float, pans: bool) -> float:
+        distance = 4.0
+        for _ in range(8):
+            camera = build(distance, dolly, pans)
+            seen, _ = camera.project(points)
+            spread = (seen.max(axis=(0, 1)) - seen.min(axis=(0, 1))).max() / (2 * _EDGE)
+            distance = float(np.clip(distance * max(_size(camera, points) / target_size, spread), 1.2, 60.0))
+        return distance
+
+    if not pans and _size(build(fit(dolly, pans), dolly, pans), points) < _SMALLEST:
+        pans = True
+    allowed = SECTOR_DEG / 2 - abs((azimuth_deg % SECTOR_DEG) - SECTOR_DEG / 2)
+    for _ in range(6):
+        drift = _drift_deg(build(fit(dolly, pans), dolly, pans), smooth, azimuth_deg)
+        if drift <= allowed:
+            break
+        dolly = 1 - (1 - dolly) * 0.8 * allowed / drift
+    else:
+        dolly = 1.0
+    distance = fit(dolly, pans)
+    camera = build(distance, dolly, pans)
+    seen, _ = camera.project(points)
+    low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
+    shift = _mix(-_EDGE - low, _EDGE - high, offset) if (high - low).max() < 2 * _EDGE else -0.5 * (low + high)
+    return build(distance, dolly, pans, (float(shift[0]), float(shift[1])))
+
+
+def _mix(first: Array, second: Array, weight: Array | float) -> Array:
+    return np.asarray(first * (1 - weight) + second * weight, dtype=np.float64)
+
+
+def _size(camera: CameraPath, points: Array) -> float:
+    seen, _ = camera.project(points)
+    return float((seen.max(axis=1) - seen.min(axis=1)).max())
+
+
+def _drift_deg(camera: CameraPath, path: Array, azimuth_deg: float) -> float:
+    away = camera.position - path
+    angles = np.degrees(np.arctan2(away[:, 2], away[:, 0])) - azimuth_deg
+    return float(np.abs((angles + 180) % 360 - 180).max())
+
+
+def _smooth(path: Array, sigma_frames: float) -> Array:
+    """Gaussian filter over time that treats both directions alike; straight motion passes through unchanged."""
+    radius = int(3 * sigma_frames) + 1
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_frames) ** 2)
+    kernel /= kernel.sum()
+    before = 2 * path[:1] - path[1 : radius + 1][::-1]
+    after = 2 * path[-1:] - path[-radius - 1 : -1][::-1]
+    short = radius - len(before)
+    padded = np.concatenate([np.repeat(before[:1], short, 0), before, path, after, np.repeat(after[-1:], short, 0)])
+    return np.stack([np.convolve(padded[:, axis], kernel, mode="valid") for axis in range(path.shape[1])], axis=-1)
+
+
+def _wobble(rng: np.random.Generator, num_frames: int, fps: float) -> Array:
+    """Hand tremor: two angles over time, `(F, 2)`, of about unit size."""
+    times_s = np.arange(num_frames) / fps
+    frequency_hz = rng.uniform(0.3, 4.0, size=(6, 2))
+    phase = rng.uniform(0, 2 * np.pi, size=(6, 2))
+    waves = np.sin(2 * np.pi * frequency_hz * times_s[:, None, None] + phase) / np.sqrt(1 + frequency_hz**2)
+    return np.asarray(waves.sum(axis=1), dtype=np.float64)
+
+
+def _look_at(direction: Array, shake: Array, roll: float) -> Array:
+    forward = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    right = np.cross(forward, np.array([0.0, 1.0, 0.0]))
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    forward = forward + shake[:, :1] * right + shake[:, 1:] * np.array([0.0, 1.0, 0.0])
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = np.cross(forward, np.array([0.0, 1.0, 0.0]))
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    up = np.cross(right, forward)
+    right, up = np.cos(roll) * right + np.sin(roll) * up, np.cos(roll) * up - np.sin(roll) * right
+    return np.stack([right, up, forward], axis=1)
