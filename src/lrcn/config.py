@@ -33,6 +33,9 @@ class BackboneConfig:
     module; empty takes the last feature before the classifier."""
     grid: int = 1
     """A feature map `(C, H, W)` is averaged to `(C, grid, grid)` and flattened; a vector is left as it is."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """`caffenet` and `hybrid` only: sizes that differ from the released net, of `conv1` to `conv5` (channels), `fc6`
+    to `fc8` (units) or `input_px`; empty takes the released net."""
 
     def __post_init__(self) -> None:
         _require(self.grid >= 1, f"grid must be at least 1, got {self.grid}")
@@ -97,7 +100,9 @@ class PreprocessConfig:
             self.sample_fps is None or self.sample_fps > 0, f"sample_fps must be above 0 or null, got {self.sample_fps}"
         )
         short = self.resize if isinstance(self.resize, int) else min(self.resize)
-        _require(1 <= self.crop <= short, f"crop must be between 1 and the resized short side ({short}), got {self.crop}")
+        _require(
+            1 <= self.crop <= short, f"crop must be between 1 and the resized short side ({short}), got {self.crop}"
+        )
         _require(min(self.std) > 0, f"std must be above 0, got {self.std}")
         _require(self.clip_length >= 1, f"clip_length must be at least 1, got {self.clip_length}")
         _require(

@@ -16,6 +16,7 @@ from timm.layers import get_graph_node_names
 from torch import Tensor, nn
 
 from lrcn.errors import ConfigError
+from lrcn.models.caffe_nets import CAFFENET_SIZES, HYBRID_SIZES, caffenet, hybrid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class BackboneSpec:
 
     build: Callable[[], nn.Module]
     """Makes the whole network with random weights; its forward takes `(N, 3, H, W)` floats."""
+    build_sized: Callable[[Mapping[str, int]], nn.Module] | None = None
+    """The same with the sizes of `BackboneConfig.sizes`; None where the network comes in one size only."""
     layers: Mapping[str, str] = field(default_factory=dict)
     """Short names of feature layers, for example `fc6`, to module paths; every module path works besides."""
     default_layer: str | Callable[[nn.Module], str] = ""
@@ -70,6 +73,40 @@ EFFICIENTNET_LITE0 = BackboneSpec(
         "mean": (127.0, 127.0, 127.0),
         "std": (128.0, 128.0, 128.0),
         "channel_order": "rgb",
+    },
+)
+
+# --- Caffe's networks ---------------------------------------------------------------------------------------------
+
+_CAFFE_LAYERS = {"fc6": "relu6", "fc7": "relu7", "fc8": "fc8"}
+
+CAFFENET = BackboneSpec(
+    build=caffenet,
+    build_sized=lambda sizes: caffenet(CAFFENET_SIZES.changed(sizes)),
+    layers=_CAFFE_LAYERS,
+    default_layer="relu7",
+    # the ImageNet mean of BVLC's networks
+    preprocess={
+        "resize": (256, 256),
+        "crop": 227,
+        "mean": (104.0, 117.0, 123.0),
+        "std": (1.0, 1.0, 1.0),
+        "channel_order": "bgr",
+    },
+)
+
+HYBRID = BackboneSpec(
+    build=hybrid,
+    build_sized=lambda sizes: hybrid(HYBRID_SIZES.changed(sizes)),
+    layers=_CAFFE_LAYERS,
+    default_layer="relu7",
+    # train_test_singleFrame_RGB.prototxt of the release
+    preprocess={
+        "resize": (240, 320),
+        "crop": 227,
+        "mean": (103.939, 116.779, 123.68),
+        "std": (1.0, 1.0, 1.0),
+        "channel_order": "bgr",
     },
 )
 

@@ -18,7 +18,9 @@ from torch.nn import functional as F
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
 from lrcn.errors import ConfigError, ShapeError, UnknownNameError
 from lrcn.models.backbone_specs import (
+    CAFFENET,
     EFFICIENTNET_LITE0,
+    HYBRID,
     TIMM_PREFIX,
     BackboneSpec,
     timm_spec,
@@ -29,6 +31,8 @@ from lrcn.models.backbone_weights import load_weights
 
 BACKBONES: dict[str, BackboneSpec] = {
     PACKAGED_BACKBONE: EFFICIENTNET_LITE0,
+    "caffenet": CAFFENET,
+    "hybrid": HYBRID,
 }
 """The networks that have a name of their own, beside every torchvision name and `timm/<name>`."""
 
@@ -168,7 +172,7 @@ def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> B
         ConfigError: If the weights cannot be had or do not fit, or the layer gives no vector or map.
     """
     spec = find_spec(config.name)
-    network = spec.build()
+    network = _built(spec, config)
     network_keys = frozenset(network.state_dict())
     layer = spec.layers.get(config.layer, config.layer)
     if not layer:
@@ -177,8 +181,16 @@ def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> B
     if weights != "none":
         load_weights(trunk, weights, spec, name=config.name, network_keys=network_keys)
     where = f"layer {config.layer!r} of backbone {config.name!r}" if config.layer else f"backbone {config.name!r}"
-    input_px = int(spec.preprocess.get("crop", 224))
+    input_px = config.sizes.get("input_px", int(spec.preprocess.get("crop", 224)))
     return Backbone(trunk, grid=config.grid, input_px=input_px, description=where)
+
+
+def _built(spec: BackboneSpec, config: BackboneConfig) -> nn.Module:
+    if not config.sizes:
+        return spec.build()
+    if spec.build_sized is None:
+        raise ConfigError(f"backbone {config.name!r} comes in one size only: leave sizes empty")
+    return spec.build_sized(config.sizes)
 
 
 def _cut(network: nn.Module, layer: str, config: BackboneConfig, spec: BackboneSpec) -> nn.Module:

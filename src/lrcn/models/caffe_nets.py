@@ -8,11 +8,12 @@ subtracted. Fresh weights have torch's initialisation; trained ones come from a 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 from torch import nn
 
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, lookup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,17 @@ class CaffeSizes:
             )
         if min(self.fc6, self.fc7, self.fc8) < 1:
             raise ConfigError(f"fc6 to fc8 must be at least 1, got {(self.fc6, self.fc7, self.fc8)}")
+
+    def changed(self, sizes: Mapping[str, int]) -> CaffeSizes:
+        """These sizes with some others in their place.
+
+        Raises:
+            UnknownNameError: If there is no layer of a name.
+            ConfigError: If a size is out of range.
+        """
+        for name in sizes:
+            lookup(asdict(self), name, kind="size")
+        return replace(self, **sizes)
 
 
 CAFFENET_SIZES = CaffeSizes(conv1=96, conv2=256, conv3=384, conv4=384, conv5=256)
