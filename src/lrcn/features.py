@@ -1,0 +1,345 @@
+"""Frames to backbone features, each frame through the CNN once, and a cache of them on disk.
+
+Shapes: V views, T frames of a video, N frames of a chunk, D feature size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lrcn.config import BackboneConfig, PreprocessConfig
+from lrcn.errors import MediaError
+from lrcn.files import replacing
+from lrcn.video.flow import FlowImages
+from lrcn.video.read import probe, read_frames
+from lrcn.video.resize import FrameResizer
+from lrcn.video.transforms import CENTER_VIEW, Preprocess, View
+
+Source = str | Path | NDArray[np.uint8]
+
+ARRAY_FPS = 30.0
+"""Frame rate of an array where the model takes every frame, as of the paper's videos."""
+
+_FORMAT = 1
+"""Raise it when features of the same video, weights and settings come out differently."""
+
+
+@dataclass(frozen=True)
+class FeatureChunk:
+    """Features of consecutive frames."""
+
+    features: Tensor
+    """`(V, N, D)` float32."""
+    times_s: NDArray[np.float64]
+    """When each frame is shown, `(N,)`, from the start of the video."""
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """Features of a whole video, or of the part of it that was asked for."""
+
+    features: Tensor
+    """`(V, T, D)` float32."""
+    times_s: NDArray[np.float64]
+    """When each frame is shown, `(T,)`, from the start of the video."""
+    duration_s: float
+    """When the last frame ends, from the start of the video."""
+    warnings: tuple[str, ...] = ()
+
+
+class _ConfigWithBackbone(Protocol):
+    @property
+    def backbone(self) -> BackboneConfig: ...
+
+
+class HasBackbone(Protocol):
+    """A model that looks at frames, such as `RecognitionModel`."""
+
+    @property
+    def config(self) -> _ConfigWithBackbone:
+        """Says in `backbone` what the backbone was built from."""
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Frames `(N, 3, H, W)` to features `(N, D)`."""
+
+
+class FeatureExtractor:
+    """Runs a model's backbone over videos: every sampled frame is decoded once and encoded once per view."""
+
+    def __init__(
+        self,
+        model: HasBackbone,
+        preprocess: PreprocessConfig,
+        *,
+        device: str | torch.device = "cpu",
+        batch_size: int = 64,
+    ) -> None:
+        """Move the backbone to the device.
+
+        Args:
+            model: Only its backbone is used, and switched to evaluation mode at each use.
+            preprocess: What its pixels must look like.
+            device: Where it runs.
+            batch_size: Frames that pass through it at once.
+        """
+        self.preprocess_config = preprocess
+        self.device = torch.device(device)
+        self._backbone = model.backbone.to(self.device)
+        self._config = model.config.backbone
+        self._preprocess = Preprocess(preprocess).to(self.device)
+        self._batch_size = batch_size
+
+    def key(self) -> str:
+        """Return a hash of all that decides what features come out: weights, feature layer and pixels."""
+        pixels = asdict(self.preprocess_config)
+        for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
+            del pixels[name]
+        digest = hashlib.sha256(json.dumps([_FORMAT, asdict(self._config), pixels]).encode())
+        for name, value in sorted(self._backbone.state_dict().items()):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def encode_chunks(
+        self,
+        source: Source,
+        views: Sequence[View] = (CENTER_VIEW,),
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Iterator[FeatureChunk]:
+        """Yield the features of a video as it is decoded; memory is bounded by a chunk, however long the video.
+
+        Args:
+            source: Video, image or folder of images; or RGB frames `(T, H, W, 3)` uint8, each of which is used.
+            views: Crops of each frame, V of them.
+            start_s: Where to begin, from the start of the video.
+            end_s: Where to end, exclusive; None for the end of the video.
+            on_warning: Told what could not be decoded.
+
+        Raises:
+            MediaError: If nothing can be decoded.
+        """
+        self._backbone.eval()
+        for frames, times_s in self._images(source, start_s, end_s, on_warning):
+            for first in range(0, len(frames), self._batch_size):
+                batch = slice(first, first + self._batch_size)
+                with torch.no_grad():
+                    features = [self._backbone(self._preprocess(frames[batch], view)).float() for view in views]
+                yield FeatureChunk(torch.stack(features), times_s[batch])
+
+    def encode_video(
+        self,
+        source: Source,
+        views: Sequence[View] = (CENTER_VIEW,),
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> VideoFeatures:
+        """Return the features of a whole video; arguments and errors as for `encode_chunks`."""
+        warnings: list[str] = []
+        chunks = list(self.encode_chunks(source, views, start_s=start_s, end_s=end_s, on_warning=warnings.append))
+        times_s = np.concatenate([chunk.times_s for chunk in chunks])
+        return VideoFeatures(
+            features=torch.cat([chunk.features for chunk in chunks], dim=1),
+            times_s=times_s,
+            duration_s=self.end_of(source, float(times_s[-1]), end_s),
+            warnings=tuple(warnings),
+        )
+
+    def end_of(self, source: Source, last_time_s: float, end_s: float | None = None) -> float:
+        """Return when the video ends whose last sampled frame is shown at `last_time_s`, in seconds.
+
+        That is what the file says, but no more than one frame later: files that are cut short say too much.
+        """
+        fps = self.preprocess_config.sample_fps
+        if isinstance(source, np.ndarray):
+            return last_time_s + 1.0 / (fps or ARRAY_FPS)
+        info = probe(source)
+        latest_s = last_time_s + 1.0 / (fps or info.fps)
+        limits = [limit for limit in (info.duration_s, end_s) if limit is not None and limit > last_time_s]
+        return min(latest_s, *limits) if limits else latest_s
+
+    def _images(
+        self, source: Source, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+        """Yield what the network looks at, before cropping: frames, or the flow images between them."""
+        chunks = self._frames(source, start_s, end_s, on_warning)
+        if self.preprocess_config.stream == "rgb":
+            yield from chunks
+            return
+        flow = FlowImages(self.preprocess_config.flow_method)
+        num_images, times_s = 0, np.zeros(1)
+        for frames, times_s in chunks:
+            images = flow.push(frames)
+            if len(images):
+                yield images, times_s[len(times_s) - len(images) :]
+            num_images += len(images)
+        if not num_images:
+            yield flow.still(), times_s
+
+    def _frames(
+        self, source: Source, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+        config = self.preprocess_config
+        if isinstance(source, np.ndarray):
+            if source.ndim != 4 or source.shape[3] != 3 or source.dtype != np.uint8 or not len(source):
+                raise MediaError(
+                    f"an array of frames must be RGB (frames, height, width, 3) of uint8, got {source.shape} of "
+                    f"{source.dtype}"
+                )
+            times_s = np.arange(len(source)) / (config.sample_fps or ARRAY_FPS)
+            wanted = (times_s >= start_s) & (times_s < (np.inf if end_s is None else end_s))
+            resizer = FrameResizer(config.resize)
+            for index in np.split(np.flatnonzero(wanted), range(self._batch_size, int(wanted.sum()), self._batch_size)):
+                yield resizer(source[index]), times_s[index]
+            return
+        for chunk in read_frames(
+            source,
+            sample_fps=config.sample_fps,
+            resize=config.resize,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=on_warning,
+        ):
+            yield chunk.frames, chunk.times_s
+
+
+class FeatureCache:
+    """Features on disk, float16: for each part of a video and each view one `.npy` and one small `.json`.
+
+    Files appear whole or not at all, so that an interrupted extraction goes on where it stopped. An entry is found by
+    the content of the video, not its name, and by everything that decides its features.
+    """
+
+    def __init__(self, root: Path, extractor_key: str) -> None:
+        """Take the folder, made when needed, and `FeatureExtractor.key()`."""
+        self._dir = root / extractor_key[:32]
+
+    def get(
+        self,
+        path: str | Path,
+        views: Sequence[View] = (CENTER_VIEW,),
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> VideoFeatures | None:
+        """Return the features of these views, or None if one of them is missing or damaged."""
+        content = content_hash(path)
+        features = []
+        try:
+            for view in views:
+                stem = self._stem(content, view, start_s, end_s)
+                entry = json.loads(stem.with_suffix(".json").read_text())
+                times_s = np.array(entry["times_s"], dtype=np.float64)
+                duration_s, warnings = float(entry["duration_s"]), tuple(entry["warnings"])
+                features.append(np.load(stem.with_suffix(".npy"), allow_pickle=False))
+                if len(features[-1]) != len(times_s):
+                    return None
+            return VideoFeatures(torch.from_numpy(np.stack(features)).float(), times_s, duration_s, warnings)
+        except (OSError, ValueError, KeyError, TypeError, EOFError):
+            return None  # not there, or torn by a power cut: to be made again
+
+    def put(
+        self,
+        path: str | Path,
+        encoded: VideoFeatures,
+        views: Sequence[View] = (CENTER_VIEW,),
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> None:
+        """Keep the features of these views."""
+        content = content_hash(path)
+        for view, features in zip(views, half_precision(encoded.features).numpy(), strict=True):
+            entry = {
+                "source": Path(path).name,
+                "content": content,
+                "view": asdict(view),
+                "start_s": start_s,
+                "end_s": end_s,
+                "times_s": encoded.times_s.tolist(),
+                "duration_s": encoded.duration_s,
+                "warnings": encoded.warnings,
+            }
+            stem = self._stem(content, view, start_s, end_s)
+            with replacing(stem.with_suffix(".npy")) as unfinished:
+                np.save(unfinished, features)
+            with replacing(stem.with_suffix(".json")) as unfinished:
+                unfinished.write_text(json.dumps(entry))
+
+    def _stem(self, content: str, view: View, start_s: float, end_s: float | None) -> Path:
+        return self._dir / hashlib.sha256(json.dumps([content, asdict(view), start_s, end_s]).encode()).hexdigest()[:32]
+
+
+def default_cache_dir() -> Path:
+    """Return `lrcn/features` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn" / "features"
+
+
+def half_precision(features: Tensor) -> Tensor:
+    """Return features as the cache holds them: float16 on the CPU, or float32 where float16 would overflow."""
+    features = features.detach().cpu()
+    half = features.half()
+    return half if torch.isfinite(half).all() else features
+
+
+def load_or_encode(
+    extractor: FeatureExtractor,
+    cache: FeatureCache,
+    path: str | Path,
+    views: Sequence[View] = (CENTER_VIEW,),
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> VideoFeatures:
+    """Return features from the cache, or encode the video and keep them; the same values either way, on the CPU.
+
+    Raises:
+        MediaError: If nothing can be decoded.
+    """
+    found = cache.get(path, views, start_s=start_s, end_s=end_s)
+    if found is not None:
+        return found
+    encoded = extractor.encode_video(path, views, start_s=start_s, end_s=end_s)
+    cache.put(path, encoded, views, start_s=start_s, end_s=end_s)
+    rounded = half_precision(encoded.features).float()
+    return VideoFeatures(rounded, encoded.times_s, encoded.duration_s, encoded.warnings)
+
+
+_hashes: dict[tuple[str, int, int], str] = {}
+
+
+def content_hash(path: str | Path) -> str:
+    """Return the sha256 of a file, or of the names and contents of the files in a folder of images.
+
+    Raises:
+        MediaError: If it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            parts = sorted(part for part in path.iterdir() if part.is_file())
+            return hashlib.sha256("".join(f"{part.name} {content_hash(part)} " for part in parts).encode()).hexdigest()
+        stat = path.stat()
+        memo = (str(path), stat.st_size, stat.st_mtime_ns)
+        if memo not in _hashes:
+            with path.open("rb") as file:
+                _hashes[memo] = hashlib.file_digest(file, "sha256").hexdigest()
+        return _hashes[memo]
+    except OSError as exc:
+        raise MediaError(f"{path}: cannot be read ({exc.strerror})") from exc
