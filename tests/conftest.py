@@ -10,6 +10,11 @@ from typing import Protocol
 import av
 import numpy as np
 import pytest
+import torch
+
+from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.model_file.storage import save
+from lrcn.models.recognition import RecognitionModel
 
 
 class MakeClip(Protocol):
@@ -97,3 +102,38 @@ def frames20() -> np.ndarray:
 def clip20(frames20: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`frames20` at 10 fps, lossless, times exact; do not write to it."""
     return _make_clip(tmp_path_factory.mktemp("clips") / "clip20.avi", frames20, 10)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a recognition model of three labels with random weights, whose answers differ from window to window.
+
+    It looks at 10 frames per second, in windows of 4 frames, 2 apart.
+    """
+    header = ModelHeader(
+        task="recognition",
+        model=RecognitionConfig(
+            backbone=BackboneConfig(
+                name="caffenet",
+                layer="fc6",
+                sizes={"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67},
+            ),
+            num_classes=3,
+            hidden_size=8,
+        ),
+        preprocess=PreprocessConfig(resize=72, crop=67, clip_length=4, clip_stride=2),
+        labels=("walk", "wave", "jump"),
+        provenance={"name": "tiny", "licence": "test"},
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)  # with which `clip20` gets each label somewhere
+        network = RecognitionModel(header.model)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.dim() == 1:
+                    parameter.zero_()
+                else:
+                    parameter.normal_(std=3 / parameter[0].numel() ** 0.5)
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save(path, header, network.state_dict())
+    return path

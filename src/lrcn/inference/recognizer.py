@@ -1,0 +1,267 @@
+"""Recognise actions: a model file and a video in, a result out.
+
+Each frame is decoded once and goes through the CNN once; windows are cut from the features as they arrive. So memory
+stays bounded however long the video is, and overlapping windows cost no second CNN pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrcn import model_file
+from lrcn.config import ModelHeader
+from lrcn.errors import ConfigError, MediaError
+from lrcn.features import FeatureExtractor, Source
+from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, to_result
+from lrcn.model_file.storage import DEMO, MODEL_NAME
+from lrcn.models.recognition import RecognitionModel
+from lrcn.results import RecognitionResult
+from lrcn.video.sources import expand_sources
+
+WINDOW_BATCH = 64
+"""Windows that go through the LSTM at once: past this it gets no faster."""
+
+
+class Recognizer:
+    """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
+
+    def __init__(
+        self,
+        header: ModelHeader,
+        model: RecognitionModel,
+        *,
+        name: str = "",
+        device: str | torch.device = "cpu",
+        batch_size: int = 64,
+    ) -> None:
+        """Take a loaded model; `load` is the short way.
+
+        Args:
+            header: What its file says about it: labels, pixels, windows.
+            model: The network; it is moved to the device.
+            name: Goes into the results.
+            device: Where it runs.
+            batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        self.header = header
+        self.name = name
+        self._device = torch.device(device)
+        self._model = model.to(self._device).eval()
+        self._extractor = FeatureExtractor(model, header.preprocess, device=self._device, batch_size=batch_size)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the position is the label id."""
+        return self.header.labels
+
+    def __repr__(self) -> str:
+        return f"<Recognizer {self.name or 'unnamed'}: {len(self.labels)} labels on {self._device}>"
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        top_k: int = ...,
+        clip_stride: int | None = ...,
+        start_s: float = ...,
+        end_s: float | None = ...,
+        on_progress: Callable[[float], None] | None = ...,
+    ) -> RecognitionResult: ...
+
+    @overload
+    def __call__(
+        self, source: list[Source] | tuple[Source, ...], *, top_k: int = ..., clip_stride: int | None = ...
+    ) -> list[RecognitionResult]: ...
+
+    def __call__(
+        self,
+        source: Source | list[Source] | tuple[Source, ...],
+        *,
+        top_k: int = 5,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> RecognitionResult | list[RecognitionResult]:
+        """Return what a video shows: the mean over its windows, and each window as a segment.
+
+        Args:
+            source: A video file, a folder that is one image sequence, or RGB frames `(T, H, W, 3)` uint8, taken to have
+                the rate that the model samples at. A list of these gives a list of results, as `stream` does.
+            top_k: Labels to name, most probable first.
+            clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
+            start_s: Where to begin, from the start of the video; of one source only.
+            end_s: Where to end, exclusive; None for the end of the video; of one source only.
+            on_progress: Called with the seconds of video done so far; of one source only.
+
+        Raises:
+            MediaError: If nothing of a video can be decoded.
+            ConfigError: If `top_k` or `clip_stride` is out of range.
+        """
+        if isinstance(source, list | tuple):
+            return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
+        if top_k < 1:
+            raise ConfigError(f"top_k must be at least 1, got {top_k}")
+        timing_s: dict[str, float] = {}
+        said = self.window_probs(
+            source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
+        )
+        return to_result(
+            said,
+            source=_name_of(source),
+            labels=self.labels,
+            top_k=top_k,
+            model={"name": self.name, "sha256": self.header.sha256},
+            timing_s=timing_s,
+        )
+
+    def stream(
+        self, sources: Source | Iterable[Source], *, top_k: int = 5, clip_stride: int | None = None
+    ) -> Iterator[RecognitionResult]:
+        """Yield one result a video, as each is done.
+
+        Args:
+            sources: Files, folders (searched for videos and image sequences), globs, arrays of frames.
+            top_k: As for a call.
+            clip_stride: As for a call.
+
+        Raises:
+            MediaError: At a source that names nothing or cannot be decoded; call one by one to carry on past it.
+        """
+        if isinstance(sources, str | Path | np.ndarray):
+            sources = [sources]
+        for source in sources:
+            found: list[Source] = [source] if isinstance(source, np.ndarray) else [*expand_sources([source])]
+            for one in found:
+                yield self(one, top_k=top_k, clip_stride=clip_stride)
+
+    def window_probs(
+        self,
+        source: Source,
+        *,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        timing_s: dict[str, float] | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> WindowProbs:
+        """Return the class probabilities of every window, from which a call makes its result.
+
+        Args:
+            source: As for a call, but one only.
+            clip_stride: As for a call.
+            start_s: As for a call.
+            end_s: As for a call.
+            timing_s: Filled with the seconds spent on `features` (decoding and the CNN), `windows` and `total`.
+            on_progress: As for a call.
+
+        Raises:
+            MediaError: If nothing of the video can be decoded.
+            ConfigError: If `clip_stride` is out of range.
+        """
+        began = time.perf_counter()
+        buffer = WindowBuffer(self.header.preprocess.clip_length, self._stride(clip_stride))
+        waiting: list[FeatureWindow] = []
+        windows: list[tuple[int, int]] = []
+        probs: list[NDArray[np.float64]] = []
+        times_s: list[NDArray[np.float64]] = []
+        warnings: list[str] = []
+        in_windows_s = 0.0
+
+        def empty_waiting() -> None:
+            nonlocal in_windows_s
+            start = time.perf_counter()
+            for first in range(0, len(waiting), WINDOW_BATCH):
+                probs.append(self._probs(waiting[first : first + WINDOW_BATCH]))
+            windows.extend((window.start, window.end) for window in waiting)
+            waiting.clear()
+            in_windows_s += time.perf_counter() - start
+
+        for chunk in self._extractor.encode_chunks(source, start_s=start_s, end_s=end_s, on_warning=warnings.append):
+            waiting += buffer.push(chunk.features[0])
+            times_s.append(chunk.times_s)
+            if len(waiting) >= WINDOW_BATCH:
+                empty_waiting()
+            if on_progress is not None:
+                on_progress(float(chunk.times_s[-1]))
+        if not times_s:
+            raise MediaError(f"{_name_of(source)}: no frame between {start_s:g} s and {_end_text(end_s)}")
+        waiting += buffer.finish()
+        empty_waiting()
+
+        times = np.concatenate(times_s)
+        duration_s = self._extractor.end_of(source, float(times[-1]), end_s)
+        if timing_s is not None:
+            total_s = time.perf_counter() - began
+            timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
+        return WindowProbs(tuple(windows), np.concatenate(probs), times, duration_s, tuple(warnings))
+
+    def _probs(self, windows: list[FeatureWindow]) -> NDArray[np.float64]:
+        # All of one length: a short window comes only from a short video, and then it is the only one.
+        with torch.no_grad():
+            probs = self._model.clip_probs(torch.stack([window.features for window in windows]))
+        return probs.double().cpu().numpy()
+
+    def _stride(self, clip_stride: int | None) -> int:
+        preprocess = self.header.preprocess
+        if clip_stride is None:
+            return preprocess.clip_stride
+        if not 1 <= clip_stride <= preprocess.clip_length:
+            raise ConfigError(
+                f"clip_stride must be between 1 and the model's clip_length ({preprocess.clip_length}), "
+                f"got {clip_stride}: a larger stride would skip frames silently"
+            )
+        return clip_stride
+
+
+def load(model: str | Path = DEMO, *, device: str = "auto", batch_size: int = 64) -> Recognizer:
+    """Return a recognizer ready to be called.
+
+    Args:
+        model: A model file, a folder that `lrcn train` wrote, or `demo`: the model that ships in this package.
+        device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
+        batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
+        ConfigError: If there is no such device.
+    """
+    path = model_file.resolve(model)
+    target = choose_device(device)
+    header, network = model_file.load(path, device=target)
+    name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
+    return Recognizer(header, network, name=name, device=target, batch_size=batch_size)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the torch device that a name stands for; `auto` is the GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigError: If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).cpu()  # "meta" fails here too
+    except (RuntimeError, AssertionError, ImportError) as exc:
+        raise ConfigError(f"device {name!r} cannot be used here; choose auto, cpu, cuda, cuda:1 or mps") from exc
+    return device
+
+
+def _name_of(source: Source) -> str:
+    return "array" if isinstance(source, np.ndarray) else str(source)
+
+
+def _end_text(end_s: float | None) -> str:
+    return "the end" if end_s is None else f"{end_s:g} s"
