@@ -21,15 +21,10 @@ from torch import Tensor, nn
 from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.errors import MediaError
 from lrcn.files import replacing
-from lrcn.video.flow import FlowImages
-from lrcn.video.read import probe, read_frames
-from lrcn.video.resize import FrameResizer
+from lrcn.video.inputs import ARRAY_FPS, network_images
+from lrcn.video.inputs import Source as Source
+from lrcn.video.read import probe
 from lrcn.video.transforms import CENTER_VIEW, Preprocess, View
-
-Source = str | Path | NDArray[np.uint8]
-
-ARRAY_FPS = 30.0
-"""Frame rate of an array where the model takes every frame, as of the paper's videos."""
 
 _FORMAT = 1
 """Raise it when features of the same video, weights and settings come out differently."""
@@ -134,12 +129,17 @@ class FeatureExtractor:
             MediaError: If nothing can be decoded.
         """
         self._backbone.eval()
-        for frames, times_s in self._images(source, start_s, end_s, on_warning):
-            for first in range(0, len(frames), self._batch_size):
-                batch = slice(first, first + self._batch_size)
-                with torch.no_grad():
-                    features = [self._backbone(self._preprocess(frames[batch], view)).float() for view in views]
-                yield FeatureChunk(torch.stack(features), times_s[batch])
+        for images, times_s in network_images(
+            source,
+            self.preprocess_config,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=on_warning,
+        ):
+            with torch.no_grad():
+                features = [self._backbone(self._preprocess(images, view)).float() for view in views]
+            yield FeatureChunk(torch.stack(features), times_s)
 
     def encode_video(
         self,
@@ -152,6 +152,11 @@ class FeatureExtractor:
         """Return the features of a whole video; arguments and errors as for `encode_chunks`."""
         warnings: list[str] = []
         chunks = list(self.encode_chunks(source, views, start_s=start_s, end_s=end_s, on_warning=warnings.append))
+        if not chunks:
+            name = "the array" if isinstance(source, np.ndarray) else source
+            raise MediaError(
+                f"{name}: no frame between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}"
+            )
         times_s = np.concatenate([chunk.times_s for chunk in chunks])
         return VideoFeatures(
             features=torch.cat([chunk.features for chunk in chunks], dim=1),
@@ -172,51 +177,6 @@ class FeatureExtractor:
         latest_s = last_time_s + 1.0 / (fps or info.fps)
         limits = [limit for limit in (info.duration_s, end_s) if limit is not None and limit > last_time_s]
         return min(latest_s, *limits) if limits else latest_s
-
-    def _images(
-        self, source: Source, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None
-    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
-        """Yield what the network looks at, before cropping: frames, or the flow images between them."""
-        chunks = self._frames(source, start_s, end_s, on_warning)
-        if self.preprocess_config.stream == "rgb":
-            yield from chunks
-            return
-        flow = FlowImages(self.preprocess_config.flow_method)
-        num_images, times_s = 0, np.zeros(1)
-        for frames, times_s in chunks:
-            images = flow.push(frames)
-            if len(images):
-                yield images, times_s[len(times_s) - len(images) :]
-            num_images += len(images)
-        if not num_images:
-            yield flow.still(), times_s
-
-    def _frames(
-        self, source: Source, start_s: float, end_s: float | None, on_warning: Callable[[str], None] | None
-    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
-        config = self.preprocess_config
-        if isinstance(source, np.ndarray):
-            if source.ndim != 4 or source.shape[3] != 3 or source.dtype != np.uint8 or not len(source):
-                raise MediaError(
-                    f"an array of frames must be RGB (frames, height, width, 3) of uint8, got {source.shape} of "
-                    f"{source.dtype}"
-                )
-            times_s = np.arange(len(source)) / (config.sample_fps or ARRAY_FPS)
-            wanted = (times_s >= start_s) & (times_s < (np.inf if end_s is None else end_s))
-            resizer = FrameResizer(config.resize)
-            for index in np.split(np.flatnonzero(wanted), range(self._batch_size, int(wanted.sum()), self._batch_size)):
-                yield resizer(source[index]), times_s[index]
-            return
-        for chunk in read_frames(
-            source,
-            sample_fps=config.sample_fps,
-            resize=config.resize,
-            start_s=start_s,
-            end_s=end_s,
-            chunk_size=self._batch_size,
-            on_warning=on_warning,
-        ):
-            yield chunk.frames, chunk.times_s
 
 
 class FeatureCache:
@@ -253,6 +213,10 @@ class FeatureCache:
             return VideoFeatures(torch.from_numpy(np.stack(features)).float(), times_s, duration_s, warnings)
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None  # not there, or torn by a power cut: to be made again
+
+    def file(self, path: str | Path, view: View, *, start_s: float = 0.0, end_s: float | None = None) -> Path:
+        """Return where the features `(T, D)` of one view are kept, there or not."""
+        return self._stem(content_hash(path), view, start_s, end_s).with_suffix(".npy")
 
     def put(
         self,
