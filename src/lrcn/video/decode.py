@@ -2,88 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import av
-import numpy as np
-import numpy.typing as npt
-from av.sidedata.sidedata import Type as SideDataType
+from av.codec.context import ThreadType
 from av.stream import Disposition
 
 from lrcn.errors import MediaError
+from lrcn.video.footage import Clock, Picture, TimedFrame, one_line, orientation_of
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
-"""Demuxers that draw text as pictures or open further addresses: text and playlists are no videos here."""
+"""Demuxers that draw text as pictures or open what a file refers to: text and playlists are no videos here."""
 
-_LONGEST_STEP_S = 3600.0
-"""A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
+_SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+"""Demuxers whose time stamps after a seek are those of a plain run; elsewhere everything before is decoded."""
+
+_SEEK_FROM_S = 3.0
+"""Start times below this are reached by decoding."""
+
+_SEEK_MARGIN_S = 1.0
+"""Seeks aim this much too early: mp4 looks keyframes up by decoding time, which runs ahead of the time shown."""
 
 _MAX_READ_FAILURES = 32
 """Reads that may fail in a row before the rest of a damaged file is given up."""
-
-
-class Orientation(NamedTuple):
-    """How stored rows and columns become upright ones: a transposition, then flips."""
-
-    transpose: bool = False
-    flip_rows: bool = False
-    flip_columns: bool = False
-
-    def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return a view of `(H, W, C)` pixels, upright."""
-        if self.transpose:
-            pixels = pixels.swapaxes(0, 1)
-        return pixels[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
-
-    def upright(self, height: int, width: int) -> tuple[int, int]:
-        """Return the upright size of a stored one; applied again, the stored size of an upright one."""
-        return (width, height) if self.transpose else (height, width)
-
-
-class Picture(NamedTuple):
-    """A decoded picture in the file's own pixel format, and how to hold it."""
-
-    frame: av.VideoFrame
-    orientation: Orientation = Orientation()
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Height and width in px."""
-        return self.orientation.upright(self.frame.height, self.frame.width)
-
-
-class TimedFrame(NamedTuple):
-    """A frame of a video, not yet converted."""
-
-    time_s: float
-    """When it appears, counted from the first frame of the video."""
-    duration_s: float
-    """How long it stays, as far as the file says; the next frame may come sooner or later."""
-    load: Callable[[], Picture]
-    """Fetches the picture; called only for frames that are wanted."""
-
-
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return what the frame's display matrix asks for, to the nearest right angle."""
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if matrix is None:
-        return Orientation()
-    # x' = a x + c y, y' = b x + d y in 16.16 fixed point, y pointing down (libavutil/display.h)
-    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), np.int32)[:5])
-    if abs(b) > abs(a):
-        return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
-    return Orientation(transpose=False, flip_rows=d < 0, flip_columns=a < 0)
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an error of ffmpeg, Pillow or the system says, without codes and paths."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split()).rstrip(".")
 
 
 class VideoFile:
@@ -99,14 +47,14 @@ class VideoFile:
         self.damaged = 0
         """Packets and frames found corrupt so far."""
         self.decoded = 0
-        """Frames decoded so far."""
+        """Frames decoded so far; those passed over by a seek are estimated."""
         self.end_s = 0.0
         """When the last frame decoded so far ends."""
-        self.complete = False
-        """Whether the end of the file was reached, from its start."""
-        self._open()
+        self.ended = False
+        """Whether the last frame of the file was asked for."""
+        self._open(ThreadType.AUTO)
 
-    def _open(self) -> None:
+    def _open(self, thread_type: ThreadType) -> None:
         options = {"protocol_whitelist": "file", "max_pixels": str(MAX_FRAME_PIXELS)}
         try:
             self._container = av.open(
@@ -116,10 +64,11 @@ class VideoFile:
             raise MediaError(f"{self.path}: not a video or image ({one_line(exc)})") from exc
         try:
             self._stream = self._video_stream()
-            self._stream.thread_type = "AUTO"
         except BaseException:
             self._container.close()
             raise
+        self._stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+        self._stream.thread_type = thread_type
 
     def _video_stream(self) -> av.VideoStream:
         if self._container.format.name in _NOT_VIDEO_FORMATS:
@@ -129,8 +78,7 @@ class VideoFile:
             kind = "only sound" if self._container.streams.audio else "no video stream"
             raise MediaError(f"{self.path}: {kind}, nothing to look at")
         best = self._container.streams.best("video")
-        stream = best if best in streams else streams[0]
-        assert isinstance(stream, av.VideoStream)
+        stream = next((s for s in streams if s is best), streams[0])
         if stream.codec_context is None:
             raise MediaError(f"{self.path}: there is no decoder for its video stream; re-encode it as H.264")
         if stream.width * stream.height > MAX_FRAME_PIXELS:
@@ -150,7 +98,7 @@ class VideoFile:
 
     @property
     def fps(self) -> float:
-        """Mean frame rate the file states, 30 where it states none that is possible."""
+        """Mean frame rate that the file states; 30 where it states none, or an impossible one."""
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
             if rate is not None and 0 < rate <= 1000:
                 return float(rate)
@@ -163,10 +111,10 @@ class VideoFile:
 
     @property
     def stated_duration_s(self) -> float | None:
-        """Length of the video stream that the file states, of the whole file where only that is stated."""
+        """Length of the video stream that the file states, or of the whole file where only that is stated."""
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
-        clock = self._stream.metadata.get("DURATION", "").split(":")
+        clock = self._stream.metadata.get("DURATION", "").split(":")  # Matroska
         if len(clock) == 3:
             try:
                 return sum(float(part) * unit for part, unit in zip(clock, (3600, 60, 1), strict=True))
@@ -179,36 +127,87 @@ class VideoFile:
         """Number of frames that the file states."""
         return self._stream.frames or None
 
+    def shortfall(self) -> str | None:
+        """Say what was wrong with the frames asked for; None if nothing was."""
+        expected = self.stated_frames or round((self.stated_duration_s or 0.0) * self.fps)
+        slack = max(2.0, 0.02 * expected)  # in frames: durations and rates are often stated roughly
+        short_of_frames = self.decoded + slack < expected
+        short_of_time = self.end_s + slack / self.fps < (self.stated_duration_s or math.inf)
+        if self.ended and short_of_frames and short_of_time:
+            return f"{self.path}: decoded {self.decoded} of about {expected} frames (file cut short?)"
+        if self.damaged:
+            return f"{self.path}: decoded {self.decoded} frames, {self.damaged} damaged ones passed over or patched up"
+        return None
+
     def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:
-        """Yield the frames, from the one shown at `start_s` or an earlier one on; can be asked for once.
+        """Yield the frames from the one shown at `start_s`, or an earlier one, to the last; can be asked for once.
 
         Packets that cannot be decoded are counted in `damaged` and passed over.
         """
-        nominal_s = 1.0 / self.fps
-        clock: _Clock | None = None
         frames = self._decode()
+        first = next(frames, None)
+        if first is None:
+            return
+        clock = Clock(first, 1.0 / self.fps)
+        frames = itertools.chain((first,), frames)
+        if start_s >= _SEEK_FROM_S and self._container.format.name in _SEEKABLE_FORMATS:
+            frames = self._seek(start_s, clock)
         for frame in frames:
-            if clock is None:
-                clock = _Clock(float(frame.time_base or 0), nominal_s)
-            time_s = clock.read(frame.pts)
-            stays_s = frame.duration * float(frame.time_base) if frame.duration and frame.time_base else nominal_s
+            time_s = clock.read(frame)
+            duration_s = clock.duration(frame)
             self.decoded += 1
-            self.end_s = time_s + stays_s
-            yield TimedFrame(time_s, stays_s, lambda frame=frame: Picture(frame, orientation_of(frame)))  # type: ignore[misc]
-        self.complete = True
+            self.end_s = time_s + duration_s
+            yield TimedFrame(time_s, duration_s, lambda frame=frame: Picture(frame, orientation_of(frame)))  # type: ignore[misc]
+        self.ended = True
+
+    def _seek(self, start_s: float, clock: Clock) -> Iterator[av.VideoFrame]:
+        """Return the frames from a keyframe before `start_s` on, or from the first on if the file cannot seek there."""
+        try:
+            self._container.seek(clock.stamp(start_s - _SEEK_MARGIN_S), stream=self._stream)
+            frames = self._decode()
+            landed = next(frames, None)
+        except av.FFmpegError:
+            landed = None
+        if landed is not None and landed.pts is not None and clock.jump(landed) <= start_s:
+            self.decoded = round(clock.jump(landed) * self.fps)
+            return itertools.chain((landed,), frames)
+        clock.rewind()
+        self._container.close()
+        self._open(ThreadType.AUTO)
+        return self._decode()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        """Yield what the decoder makes of the packets from here on."""
+        sent = shown = -(2**63)  # latest time stamps that went in and came out
         for packet in self._packets():
-            try:
-                frames = self._stream.decode(packet)
-            except av.EOFError:
-                return
-            except av.FFmpegError:
-                self.damaged += 1
-                continue
-            for frame in frames:
-                self.damaged += frame.is_corrupt
+            if packet is not None and packet.pts is not None and not packet.is_discard:
+                sent = max(sent, packet.pts)
+            for frame in self._decode_packet(packet):
+                shown = shown if frame.pts is None else max(shown, frame.pts)
                 yield frame
+        if shown < sent and self._stream.thread_type != ThreadType.SLICE:
+            yield from self._last_frames(shown)
+
+    def _last_frames(self, shown: int) -> Iterator[av.VideoFrame]:
+        # A decoder with frame threads drops what it still holds when the last packets are damaged
+        self._container.close()
+        self._open(ThreadType.SLICE)
+        if self._container.format.name in _SEEKABLE_FORMATS and shown > 0:
+            self._container.seek(shown, stream=self._stream)
+        for frame in self._decode():
+            if frame.pts is not None and frame.pts > shown:
+                yield frame
+
+    def _decode_packet(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
+        try:
+            frames = self._stream.decode(packet)
+        except av.EOFError:
+            return []
+        except av.FFmpegError:
+            self.damaged += 1
+            return []
+        self.damaged += sum(frame.is_corrupt for frame in frames)
+        return frames
 
     def _packets(self) -> Iterator[av.Packet[av.VideoStream] | None]:
         failures = 0
@@ -222,24 +221,3 @@ class VideoFile:
                 failures += 1
                 self.damaged += 1
         yield None  # empties the decoder
-
-
-class _Clock:
-    """Turns time stamps into seconds since the first frame, which never run backwards."""
-
-    def __init__(self, time_base_s: float, nominal_s: float) -> None:
-        self._time_base_s = time_base_s
-        self._nominal_s = nominal_s
-        self._origin_s: float | None = None
-        self._now_s = -nominal_s
-
-    def read(self, pts: int | None) -> float:
-        expected_s = self._now_s + self._nominal_s
-        if pts is None or not self._time_base_s:
-            self._now_s = expected_s
-            return expected_s
-        stamp_s = pts * self._time_base_s
-        if self._origin_s is None or not 0 <= stamp_s - self._origin_s - self._now_s <= _LONGEST_STEP_S:
-            self._origin_s = stamp_s - expected_s  # the first frame, or a broken stamp: count on from here
-        self._now_s = stamp_s - self._origin_s
-        return self._now_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (registers)
 
 from lrcn.errors import MediaError
-from lrcn.video.decode import Picture, TimedFrame, one_line
+from lrcn.video.footage import Picture, TimedFrame, one_line
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 IMAGE_SEQUENCE_FPS = 30.0
@@ -21,24 +21,26 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 
 _ANIMATED = ("WEBP", "PNG")
 
-_BROWSER_DELAY_S = 0.1
-"""How long a frame of an animation stays that states no time, as browsers do."""
+_UNTIMED_S = 0.1
+"""How long a frame of an animation stays that states no time, as in browsers."""
 
 
 def open_image(path: Path) -> Image.Image | None:
     """Return the image in a file, not yet decoded; None if the file is no image.
 
     Raises:
-        MediaError: If it has more than `MAX_FRAME_PIXELS`.
+        MediaError: If it has more than `MAX_FRAME_PIXELS`, or cannot be opened.
     """
     try:
         image = Image.open(path, formats=_FORMATS)
-    except (UnidentifiedImageError, ValueError, SyntaxError, EOFError):
+    except UnidentifiedImageError:
         return None
     except Image.DecompressionBombError as exc:
-        raise MediaError(f"{path}: more than {MAX_FRAME_PIXELS} px, scale the image down") from exc
+        raise MediaError(f"{path}: {one_line(exc)}; scale the image down") from exc
     except OSError as exc:
-        raise MediaError(f"{path}: {one_line(exc)}") from exc
+        raise MediaError(f"{path}: cannot be read ({one_line(exc)})") from exc
+    except Exception:  # Pillow's parsers raise whatever they trip over in a damaged file
+        return None
     if image.width * image.height > MAX_FRAME_PIXELS:
         image.close()
         raise MediaError(
@@ -51,64 +53,12 @@ def open_image(path: Path) -> Image.Image | None:
 def _picture(path: Path, image: Image.Image) -> Picture:
     try:
         image = ImageOps.exif_transpose(image)
-        mode = "RGBA" if image.has_transparency_data else "RGB"
-        if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-            return Picture(_grey16(image))
-        pixels = np.asarray(image.convert(mode))
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as exc:
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) / 257 + 0.5).astype(np.uint8))  # convert() would clip to white
+        mode, pixel_format = ("RGBA", "rgba") if image.has_transparency_data else ("RGB", "rgb24")
+        return Picture(av.VideoFrame.from_ndarray(np.asarray(image.convert(mode)), format=pixel_format))
+    except Exception as exc:  # Pillow's parsers raise whatever they trip over in a damaged file
         raise MediaError(f"{path}: the image is damaged ({one_line(exc)})") from exc
-    return Picture(av.VideoFrame.from_ndarray(pixels, format=mode.lower() if mode == "RGBA" else "rgb24"))
-
-
-def _grey16(image: Image.Image) -> av.VideoFrame:
-    # Pillow's own conversion would clip 16-bit grey to white
-    grey = (np.clip(np.asarray(image, np.float64), 0, 65535) / 257 + 0.5).astype(np.uint8)
-    return av.VideoFrame.from_ndarray(np.repeat(grey[..., None], 3, axis=2), format="rgb24")
-
-
-class ImageFile:
-    """One image file: a video of one frame, or of all frames of an animation."""
-
-    def __init__(self, path: Path, image: Image.Image) -> None:
-        """Take over an image from `open_image`."""
-        self.path = path
-        self._image = image
-        self.stated_frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
-
-    def frames(self) -> Iterator[TimedFrame]:
-        """Yield the frames.
-
-        Raises:
-            MediaError: If a frame is damaged.
-        """
-        time_s = 0.0
-        for index in range(self.stated_frames):
-            if self.stated_frames == 1:
-                stays_s = 1.0 / IMAGE_SEQUENCE_FPS
-                yield TimedFrame(0.0, stays_s, lambda: _picture(self.path, self._image))
-                return
-            try:
-                self._image.seek(index)
-                self._image.load()  # WebP states the time only then
-            except (OSError, EOFError, ValueError, SyntaxError) as exc:
-                raise MediaError(f"{self.path}: frame {index} is damaged ({one_line(exc)})") from exc
-            stays_s = float(self._image.info.get("duration") or 0) / 1000 or _BROWSER_DELAY_S
-            yield TimedFrame(time_s, stays_s, lambda: _picture(self.path, self._image))
-            time_s += stays_s
-
-
-class ImageFolder:
-    """A folder of images: a video at `IMAGE_SEQUENCE_FPS`, in natural order of the names."""
-
-    def __init__(self, paths: list[Path], on_warning: Callable[[str], None]) -> None:
-        """Take the image files, in order."""
-        self._paths = paths
-        self._on_warning = on_warning
-
-    def frames(self) -> Iterator[TimedFrame]:
-        """Yield one frame a file."""
-        for index, path in enumerate(self._paths):
-            yield TimedFrame(index / IMAGE_SEQUENCE_FPS, 1.0 / IMAGE_SEQUENCE_FPS, lambda path=path: load_image(path))  # type: ignore[misc]
 
 
 def load_image(path: Path) -> Picture:
@@ -122,3 +72,71 @@ def load_image(path: Path) -> Picture:
         raise MediaError(f"{path}: not an image")
     with image:
         return _picture(path, image)
+
+
+class ImageFile:
+    """One image file: a video of one frame, or of all frames of an animation."""
+
+    def __init__(self, path: Path, image: Image.Image) -> None:
+        """Take over an image from `open_image`."""
+        self._path = path
+        self._image = image
+        self._num_frames = 1
+        if image.format in _ANIMATED:
+            self._num_frames = getattr(image, "n_frames", 1)
+        self._damage: str | None = None
+
+    def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:
+        """Yield the frames from the first on, those of an animation up to the first damaged one."""
+        if self._num_frames == 1:
+            yield TimedFrame(0.0, 1.0 / IMAGE_SEQUENCE_FPS, lambda: _picture(self._path, self._image))
+            return
+        time_s = 0.0
+        for index in range(self._num_frames):
+            try:
+                self._image.seek(index)
+                picture = _picture(self._path, self._image)  # at once: the next frame replaces it
+            except Exception as exc:  # as above
+                self._damage = f"{self._path}: decoded {index} of {self._num_frames} frames ({one_line(exc)})"
+                return
+            duration_s = float(self._image.info.get("duration") or 0) / 1000 or _UNTIMED_S
+            yield TimedFrame(time_s, duration_s, lambda picture=picture: picture)  # type: ignore[misc]
+            time_s += duration_s
+
+    def shortfall(self) -> str | None:
+        """Say, once all frames were asked for, what is missing; None if nothing is."""
+        return self._damage
+
+
+class ImageFolder:
+    """A folder of images: a video at `IMAGE_SEQUENCE_FPS`, in natural order of the names."""
+
+    def __init__(self, folder: Path, paths: list[Path]) -> None:
+        """Take the image files, in order."""
+        self._folder = folder
+        self._paths = paths
+        self._damaged: list[str] = []
+
+    def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:
+        """Yield one frame a file, from the one shown at `start_s` or an earlier one on."""
+        first = max(0, min(int(start_s * IMAGE_SEQUENCE_FPS), len(self._paths)) - 1)
+        for index, path in enumerate(self._paths[first:], start=first):
+            yield TimedFrame(
+                index / IMAGE_SEQUENCE_FPS,
+                1.0 / IMAGE_SEQUENCE_FPS,
+                lambda path=path: self._load(path),  # type: ignore[misc]
+            )
+
+    def _load(self, path: Path) -> Picture | None:
+        try:
+            return load_image(path)
+        except MediaError as exc:
+            self._damaged.append(str(exc))
+            return None
+
+    def shortfall(self) -> str | None:
+        """Say, once all frames were asked for, what is missing; None if nothing is."""
+        if not self._damaged:
+            return None
+        more = f" ({len(self._damaged) - 1} more)" if len(self._damaged) > 1 else ""
+        return f"{self._folder}: left out {self._damaged[0]}{more}"

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lrcn.errors import MediaError
-from lrcn.video.decode import Picture, TimedFrame, VideoFile
+from lrcn.errors import ConfigError, MediaError
+from lrcn.video.decode import VideoFile
+from lrcn.video.footage import TimedFrame, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
 from lrcn.video.resize import FrameResizer, Frames, Resize, resized_size
-from lrcn.video.sources import image_sequence
+from lrcn.video.sources import image_sequence, why_no_file
 
 CLOCK_TOLERANCE_S = 1e-3
-"""A frame counts as shown this much before its time stamp: Matroska rounds stamps to milliseconds."""
+"""A frame counts as shown this long before its time stamp, because Matroska rounds stamps to milliseconds."""
 
 _CHUNK_BYTES = 2**28
-"""Chunks of large frames hold fewer than `chunk_size`, so that a chunk stays below this."""
+"""Chunks of large frames hold fewer than `chunk_size`, so as to stay below this."""
+
+_Footage = VideoFile | ImageFile | ImageFolder
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video without decoding more than its first frame."""
+    """What is known of a video after its first frame is decoded."""
 
     path: Path
     width: int
-    """In px, upright."""
+    """In px, upright, pixels taken as square."""
     height: int
     """In px, upright."""
     duration_s: float
     fps: float
-    """Mean frame rate; a still image and a folder of images count as 30."""
+    """Mean frame rate; 30 for a still image and for a folder of images."""
     num_frames: int | None
-    """As stated by the file; None where it states none."""
+    """As the file states; None where it does not."""
     has_audio: bool
 
 
@@ -46,7 +50,7 @@ class FrameChunk:
     """Consecutive frames of a video."""
 
     frames: Frames
-    """RGB `(N, H, W, 3)`, N at least 1."""
+    """RGB `(N, H, W, 3)` uint8, N at least 1."""
     times_s: npt.NDArray[np.float64]
     """`(N,)`, counted from the first frame of the video."""
 
@@ -57,20 +61,23 @@ def probe(path: str | Path) -> VideoInfo:
     Raises:
         MediaError: If no frame of it can be decoded.
     """
-    with ExitStack() as stack:
-        footage = _open(Path(path), stack, lambda message: None)
-        first = _first(footage.frames(), Path(path))
-        height, width = first.load().upright_size
+    path = Path(path)
+    with _footage(path) as footage:
+        num_frames, end_s, size = 0, 0.0, None
+        for frame in footage.frames():
+            if size is None:
+                picture = frame.load()
+                size = picture.upright_size if picture else None
+            num_frames, end_s = num_frames + 1, frame.time_s + frame.duration_s
+            if size is not None and isinstance(footage, VideoFile) and footage.stated_duration_s:
+                break
+        if size is None:
+            raise MediaError(f"{path}: no frame can be decoded; is the file complete?")
         if isinstance(footage, VideoFile):
             duration_s = footage.stated_duration_s
-            frames = footage.stated_frames
-            fps, has_audio = footage.fps, footage.has_audio
-        else:
-            rest = [first, *footage.frames()]
-            duration_s = rest[-1].time_s + rest[-1].duration_s
-            frames, has_audio = len(rest) - 1, False
-            fps = frames / duration_s
-        return VideoInfo(Path(path), width, height, duration_s or 0.0, fps, frames, has_audio)
+            stated = footage.stated_frames if duration_s else num_frames
+            return VideoInfo(path, size[1], size[0], duration_s or end_s, footage.fps, stated, footage.has_audio)
+        return VideoInfo(path, size[1], size[0], end_s, num_frames / end_s, num_frames, False)
 
 
 def read_frames(
@@ -83,21 +90,49 @@ def read_frames(
     chunk_size: int = 32,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[FrameChunk]:
-    """Yield a video in chunks; memory is bounded by a chunk, however long the video.
+    """Yield a video as chunks of RGB frames, upright, in order; no more than one chunk is held in memory.
+
+    Args:
+        path: A local video file, animation or still image, told by its content, or a folder holding only images, which
+            plays at 30 fps.
+        sample_fps: Take the frame shown at `start_s`, `start_s + 1 / sample_fps`, ...: the last one whose time is not
+            later (to a millisecond). Where that is the same as before, it comes again. None takes every frame once.
+        resize: New short side in px, or `(height, width)`; None keeps the size of the first frame for all.
+        start_s: Where to begin, in seconds from the first frame.
+        end_s: Where to stop: only times before it count. None goes on to the end.
+        chunk_size: Frames in a chunk; the last one, and those of very large frames, hold fewer.
+        on_warning: Called with one line for each thing that is wrong with the file but did not stop the reading;
+            without it, Python warnings are issued.
+
+    Yields:
+        Chunks; the times are those of the frames, or with `sample_fps` the times asked for. At least one frame comes:
+        where none begins between `start_s` and `end_s`, the one shown at `start_s`.
 
     Raises:
-        MediaError: If nothing can be decoded.
+        MediaError: If nothing can be decoded there.
+        ConfigError: If an argument makes no sense.
     """
     path = Path(path)
-    warn = on_warning or (lambda message: warnings.warn(message, stacklevel=2))
-    with ExitStack() as stack:
-        footage = _open(path, stack, warn)
-        end = np.inf if end_s is None else end_s
-        if sample_fps is None:
-            chosen = _every_frame(footage.frames(), start_s, end)
-        else:
-            chosen = _by_time(footage.frames(), sample_fps, start_s, end)
-        yield from _chunks(chosen, resize, chunk_size)
+    if sample_fps is not None and not 0 < sample_fps < math.inf:
+        raise ConfigError(f"sample_fps must be above 0 or null, got {sample_fps}")
+    if chunk_size < 1:
+        raise ConfigError(f"chunk_size must be at least 1, got {chunk_size}")
+    if not 0 <= start_s < math.inf or (end_s is not None and not end_s > start_s):
+        raise MediaError(f"{path}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
+    limit_s = math.inf if end_s is None else end_s
+    with _footage(path) as footage:
+        shown = _Shown(footage.frames(start_s))
+        chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
+        empty = True
+        for chunk in _chunks(chosen, resize, chunk_size):
+            empty = False
+            yield chunk
+        if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
+            raise MediaError(f"{path}: cannot be read from {start_s:g} s, the video ends at {shown.end_s:g} s")
+        if empty:
+            raise MediaError(f"{path}: no frame can be decoded; is the file complete?")
+        if shortfall := footage.shortfall():
+            (on_warning or warnings.warn)(shortfall)
 
 
 def read_all(
@@ -109,78 +144,103 @@ def read_all(
     end_s: float | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> tuple[Frames, npt.NDArray[np.float64]]:
-    """Return all frames `(T, H, W, 3)` of a video that fits into memory, and their times `(T,)`; see `read_frames`."""
+    """Return all frames `(T, H, W, 3)` of a video that fits into memory, and their times `(T,)`, as `read_frames`."""
     chunks = list(
         read_frames(path, sample_fps=sample_fps, resize=resize, start_s=start_s, end_s=end_s, on_warning=on_warning)
     )
     return np.concatenate([c.frames for c in chunks]), np.concatenate([c.times_s for c in chunks])
 
 
-def _open(path: Path, stack: ExitStack, warn: Callable[[str], None]) -> VideoFile | ImageFile | ImageFolder:
-    if path.is_dir():
-        images = image_sequence(path)
-        if not images:
+@contextmanager
+def _footage(path: Path) -> Iterator[_Footage]:
+    try:
+        images = image_sequence(path) if path.is_dir() else None
+        if images == []:
             raise MediaError(f"{path}: not a folder of images only; name the videos in it")
-        return ImageFolder(images, warn)
-    if not path.is_file():
-        raise MediaError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path}: the file is empty")
-    image = open_image(path)
-    if image is not None:
-        stack.enter_context(image)
-        return ImageFile(path, image)
-    return stack.enter_context(VideoFile(path))
+        if images is None and not path.is_file():
+            raise MediaError(f"{path}: {why_no_file(path)}")
+        if images is None and path.stat().st_size == 0:
+            raise MediaError(f"{path}: the file is empty")
+    except OSError as exc:
+        raise MediaError(f"{path}: cannot be read ({one_line(exc)})") from exc
+    if images:
+        yield ImageFolder(path, images)
+    elif image := open_image(path):
+        with image:
+            yield ImageFile(path, image)
+    else:
+        with VideoFile(path) as video:
+            yield video
 
 
-def _first(frames: Iterator[TimedFrame], path: Path) -> TimedFrame:
-    for frame in frames:
-        return frame
-    raise MediaError(f"{path}: no frame can be decoded")
+class _Shown:
+    """Frames with the times at which they disappear again: when the next one comes, or the last one's duration ends."""
+
+    def __init__(self, frames: Iterator[TimedFrame]) -> None:
+        self._frames = frames
+        self.end_s = 0.0
+        """When the last frame asked for disappears."""
+
+    def __iter__(self) -> Iterator[tuple[TimedFrame, float]]:
+        frame = next(self._frames, None)
+        while frame is not None:
+            following = next(self._frames, None)
+            self.end_s = following.time_s if following else frame.time_s + frame.duration_s
+            yield frame, self.end_s
+            frame = following
 
 
-def _every_frame(frames: Iterator[TimedFrame], start_s: float, end_s: float) -> Iterator[tuple[float, TimedFrame]]:
-    for frame in frames:
-        if frame.time_s >= end_s - CLOCK_TOLERANCE_S:
-            return
+def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[tuple[float, TimedFrame]]:
+    """Choose every frame that begins in the interval, or the one that fills it."""
+    filling = None
+    for frame, until_s in shown:
+        if frame.time_s >= limit_s - CLOCK_TOLERANCE_S:
+            break
         if frame.time_s >= start_s - CLOCK_TOLERANCE_S:
+            filling = None
             yield frame.time_s, frame
+        elif until_s > start_s + CLOCK_TOLERANCE_S:
+            filling = frame
+    if filling is not None:
+        yield filling.time_s, filling
 
 
-def _by_time(
-    frames: Iterator[TimedFrame], fps: float, start_s: float, end_s: float
-) -> Iterator[tuple[float, TimedFrame]]:
-    shown: TimedFrame | None = None
+def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[tuple[float, TimedFrame]]:
+    """Choose the frame shown at each sampling time."""
     count = 0
-    for following in frames:
-        while (
-            shown is not None and (time_s := start_s + count / fps) < min(following.time_s, end_s) - CLOCK_TOLERANCE_S
-        ):
-            yield time_s, shown
+    for frame, until_s in shown:
+        last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
+        while (time_s := start_s + count / fps) < last_s:
+            yield time_s, frame
             count += 1
-        shown = following
-    while shown is not None and (time_s := start_s + count / fps) < min(shown.time_s + shown.duration_s, end_s) - 1e-3:
-        yield time_s, shown
-        count += 1
+        if until_s >= limit_s:
+            break
 
 
 def _chunks(chosen: Iterator[tuple[float, TimedFrame]], resize: Resize, chunk_size: int) -> Iterator[FrameChunk]:
-    resizer = FrameResizer(None)
-    size: tuple[int, int] | None = None
-    frames: list[Frames] = []
-    times: list[float] = []
+    """Convert what was chosen, and nothing else, into arrays of at most `chunk_size` frames."""
+    resizer = FrameResizer(resize)
+    height = width = count = 0
+    frames, times_s = np.empty((0, 0, 0, 3), np.uint8), np.empty(0)
+    converted: TimedFrame | None = None
+    pixels = frames
     for time_s, frame in chosen:
-        picture = frame.load()
-        if size is None:
-            size = resized_size(*picture.upright_size, resize)
-        frames.append(_upright_rgb(resizer, picture, *size))
-        times.append(time_s)
-        if len(frames) == chunk_size:
-            yield FrameChunk(np.stack(frames), np.array(times))
-            frames, times = [], []
-    if frames:
-        yield FrameChunk(np.stack(frames), np.array(times))
-
-
-def _upright_rgb(resizer: FrameResizer, picture: Picture, height: int, width: int) -> Frames:
-    return picture.orientation.apply(resizer.to_rgb(picture.frame, *picture.orientation.upright(height, width)))
+        if frame is not converted:
+            picture = frame.load()
+            if picture is None:
+                continue
+            if converted is None:
+                height, width = resized_size(*picture.upright_size, resize)
+                chunk_size = max(1, min(chunk_size, _CHUNK_BYTES // (3 * height * width)))
+            upright = picture.orientation
+            pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
+            converted = frame
+        if count == 0:
+            frames, times_s = np.empty((chunk_size, height, width, 3), np.uint8), np.empty(chunk_size)
+        frames[count], times_s[count] = pixels, time_s
+        count += 1
+        if count == chunk_size:
+            yield FrameChunk(frames, times_s)
+            count = 0
+    if count:
+        yield FrameChunk(frames[:count], times_s[:count])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from lrcn.errors import ConfigError, MediaError
 
@@ -28,6 +28,9 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+
+_STRETCH = np.clip(np.rint((np.arange(256) - 16.0) * 255 / 219), 0, 255).astype(np.uint8)
+"""Full-range grey of limited-range grey."""
 
 
 def resized_size(height: int, width: int, resize: Resize) -> tuple[int, int]:
@@ -97,12 +100,15 @@ class FrameResizer:
         try:
             if picture.format.has_palette or any(part.is_alpha for part in picture.format.components):
                 picture = self._over_background(picture)
-            return _pixels(self._convert(self._scaler, picture, height, width, "rgb24"), 3)
+            pixels = _pixels(self._convert(self._scaler, picture, height, width, "rgb24"), 3)
         except (av.FFmpegError, ValueError) as exc:
             raise MediaError(
                 f"pixel format {picture.format.name} at {picture.width}x{picture.height} px cannot be converted to RGB "
                 f"({exc}); re-encode the video as H.264"
             ) from exc
+        if picture.format.name.startswith("gray") and picture.color_range == ColorRange.MPEG:
+            return _STRETCH[pixels]  # swscale takes all grey as full range
+        return pixels
 
     def _convert(
         self, scaler: VideoReformatter, picture: av.VideoFrame, height: int, width: int, pixel_format: str
@@ -124,6 +130,8 @@ class FrameResizer:
     def _over_background(self, picture: av.VideoFrame) -> av.VideoFrame:
         # before scaling: colours hidden under transparent pixels must not bleed into their neighbours
         rgba = _pixels(self._convert(self._alpha_scaler, picture, picture.height, picture.width, "rgba"), 4)
+        if rgba[..., 3].min() == 255:
+            return picture
         colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
         blended = (colour * alpha + _BACKGROUND * (255 - alpha) + 127) // 255
         return av.VideoFrame.from_ndarray(blended.astype(np.uint8), format="rgb24")

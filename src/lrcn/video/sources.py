@@ -104,12 +104,16 @@ def _is_clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
-def _why_nothing(source: str | Path) -> str:
-    text = str(source)
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", text):
+def why_no_file(source: str | Path) -> str:
+    """Say why a source that names no file or folder cannot be read, and what to do."""
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(source)):  # Path() makes one slash of two
         return "addresses are not opened; download the video and name the file"
+    return "no regular file" if Path(source).exists() else "no such file or folder"
+
+
+def _why_nothing(source: str | Path) -> str:
     if Path(source).is_dir():
-        return f"no video in this folder (looked for {', '.join(sorted(VIDEO_SUFFIXES)[:6])} ... and folders of images)"
-    if glob.has_magic(text):
+        return "no video and no folder of images in this folder; name a file to have it read whatever its suffix"
+    if glob.has_magic(str(source)):
         return "nothing matches this pattern"
-    return "no such file or folder"
+    return why_no_file(source)

@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from lrcn.errors import MediaError
-from lrcn.video.decode import one_line
+from lrcn.video.footage import one_line
 from lrcn.video.resize import Frames
 
 

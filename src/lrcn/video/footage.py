@@ -1,0 +1,115 @@
+"""A frame before its pixels are converted: how to hold the picture, and when it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import Type as SideDataType
+
+_LONGEST_STEP_S = 600.0
+"""A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
+
+
+class Orientation(NamedTuple):
+    """How stored rows and columns become upright ones: a transposition, then flips."""
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def apply(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a view of `(H, W, C)` pixels, upright."""
+        if self.transpose:
+            pixels = pixels.swapaxes(0, 1)
+        return pixels[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+
+    def upright(self, height: int, width: int) -> tuple[int, int]:
+        """Return the upright size of a stored one; applied again, the stored size of an upright one."""
+        return (width, height) if self.transpose else (height, width)
+
+
+class Picture(NamedTuple):
+    """A decoded picture in the file's own pixel format, and how to hold it."""
+
+    frame: av.VideoFrame
+    orientation: Orientation = Orientation()
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.orientation.upright(self.frame.height, self.frame.width)
+
+
+class TimedFrame(NamedTuple):
+    """A frame of a video, not yet converted."""
+
+    time_s: float
+    """When it appears, counted from the first frame of the video."""
+    duration_s: float
+    """How long it stays, as far as the file says; the next frame may come sooner or later."""
+    load: Callable[[], Picture | None]
+    """Fetches the picture, None if it is damaged; called only for frames that are wanted."""
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return what the frame's display matrix asks for, to the nearest right angle."""
+    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is None:
+        return Orientation()
+    # x' = a x + c y, y' = b x + d y in 16.16 fixed point, y pointing down (libavutil/display.h)
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), np.int32)[:5])
+    if abs(b) > abs(a):
+        return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
+    return Orientation(transpose=False, flip_rows=d < 0, flip_columns=a < 0)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of ffmpeg, Pillow or the system says, without codes and paths."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split()).rstrip(".")
+
+
+class Clock:
+    """Turns time stamps into seconds since the first frame, which never run backwards."""
+
+    def __init__(self, first: av.VideoFrame, nominal_s: float) -> None:
+        self._time_base_s = float(first.time_base or 0)
+        self._nominal_s = nominal_s
+        self._first = first.pts or 0
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Expect the first frame next."""
+        self._origin_s = self._first * self._time_base_s
+        self._expected_s = 0.0
+
+    def stamp(self, time_s: float) -> int:
+        """Return the time stamp of a time."""
+        return self._first + round(time_s / self._time_base_s)
+
+    def jump(self, frame: av.VideoFrame) -> float:
+        """Return the time of a frame that was seeked to, and expect that frame next."""
+        self._expected_s = (frame.pts or 0) * self._time_base_s - self._origin_s
+        return self._expected_s
+
+    def read(self, frame: av.VideoFrame) -> float:
+        """Return the time of the next frame."""
+        time_s = self._expected_s
+        if frame.pts is not None and self._time_base_s:
+            stamp_s = frame.pts * self._time_base_s
+            earliest_s = self._expected_s - self._nominal_s
+            if earliest_s - 1e-9 <= stamp_s - self._origin_s <= earliest_s + _LONGEST_STEP_S:
+                time_s = stamp_s - self._origin_s
+            else:
+                self._origin_s = stamp_s - time_s  # count on from here
+        self._expected_s = time_s + self._nominal_s
+        return time_s
+
+    def duration(self, frame: av.VideoFrame) -> float:
+        """Return how long a frame stays."""
+        stated_s = frame.duration * self._time_base_s
+        return stated_s if 0 < stated_s <= _LONGEST_STEP_S else self._nominal_s
