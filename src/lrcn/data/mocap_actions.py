@@ -26,7 +26,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lrcn.data.mocap_body import draw_body, lowest_points, pose_solids
+from lrcn.data.mocap_body import draw_body, outer_points, pose_solids
 from lrcn.data.mocap_camera import SECTOR_DEG, draw_camera
 from lrcn.data.mocap_motion import Array, Recording, cut, forward_kinematics, interpolate, load_recordings, repeat
 from lrcn.data.mocap_render import Frames, render_clip
@@ -171,11 +171,11 @@ def render(spec: ClipSpec, size_px: int) -> Frames:
     body = draw_body(rng)
     posed = pose_solids(body, *forward_kinematics(root * body.leg_scale, rotations, body.offsets))
     # Other proportions than recorded would sink or float: the lowest moments of the clip touch the floor.
-    root = root * body.leg_scale - np.array([0.0, np.percentile(lowest_points(posed), 15), 0.0])
+    root = root * body.leg_scale - np.array([0.0, np.percentile(outer_points(posed)[..., 1].min(axis=1), 15), 0.0])
     posed = pose_solids(body, *forward_kinematics(root, rotations, body.offsets))
-    points = np.concatenate([posed.start, posed.end], axis=1)
-    points = np.concatenate([points + np.array([0, 0.05, 0]), points - np.array([0, 0.05, 0])], axis=1)
-    camera = draw_camera(rng, points, azimuth_deg=spec.azimuth_deg, elevation_deg=spec.elevation_deg, fps=FPS)
+    camera = draw_camera(
+        rng, outer_points(posed), azimuth_deg=spec.azimuth_deg, elevation_deg=spec.elevation_deg, fps=FPS
+    )
     scene = draw_scene(rng, root, camera.position)
     frames = render_clip(posed, camera, scene, size_px, rng)
     if spec.mirrored:

@@ -19,6 +19,16 @@ SKIN_TONES: tuple[Color, ...] = (
     (120, 80, 58),
     (82, 54, 40),
 )
+TROUSER_TONES: tuple[Color, ...] = (
+    (28, 28, 32),
+    (45, 52, 72),
+    (60, 82, 120),
+    (95, 120, 155),
+    (120, 120, 122),
+    (170, 150, 120),
+    (110, 88, 66),
+    (215, 212, 205),
+)
 HAIR_TONES: tuple[Color, ...] = (
     (28, 22, 20),
     (60, 42, 30),
@@ -148,7 +158,9 @@ def _dress(rng: np.random.Generator, shapes: tuple[_Shape, ...]) -> tuple[Solid,
     skin: Color = SKIN_TONES[rng.integers(len(SKIN_TONES))]
     hair: Color = HAIR_TONES[rng.integers(len(HAIR_TONES))] if rng.random() < 0.85 else _random_color(rng)
     shirt, trousers, shoe = _random_color(rng), _random_color(rng), _random_color(rng)
-    if rng.random() < 0.1:
+    if rng.random() < 0.6:
+        trousers = TROUSER_TONES[rng.integers(len(TROUSER_TONES))]
+    elif rng.random() < 0.25:
         trousers = shirt  # a tracksuit, or a dark suit
     sleeve_arm, sleeve_forearm = ((0.55, -1.0), (2.0, 0.9), (-1.0, -1.0), (2.0, 0.9))[rng.integers(4)]
     short_trousers = rng.random() < 0.3
@@ -182,7 +194,9 @@ def _dress(rng: np.random.Generator, shapes: tuple[_Shape, ...]) -> tuple[Solid,
         elif kind == "shoe":
             color = end_color = skin if barefoot else shoe
         index = JOINTS.index(joint)
-        solids.append(Solid(index, start, end, start_radius, end_radius, flatten, color, end_color, cut, pattern, line))
+        # plain floats: a float64 scalar of NumPy would turn the renderer's float32 arrays into float64
+        radii, flat = (float(start_radius), float(end_radius)), (float(flatten[0]), float(flatten[1]))
+        solids.append(Solid(index, start, end, *radii, flat, color, end_color, float(cut), float(pattern), float(line)))
     return tuple(solids)
 
 
@@ -220,9 +234,9 @@ def pose_solids(body: Body, positions: Array, rotations: Array) -> PosedSolids:
     return PosedSolids(body.solids, start, end, to_local, lengths)
 
 
-def lowest_points(posed: PosedSolids) -> Array:
-    """Return the height of the lowest point of the body in each frame, `(F,)` metres."""
-    radii = np.array([(solid.start_radius, solid.end_radius) for solid in posed.solids])
-    return np.asarray(
-        np.minimum(posed.start[..., 1] - radii[:, 0], posed.end[..., 1] - radii[:, 1]).min(axis=1), dtype=np.float64
-    )
+def outer_points(posed: PosedSolids) -> Array:
+    """Return the six axis-parallel extremes of every ball of the body, `(F, 12 S, 3)`: a hull to frame it by."""
+    centers = np.concatenate([posed.start, posed.end], axis=1)
+    radii = np.array([s.start_radius for s in posed.solids] + [s.end_radius for s in posed.solids])
+    steps = radii[:, None, None] * np.concatenate([np.eye(3), -np.eye(3)])
+    return np.asarray((centers[:, :, None] + steps).reshape(len(centers), -1, 3), dtype=np.float64)

@@ -52,7 +52,7 @@ def draw_camera(
         elevation_deg: Angle above the horizontal at which it looks down.
         fps: Frames per second, for smoothing.
     """
-    focal = 0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2)
+    focal = float(0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2))
     target_size = rng.uniform(0.55, 0.95)
     dolly = rng.choice([1.0, rng.uniform(0.2, 0.8), 0.0], p=[0.4, 0.2, 0.4])
     pans = bool(rng.random() < 0.7)

@@ -55,17 +55,18 @@ def _darken(light: Image, start: Array, end: Array, radius: Array, soft: Array, 
 def draw_place(
     scene: Scene, eye: Array, rays: Array, focal: float, size: int, shadow: tuple[Image, float, float]
 ) -> Image:
-    """Draw floor and walls as seen from `eye`, `(size, size, 3)`."""
+    """Draw floor and walls as seen from `eye`, `(3, size, size)`."""
     grid = np.arange(size, dtype=np.float32)
     ox, oy, oz = rotate_y(eye, -scene.turn).tolist()
     room_rays = rotate_y(rays.T, -scene.turn).T.tolist()
     dx, dy, dz = (((across * grid + corner) + down * grid[:, None]).ravel() for across, down, corner in room_rays)
     tiny = np.float32(1e-6)
     to_far = np.where(dx > tiny, (scene.far - ox) / np.maximum(dx, tiny), np.inf)
-    side = np.where(dz > 0, scene.sides[1] - oz, -scene.sides[0] - oz) / np.where(abs(dz) < tiny, tiny, dz)
+    gap = np.where(dz > 0, np.float32(scene.sides[1] - oz), np.float32(-scene.sides[0] - oz))
+    side = gap / np.where(abs(dz) < tiny, tiny, dz)
     to_wall = np.minimum(to_far, side)
     to_floor = np.where(dy < -tiny, -oy / np.minimum(dy, -tiny), np.inf)
-    picture = np.empty((size * size, 3), np.float32)
+    picture = np.empty((3, size * size), np.float32)
     pixel = 1 / (focal * size)
 
     floor = np.flatnonzero(to_floor < to_wall)
@@ -73,16 +74,18 @@ def draw_place(
         t = to_floor[floor]
         x, z = ox + t * dx[floor], oz + t * dz[floor]
         footprint = t * pixel / np.sqrt(np.minimum(-dy[floor], 1))
-        picture[floor] = scene.floor.look_up(x, z, footprint) * _shadow_at(shadow, x, z, scene.turn)[:, None]
+        picture[:, floor] = scene.floor.look_up(x, z, footprint) * _shadow_at(shadow, x, z, scene.turn)
     wall = np.flatnonzero(to_floor >= to_wall)
     if len(wall):
         t = to_wall[wall]
         is_far = to_far[wall] <= side[wall]
         x, z = ox + t * dx[wall], oz + t * dz[wall]
         across = np.where(is_far, z, x + 7)
-        light = np.where(is_far, scene.wall_light[0], scene.wall_light[1]).astype(np.float32)
-        picture[wall] = scene.wall.look_up(across, oy + t * dy[wall], t * pixel) * light[:, None]
-    return picture.reshape(size, size, 3)
+        light = np.where(is_far, *(np.float32(value) for value in scene.wall_light))
+        picture[:, wall] = (
+            scene.wall.look_up(across.astype(np.float32), oy + t * dy[wall], t * np.float32(pixel)) * light
+        )
+    return picture.reshape(3, size, size)
 
 
 def _shadow_at(shadow: tuple[Image, float, float], x: Image, z: Image, turn: float) -> Image:
@@ -94,9 +97,9 @@ def _shadow_at(shadow: tuple[Image, float, float], x: Image, z: Image, turn: flo
     result = np.ones(len(x), np.float32)
     near = np.flatnonzero((column > 0) & (row > 0) & (column < _SHADOW_TEXELS - 1) & (row < _SHADOW_TEXELS - 1))
     column, row = column[near], row[near]
-    i, j = column.astype(np.int32), row.astype(np.int32)
-    u, v = column - i, row - j
-    result[near] = (light[i, j] * (1 - u) + light[i + 1, j] * u) * (1 - v) + (
-        light[i, j + 1] * (1 - u) + light[i + 1, j + 1] * u
-    ) * v
+    first_column, first_row = np.floor(column), np.floor(row)
+    u, v = column - first_column, row - first_row
+    texel_index = (first_column * _SHADOW_TEXELS + first_row).astype(np.int32)
+    corners = [light.ravel().take(texel_index + step) for step in (0, _SHADOW_TEXELS, 1, _SHADOW_TEXELS + 1)]
+    result[near] = (corners[0] * (1 - u) + corners[1] * u) * (1 - v) + (corners[2] * (1 - u) + corners[3] * u) * v
     return result

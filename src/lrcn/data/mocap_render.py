@@ -41,7 +41,7 @@ def render_clip(posed: PosedSolids, camera: CameraPath, scene: Scene, size_px: i
     fine = _ray_matrices(camera, size_px * _FINE)
     coarse = _ray_matrices(camera, size_px)
     caster = _BodyCaster(posed, camera, scene, fine, size_px * _FINE, cloth)
-    frames = np.empty((len(posed.start), size_px, size_px, 3), np.float32)
+    frames = np.empty((len(posed.start), 3, size_px, size_px), np.float32)
     for index in range(len(frames)):
         shadow = shadow_map(posed, scene, index)
         frames[index] = draw_place(scene, camera.position[index], coarse[index], camera.focal, size_px, shadow)
@@ -78,7 +78,10 @@ class _BodyCaster:
         self.rectangles = self._solid_rectangles(camera)
         self.box_rectangles = [self._box_rectangles(camera, box) for box in scene.boxes]
         self.depth = np.empty(size * size, np.float32)
-        self.color = np.empty((size * size, 3), np.float32)
+        self.light = np.empty(size * size, np.float32)
+        self.color = np.empty(size * size, np.int64)  # column of the palette
+        colors = [color for solid in posed.solids for color in (solid.color, solid.end_color)]
+        self.palette = np.array([*colors, *(box.color for box in scene.boxes)], np.float32).T.copy()
         self.grid = np.arange(size, dtype=np.float32)
 
     def _cone_forms(self) -> Array:
@@ -126,23 +129,25 @@ class _BodyCaster:
         return np.asarray(np.clip(edges, 0, self.size), dtype=np.int64)
 
     def draw_over(self, picture: Image, frame: int) -> None:
-        """Cast everything that stands in `picture` `(size / 2, size / 2, 3)` and blend it over."""
+        """Cast everything that stands in `picture` `(3, size / 2, size / 2)` and blend it over."""
         rectangles = np.array([*self.rectangles[frame], *(edges[frame] for edges in self.box_rectangles)])
         top, bottom = int(rectangles[:, 2].min()) // 2, (int(rectangles[:, 3].max()) + 1) // 2
         if top >= bottom:
             return
         used = slice(2 * top * self.size, 2 * bottom * self.size)
         self.depth[used] = np.inf
+        self.light[used] = 0
         self.color[used] = 0
-        for box, edges in zip(self.scene.boxes, self.box_rectangles, strict=True):
-            self._cast_box(box, edges[frame].tolist(), frame)
+        for number, (box, edges) in enumerate(zip(self.scene.boxes, self.box_rectangles, strict=True)):
+            self._cast_box(box, 2 * len(self.posed.solids) + number, edges[frame].tolist(), frame)
         for index, solid in enumerate(self.posed.solids):
             self._cast_solid(solid, index, frame)
         covered = (self.depth[used] < np.inf).reshape(-1, self.size).astype(np.float32)
-        color = self.color[used].reshape(-1, self.size, 3)
-        alpha = 0.25 * (covered[::2, ::2] + covered[1::2, ::2] + covered[::2, 1::2] + covered[1::2, 1::2])
-        blended = 0.25 * (color[::2, ::2] + color[1::2, ::2] + color[::2, 1::2] + color[1::2, 1::2])
-        picture[top:bottom] = picture[top:bottom] * (1 - alpha[..., None]) + blended
+        light, color = self.light[used], self.color[used]
+        rest = 1 - _halved(covered)
+        for channel, palette in zip(picture[:, top:bottom], self.palette, strict=True):
+            channel *= rest
+            channel += _halved((palette.take(color) * light).reshape(-1, self.size))
 
     def _cast_solid(self, solid: Solid, index: int, frame: int) -> None:
         left, right, top, bottom = self.rectangles[frame, index].tolist()
@@ -192,31 +197,33 @@ class _BodyCaster:
         nx, nz = (ox + t * dx[nearer]) / size, (oz + t * dz[nearer]) / size
         ny = (oy + t * dy[nearer] - ball) / size
         self.depth[pixel] = t
-        self.color[pixel] = self._shade(solid, index, frame, nx, ny, nz, ball / length)
+        self.light[pixel] = self._light(solid, index, frame, nx, ny, nz, ball / length)
+        if solid.hairline < 2:
+            self.color[pixel] = 2 * index + (ny - 0.8 * nx > solid.hairline)
+        else:
+            self.color[pixel] = 2 * index + (ball > solid.color_cut * length)
 
-    def _shade(self, solid: Solid, index: int, frame: int, nx: Image, ny: Image, nz: Image, along: Image) -> Image:
-        stretch = 1 / np.sqrt((nx / solid.flatten[0]) ** 2 + ny**2 + (nz / solid.flatten[1]) ** 2)
+    def _light(self, solid: Solid, index: int, frame: int, nx: Image, ny: Image, nz: Image, along: Image) -> Image:
+        """Return the brightness of surface points by their normals in the solid's own axes."""
         sx, sy, sz = self.local_sun[frame, index].tolist()
         ux, uy, uz = self.local_up[frame, index].tolist()
         strength = self.scene.sun_strength
-        sun = np.maximum((nx * sx + ny * sy + nz * sz) * stretch, 0)
-        up = (nx * ux + ny * uy + nz * uz) * stretch
-        light = (1 - strength) * (0.78 + 0.22 * up) + 1.25 * strength * sun
+        sun = np.maximum(nx * sx + ny * sy + nz * sz, 0) * (1.25 * strength)
+        up = (nx * ux + ny * uy + nz * uz) * (0.22 * (1 - strength))
+        light: Image = sun + up
+        if solid.flatten != (1.0, 1.0):
+            light = light / np.sqrt((nx * (1 / solid.flatten[0])) ** 2 + ny * ny + (nz * (1 / solid.flatten[1])) ** 2)
+        light = light + 0.78 * (1 - strength)
         if solid.pattern:
-            cell_y = (along * (self.posed.lengths[index] * 90)).astype(np.int32) & 63
-            cell_x = ((nx - nz) * 9).astype(np.int32) & 63
-            light = light * (1 + 0.25 * solid.pattern * self.cloth[cell_y, cell_x])
-        first, second = (np.array(color, np.float32) for color in (solid.color, solid.end_color))
+            cell_y = (along * (self.posed.lengths[index] * 90)).astype(np.int64) & 63
+            cell_x = ((nx - nz) * 9).astype(np.int64) & 63
+            light = light * (1 + (0.25 * solid.pattern) * self.cloth.take(cell_y * 64 + cell_x))
         if solid.hairline < 2:
-            base = np.where((ny - 0.8 * nx > solid.hairline)[:, None], second, first)
-            base[(nx > 0.6) & (abs(ny - 0.1) < 0.14) & (abs(abs(nz) - 0.4) < 0.18)] *= 0.35  # eyes
-        elif solid.color_cut < 1:
-            base = np.where((along > solid.color_cut)[:, None], second, first)
-        else:
-            base = first[None]
-        return np.asarray(base * light[:, None], dtype=np.float32)
+            eyes = (nx > 0.6) & (abs(ny - 0.1) < 0.14) & (abs(abs(nz) - 0.4) < 0.18)
+            light = np.where(eyes, 0.35 * light, light)
+        return light
 
-    def _cast_box(self, box: Box, rectangle: list[int], frame: int) -> None:
+    def _cast_box(self, box: Box, color: int, rectangle: list[int], frame: int) -> None:
         """Slab test in the box's own axes."""
         left, right, top, bottom = rectangle
         if left >= right or top >= bottom:
@@ -242,37 +249,38 @@ class _BodyCaster:
         t = enter.ravel()[hit]
         face = np.where(entries[1].ravel()[hit] == t, 1, np.where(entries[0].ravel()[hit] == t, 0, 2))
         nearer = np.flatnonzero(t < self.depth[pixel])
-        light = np.array([0.7, 1.0, 0.85], np.float32)[face[nearer]]
-        self.depth[pixel[nearer]] = t[nearer]
-        self.color[pixel[nearer]] = np.array(box.color, np.float32) * light[:, None]
+        pixel = pixel[nearer]
+        self.depth[pixel] = t[nearer]
+        self.light[pixel] = np.array([0.7, 1.0, 0.85], np.float32).take(face[nearer])
+        self.color[pixel] = color
+
+
+def _halved(fine: Image) -> Image:
+    """Average squares of four samples: `(2 H, 2 W)` to `(H, W)`."""
+    rows = fine[::2] + fine[1::2]
+    return np.asarray(0.25 * (rows[:, ::2] + rows[:, 1::2]), dtype=np.float32)
 
 
 def _develop(frames: Image, rng: np.random.Generator) -> Frames:
-    """Give frames `(F, H, W, 3)` exposure, tint, blur, vignette and grain as a camera does; round to uint8."""
-    size = frames.shape[1]
+    """Give frames `(F, 3, H, W)` exposure, tint, blur, vignette and grain as a camera does; return `(F, H, W, 3)`."""
+    size = frames.shape[-1]
     gain = rng.uniform(0.85, 1.25) * (1 + rng.normal(0, 0.035, size=3))
-    gamma = rng.uniform(0.7, 1.15)
-    black = rng.uniform(0, 25)
-    blur = rng.choice([0.0, rng.uniform(0.05, 0.25)], p=[0.35, 0.65])  # weight of each neighbour
-    grain = rng.uniform(0.0, 5.0)
-    corner = rng.uniform(0, 0.35)
+    gamma, black = rng.uniform(0.7, 1.15), rng.uniform(0, 25)
+    blur = float(rng.choice([0.0, rng.uniform(0.05, 0.25)], p=[0.35, 0.65]))  # weight of each neighbour
+    grain, corner = rng.uniform(0.0, 5.0), rng.uniform(0, 0.35)
 
-    curve_in = np.arange(0, 512, dtype=np.float32)
-    curve = (black + (255 - black) * np.clip(curve_in / 255, 0, 1) ** gamma).astype(np.float32)
-    distance = np.linspace(-1, 1, size, dtype=np.float32) ** 2
-    vignette = (1 - corner * 0.5 * (distance[:, None] + distance))[..., None] * gain.astype(np.float32)
-    noise = rng.standard_normal((2 * size, 2 * size, 1)) + 0.5 * rng.standard_normal((2 * size, 2 * size, 3))
-    noise = (noise * grain * 0.8).astype(np.float32)
-    places = rng.integers(0, size, size=(len(frames), 2))
-    developed = np.empty(frames.shape, np.uint8)
-    for index, picture in enumerate(frames):
-        picture = curve[np.clip(picture * vignette, 0, 511).astype(np.int32)]
+    curve = (black + (255 - black) * np.clip(np.arange(512) / 255, 0, 1) ** gamma).astype(np.float32)
+    distance = np.linspace(-1, 1, size) ** 2
+    vignette = ((1 - corner * 0.5 * (distance[:, None] + distance)) * gain[:, None, None]).astype(np.float32)
+    noise = rng.standard_normal((1, 2 * size, 2 * size)) + 0.5 * rng.standard_normal((3, 2 * size, 2 * size))
+    noise = (noise * grain * 0.8 + 0.5).astype(np.float32)
+    places = rng.integers(0, size, size=(len(frames), 2)).tolist()
+    developed = np.empty((len(frames), size, size, 3), np.uint8)
+    for index, (picture, (top, left)) in enumerate(zip(frames, places, strict=True)):
+        picture = curve.take(np.minimum(picture * vignette, 511).astype(np.int64))
         if blur:
-            for axis in (0, 1):
-                padded = np.concatenate([picture.take([0], axis), picture, picture.take([-1], axis)], axis)
-                sides = padded[2:] + padded[:-2] if axis == 0 else padded[:, 2:] + padded[:, :-2]
-                picture = picture * np.float32(1 - 2 * blur) + sides * np.float32(blur)
-        top, left = places[index]
-        picture = picture + noise[top : top + size, left : left + size]
-        developed[index] = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+            picture[:, 1:-1] = picture[:, 1:-1] * (1 - 2 * blur) + (picture[:, 2:] + picture[:, :-2]) * blur
+            picture[..., 1:-1] = picture[..., 1:-1] * (1 - 2 * blur) + (picture[..., 2:] + picture[..., :-2]) * blur
+        picture += noise[:, top : top + size, left : left + size]
+        developed[index] = np.minimum(np.maximum(picture, 0), 255).astype(np.uint8).transpose(1, 2, 0)
     return developed
