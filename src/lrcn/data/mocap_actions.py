@@ -26,12 +26,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lrcn.data.mocap_body import draw_body, outer_points, pose_solids
+from lrcn.data.mocap_body import draw_body, pose_solids
 from lrcn.data.mocap_camera import SECTOR_DEG, draw_camera
 from lrcn.data.mocap_motion import Array, Recording, cut, forward_kinematics, interpolate, load_recordings, repeat
 from lrcn.data.mocap_render import Frames, render_clip
 from lrcn.data.mocap_scene import draw_scene
 from lrcn.errors import ConfigError, DataError, lookup
+from lrcn.files import replacing
 
 GENERATOR_VERSION = 1
 """Raised when the clips of a given number change."""
@@ -171,10 +172,12 @@ def render(spec: ClipSpec, size_px: int) -> Frames:
     body = draw_body(rng)
     posed = pose_solids(body, *forward_kinematics(root * body.leg_scale, rotations, body.offsets))
     # Other proportions than recorded would sink or float: the lowest moments of the clip touch the floor.
-    root = root * body.leg_scale - np.array([0.0, np.percentile(outer_points(posed)[..., 1].min(axis=1), 15), 0.0])
+    root = root * body.leg_scale - np.array(
+        [0.0, np.percentile((posed.centers[..., 1] - posed.radii).min(axis=1), 15), 0.0]
+    )
     posed = pose_solids(body, *forward_kinematics(root, rotations, body.offsets))
     camera = draw_camera(
-        rng, outer_points(posed), azimuth_deg=spec.azimuth_deg, elevation_deg=spec.elevation_deg, fps=FPS
+        rng, posed.centers, posed.radii, azimuth_deg=spec.azimuth_deg, elevation_deg=spec.elevation_deg, fps=FPS
     )
     scene = draw_scene(rng, root, camera.position)
     frames = render_clip(posed, camera, scene, size_px, rng)
@@ -219,9 +222,6 @@ def build_mocap_actions(
     clips = [(split, label, index) for split, count in counts.items() for index in range(count) for label in ACTIONS]
     try:
         _claim(output, size_px)
-        for split, count in counts.items():
-            for label in ACTIONS if count else ():
-                _video_path(output, split, label, 0).parent.mkdir(parents=True, exist_ok=True)
         missing = [clip for clip in clips if not _video_path(output, *clip).exists()]
         report = on_progress or (lambda done, total: None)
         report(len(clips) - len(missing), len(clips))
@@ -245,7 +245,8 @@ def _claim(output: Path, size_px: int) -> None:
     elif any(output.iterdir()):
         raise DataError(f"{output} is not empty and holds no action set; choose an empty folder")
     else:
-        _write_whole(path, json.dumps(mark))
+        with replacing(path) as unfinished:
+            unfinished.write_text(json.dumps(mark))
 
 
 def _write_annotations(output: Path, clips: list[tuple[str, str, int]]) -> Path:
@@ -256,14 +257,9 @@ def _write_annotations(output: Path, clips: list[tuple[str, str, int]]) -> Path:
         writer.writerow((_video_path(Path(), split, label, index).as_posix(), label, split))
     path = output / "annotations.csv"
     if not path.exists() or path.read_text() != text.getvalue():
-        _write_whole(path, text.getvalue())
+        with replacing(path) as unfinished:
+            unfinished.write_text(text.getvalue())
     return path
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _video_path(output: Path, split: str, label: str, index: int) -> Path:
@@ -293,14 +289,9 @@ def _render_all(output: Path, clips: list[tuple[str, str, int]], size_px: int, w
 
 
 def _render_to_file(output: Path, split: str, label: str, index: int, size_px: int) -> None:
-    path = _video_path(output, split, label, index)
     frames = render(clip_spec(split, label, index), size_px)
-    temporary = path.with_name(f".{index}.{os.getpid()}.tmp")
-    try:
-        write_video(temporary, frames)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(_video_path(output, split, label, index)) as unfinished:
+        write_video(unfinished, frames)
 
 
 def write_video(path: Path, frames: Frames) -> None:

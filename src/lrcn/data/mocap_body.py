@@ -213,13 +213,31 @@ def local_axes(solid: Solid) -> tuple[npt.NDArray[np.float64], float]:
 
 @dataclass(frozen=True)
 class PosedSolids:
-    """The solids of a body over time: centres of both balls `(F, S, 3)` and world-to-local maps `(F, S, 3, 3)`."""
+    """The solids of a body over time.
+
+    Attributes:
+        solids: The solids, S of them.
+        start: Centres of the first balls, `(F, S, 3)`.
+        end: Centres of the second balls.
+        to_local: Maps from the world into each solid's own axes, flattening undone, `(F, S, 3, 3)`.
+        lengths: Distance of the two balls, metres.
+    """
 
     solids: tuple[Solid, ...]
     start: Array
     end: Array
     to_local: Array
     lengths: tuple[float, ...]
+
+    @property
+    def centers(self) -> Array:
+        """Centres of all balls, `(F, 2 S, 3)`."""
+        return np.concatenate([self.start, self.end], axis=1)
+
+    @property
+    def radii(self) -> Array:
+        """Radii of the balls in `centers`, `(2 S,)`."""
+        return np.array([s.start_radius for s in self.solids] + [s.end_radius for s in self.solids])
 
 
 def pose_solids(body: Body, positions: Array, rotations: Array) -> PosedSolids:
@@ -232,11 +250,3 @@ def pose_solids(body: Body, positions: Array, rotations: Array) -> PosedSolids:
     scale = np.array([(1 / solid.flatten[0], 1.0, 1 / solid.flatten[1]) for solid in body.solids])
     to_local = np.einsum("sk,sjk,fsij->fski", scale, np.array(axes), turned)
     return PosedSolids(body.solids, start, end, to_local, lengths)
-
-
-def outer_points(posed: PosedSolids) -> Array:
-    """Return the six axis-parallel extremes of every ball of the body, `(F, 12 S, 3)`: a hull to frame it by."""
-    centers = np.concatenate([posed.start, posed.end], axis=1)
-    radii = np.array([s.start_radius for s in posed.solids] + [s.end_radius for s in posed.solids])
-    steps = radii[:, None, None] * np.concatenate([np.eye(3), -np.eye(3)])
-    return np.asarray((centers[:, :, None] + steps).reshape(len(centers), -1, 3), dtype=np.float64)

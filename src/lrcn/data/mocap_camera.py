@@ -10,7 +10,7 @@ from lrcn.data.mocap_motion import Array
 
 SECTOR_DEG = 30.0
 _EDGE = 0.485  # half the frame, less a margin
-_SMALLEST = 0.5  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
+_SMALLEST = 0.42  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CameraPath:
 
 
 def draw_camera(
-    rng: np.random.Generator, points: Array, *, azimuth_deg: float, elevation_deg: float, fps: float
+    rng: np.random.Generator, balls: Array, radii: Array, *, azimuth_deg: float, elevation_deg: float, fps: float
 ) -> CameraPath:
     """Place a camera so that the whole person stays in the frame and is seen from within one azimuth sector.
 
@@ -47,21 +47,22 @@ def draw_camera(
 
     Args:
         rng: Source of all draws.
-        points: Points that must stay visible, `(F, N, 3)`.
+        balls: Centres of the balls that must stay visible, `(F, N, 3)`.
+        radii: Their radii, `(N,)`.
         azimuth_deg: Direction of the camera at the middle of the path.
         elevation_deg: Angle above the horizontal at which it looks down.
         fps: Frames per second, for smoothing.
     """
     focal = float(0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2))
-    target_size = rng.uniform(0.55, 0.95)
+    target_size = rng.uniform(0.45, 0.95)
     dolly = rng.choice([1.0, rng.uniform(0.2, 0.8), 0.0], p=[0.4, 0.2, 0.4])
     pans = bool(rng.random() < 0.7)
-    center = 0.5 * (points.min(axis=1) + points.max(axis=1))
+    center = 0.5 * (balls.min(axis=1) + balls.max(axis=1))
     smooth = _smooth(center, rng.uniform(0.15, 0.6) * fps)
     smooth[:, 1] = _mix(smooth[:, 1].mean(), smooth[:, 1], rng.uniform(0, 1))
     azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
     outward = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
-    shake = np.radians(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.4, 0.6])) * _wobble(rng, len(points), fps)
+    shake = np.radians(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.4, 0.6])) * _wobble(rng, len(balls), fps)
     roll = np.radians(rng.normal(0, 1.2))
     offset = rng.random(2)
 
@@ -74,14 +75,14 @@ def draw_camera(
     def fit(dolly: float, pans: bool) -> float:
         distance = 4.0
         for _ in range(8):
-            camera = build(distance, dolly, pans)
-            seen, _ = camera.project(points)
-            spread = (seen.max(axis=(0, 1)) - seen.min(axis=(0, 1))).max() / (2 * _EDGE)
-            distance = float(np.clip(distance * max(_size(camera, points) / target_size, spread), 1.2, 60.0))
+            low, high = _bounds(build(distance, dolly, pans), balls, radii)
+            spread = (high.max(axis=0) - low.min(axis=0)).max() / (2 * _EDGE)
+            distance = float(np.clip(distance * max((high - low).max() / target_size, spread), 1.2, 60.0))
         return distance
 
-    if not pans and _size(build(fit(dolly, pans), dolly, pans), points) < _SMALLEST:
-        pans = True
+    if not pans:
+        low, high = _bounds(build(fit(dolly, pans), dolly, pans), balls, radii)
+        pans = bool((high - low).max() < _SMALLEST)
     allowed = SECTOR_DEG / 2 - abs((azimuth_deg % SECTOR_DEG) - SECTOR_DEG / 2)
     for _ in range(6):
         drift = _drift_deg(build(fit(dolly, pans), dolly, pans), smooth, azimuth_deg)
@@ -91,9 +92,8 @@ def draw_camera(
     else:
         dolly = 1.0
     distance = fit(dolly, pans)
-    camera = build(distance, dolly, pans)
-    seen, _ = camera.project(points)
-    low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
+    low, high = _bounds(build(distance, dolly, pans), balls, radii)
+    low, high = low.min(axis=0), high.max(axis=0)
     shift = _mix(-_EDGE - low, _EDGE - high, offset) if (high - low).max() < 2 * _EDGE else -0.5 * (low + high)
     return build(distance, dolly, pans, (float(shift[0]), float(shift[1])))
 
@@ -102,9 +102,11 @@ def _mix(first: Array, second: Array, weight: Array | float) -> Array:
     return np.asarray(first * (1 - weight) + second * weight, dtype=np.float64)
 
 
-def _size(camera: CameraPath, points: Array) -> float:
-    seen, _ = camera.project(points)
-    return float((seen.max(axis=1) - seen.min(axis=1)).max())
+def _bounds(camera: CameraPath, balls: Array, radii: Array) -> tuple[Array, Array]:
+    """Return the left lower and right upper corner of what is seen of the balls, each `(F, 2)`."""
+    seen, depth = camera.project(balls)
+    radius = (radii * camera.focal / depth)[..., None]
+    return (seen - radius).min(axis=1), (seen + radius).max(axis=1)
 
 
 def _drift_deg(camera: CameraPath, path: Array, azimuth_deg: float) -> float:

@@ -87,7 +87,7 @@ class Recording:
 @functools.cache
 def load_recordings() -> dict[str, Recording]:
     """Return the 15 recordings that ship with the package, by name."""
-    packed = files("lrcn.assets").joinpath("mocap_motions.json.xz").read_bytes()
+    packed = files("lrcn").joinpath("assets/mocap_motions.json.xz").read_bytes()
     return {
         name: Recording(entry["step_s"], *_split_columns(np.array(entry["frames"], dtype=np.float64)))
         for name, entry in json.loads(lzma.decompress(packed)).items()

@@ -104,14 +104,11 @@ class _BodyCaster:
         return np.asarray(self.local_rays.swapaxes(-1, -2) @ inner @ self.local_rays, dtype=np.float64)
 
     def _solid_rectangles(self, camera: CameraPath) -> Rectangles:
-        low = np.full((*self.posed.start.shape[:2], 2), np.inf)
-        high = -low
-        for centers, name in ((self.posed.start, "start_radius"), (self.posed.end, "end_radius")):
-            seen, depth = camera.project(centers)
-            radius = np.array([getattr(solid, name) * max(1, *solid.flatten) for solid in self.posed.solids])
-            extent = (radius * camera.focal / np.maximum(depth - radius, 0.05) * 1.15)[..., None]
-            low, high = np.minimum(low, seen - extent), np.maximum(high, seen + extent)
-        return self._rectangles(low, high)
+        seen, depth = camera.project(self.posed.centers)
+        radii = self.posed.radii * np.tile([max(1, *solid.flatten) for solid in self.posed.solids], 2)
+        extent = (1.15 * radii * camera.focal / np.maximum(depth - radii, 0.05))[..., None]
+        low, high = (bound.reshape(len(seen), 2, -1, 2) for bound in (seen - extent, seen + extent))
+        return self._rectangles(low.min(axis=1), high.max(axis=1))
 
     def _box_rectangles(self, camera: CameraPath, box: Box) -> Rectangles:
         corners = np.array([(x, y, z) for x in (-1, 1) for y in (0, 2) for z in (-1, 1)]) * box.half_size
