@@ -85,8 +85,8 @@ def textured_frames(num_frames: int, height: int, width: int, seed: int = 0) -> 
     """Return smooth coloured frames `(T, H, W, 3)` uint8, each different from every other."""
     rng = np.random.default_rng(seed)
     t, y, x, _ = np.ogrid[:num_frames, :height, :width, :1]
-    speed, down, right, phase = rng.uniform(-0.4, 0.4, (4, 3))
-    waves = np.sin(0.5 * speed * t + down * y + right * x + 6 * phase)
+    speed, down, right, phase = rng.uniform(-0.15, 0.15, (4, 3))
+    waves = np.sin(speed * t + down * y + right * x + 20 * phase)
     return np.rint(127.5 + 120 * waves).astype(np.uint8)
 
 
