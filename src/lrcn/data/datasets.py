@@ -1,0 +1,282 @@
+"""Torch data sets of training clips, and the order they come in.
+
+What a clip is depends on nothing but (seed, epoch, video), and which clips make a batch on nothing but (seed, number of
+the batch): a run that goes on after a crash sees exactly what it would have seen.
+
+Shapes: B clips, T frames of a clip, D feature size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from lrcn.config import PreprocessConfig
+from lrcn.errors import ConfigError, DataError, MediaError
+from lrcn.video.inputs import network_images
+from lrcn.video.sampling import clip_windows, random_window
+from lrcn.video.transforms import View, random_view
+
+
+class ClipKey(NamedTuple):
+    """Names one training clip: the video, and in which epoch it is drawn."""
+
+    epoch: int
+    video: int
+
+
+class FeatureBatch(NamedTuple):
+    """Clips of cached features."""
+
+    features: Tensor
+    """`(B, T, D)` float32, zero past a clip's end."""
+    lengths: Tensor
+    """`(B,)` int64."""
+    labels: Tensor
+    """`(B,)` int64."""
+
+    def to(self, device: torch.device) -> FeatureBatch:
+        """Return the batch on another device."""
+        return FeatureBatch(*(part.to(device, non_blocking=True) for part in self))
+
+
+class FrameBatch(NamedTuple):
+    """Clips of decoded frames, whose sizes may differ before cropping."""
+
+    frames: tuple[Tensor, ...]
+    """B clips, each `(T, H, W, 3)` uint8."""
+    views: tuple[View, ...]
+    """How each is to be cropped and mirrored."""
+    labels: Tensor
+    """`(B,)` int64."""
+    failures: tuple[str, ...] = ()
+    """Why videos of this batch are missing."""
+
+    def to(self, device: torch.device) -> FrameBatch:
+        """Return the batch on another device."""
+        frames = tuple(clip.to(device, non_blocking=True) for clip in self.frames)
+        return self._replace(frames=frames, labels=self.labels.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class FeatureVideo:
+    """A video whose features are known."""
+
+    label: int
+    num_frames: int
+    views: tuple[NDArray[Any] | Path, ...]
+    """Features `(num_frames, D)` of each view: in memory, or the `.npy` file to map."""
+
+    def window(self, view: int, start: int, end: int) -> NDArray[Any]:
+        """Return the features of the frames `start` up to but not including `end`, `(end - start, D)`."""
+        rows = self.views[view]
+        if isinstance(rows, Path):
+            rows = np.load(rows, mmap_mode="r", allow_pickle=False)
+        return rows[start:end]
+
+
+@dataclass(frozen=True)
+class FrameVideo:
+    """A video that is decoded anew for every clip."""
+
+    label: int
+    path: Path
+    start_s: float
+    num_frames: int
+    """Sampled frames, as far as the file's header tells."""
+    fps: float
+    """Of the sampled frames."""
+
+
+class FeatureClips(Dataset[tuple[NDArray[Any], int]]):
+    """Random clips of cached features, from a random one of the views of the video."""
+
+    def __init__(self, videos: Sequence[FeatureVideo], clip_length: int, *, seed: int) -> None:
+        """Take the videos; `ClipKey.video` counts them."""
+        self._videos = videos
+        self._clip_length = clip_length
+        self._seed = seed
+        self._starts = np.array([max(1, video.num_frames - clip_length + 1) for video in videos])
+        self._views = np.array([len(video.views) for video in videos])
+        self._epoch = -1
+        self._drawn: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def __getitem__(self, key: ClipKey) -> tuple[NDArray[Any], int]:
+        """Return features `(T, D)`, T at most `clip_length`, and the label."""
+        if key.epoch != self._epoch:
+            # all of an epoch at once: a generator for each clip would take longer than the clip
+            draws = np.random.default_rng((self._seed, key.epoch)).random((len(self._videos), 2))
+            starts, views = (draws * np.stack([self._starts, self._views], axis=1)).astype(int).T
+            self._drawn = list(zip(starts.tolist(), views.tolist(), strict=True))
+            self._epoch = key.epoch
+        start, view = self._drawn[key.video]
+        video = self._videos[key.video]
+        return video.window(view, start, min(start + self._clip_length, video.num_frames)), video.label
+
+
+class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
+    """Random clips decoded from the videos, only the frames that are needed, with one random view a clip."""
+
+    def __init__(
+        self, videos: Sequence[FrameVideo], preprocess: PreprocessConfig, *, mirror: bool, jitter: float, seed: int
+    ) -> None:
+        """Take the videos; `ClipKey.video` counts them. `mirror` and `jitter` are those of `random_view`."""
+        self._videos = videos
+        self._preprocess = preprocess
+        self._mirror = mirror
+        self._jitter = jitter
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def __getitem__(self, key: ClipKey) -> tuple[Tensor, View, int] | str:
+        """Return frames or flow images `(T, H, W, 3)` uint8, the view and the label; or why there is no clip."""
+        video = self._videos[key.video]
+        rng = np.random.default_rng((self._seed, key.epoch, key.video))
+        start, end = random_window(video.num_frames, self._preprocess.clip_length, rng)
+        view = random_view(rng, mirror=self._mirror, jitter=self._jitter)
+        try:
+            # a file that is shorter than it says may have nothing there
+            images = self._decode(video, start, end)
+            images = images if images is not None else self._decode(video, 0, end - start)
+        except MediaError as exc:
+            return str(exc)
+        if images is None:
+            return f"{video.path}: no frame can be decoded"
+        return torch.from_numpy(images), view, video.label
+
+    def _decode(self, video: FrameVideo, start: int, end: int) -> NDArray[np.uint8] | None:
+        last = end + (self._preprocess.stream == "flow")  # a flow image takes two frames
+        chunks = network_images(
+            video.path,
+            self._preprocess,
+            start_s=video.start_s + start / video.fps,
+            end_s=video.start_s + last / video.fps,
+            on_warning=lambda message: None,
+        )
+        images = [images for images, _ in chunks]
+        return np.concatenate(images)[: end - start] if images else None
+
+
+def collate_features(clips: list[tuple[NDArray[Any], int]]) -> FeatureBatch:
+    """Put clips into one batch, padded with zeros on the right."""
+    lengths = [len(rows) for rows, _ in clips]
+    longest = max(lengths)
+    rows = [rows for rows, _ in clips]
+    if min(lengths) < longest:
+        rows = [np.pad(clip, ((0, longest - len(clip)), (0, 0))) for clip in rows]
+    return FeatureBatch(
+        features=torch.from_numpy(np.stack(rows)).float(),
+        lengths=torch.tensor(lengths),
+        labels=torch.tensor([label for _, label in clips]),
+    )
+
+
+def collate_frames(clips: list[tuple[Tensor, View, int] | str]) -> FrameBatch:
+    """Put clips into one batch; what failed is left out and said.
+
+    Raises:
+        DataError: If no clip is left.
+    """
+    failures = tuple(clip for clip in clips if isinstance(clip, str))
+    good = [clip for clip in clips if not isinstance(clip, str)]
+    if not good:
+        raise DataError(f"no video of a batch can be decoded: {failures[0]} ({len(failures) - 1} more)")
+    frames, views, labels = zip(*good, strict=True)
+    return FrameBatch(frames, views, torch.tensor(labels), failures)
+
+
+class StepSampler(Sampler[list[ClipKey]]):
+    """The batches of a run, from any one on: each epoch is a new order of all videos, cut into even batches.
+
+    Batches of an epoch differ by one clip at most, and their number is a multiple of `accumulate`, so that every
+    optimiser step sees about as many clips. With several processes each takes every `num_ranks`-th video of the order,
+    which is filled up from its start so that all have as many.
+    """
+
+    def __init__(
+        self,
+        num_videos: int,
+        batch_size: int,
+        *,
+        seed: int,
+        accumulate: int = 1,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        """Lay out the epochs.
+
+        Raises:
+            ConfigError: If there are too few videos for `accumulate` batches.
+        """
+        self._num_videos = num_videos
+        self._seed = seed
+        self._rank = rank
+        self._num_ranks = num_ranks
+        self._share = -(-num_videos // num_ranks)
+        self.batches_per_epoch = -(-self._share // (batch_size * accumulate)) * accumulate
+        if self._share < self.batches_per_epoch:
+            raise ConfigError(
+                f"accumulate {accumulate} needs at least {accumulate * num_ranks} training videos, got {num_videos}"
+            )
+        self.first_batch = 0
+        """Where iteration starts, counted from the start of the run."""
+        self.num_batches = self.batches_per_epoch
+        """Where it ends."""
+        self._epoch = -1
+        self._order = np.zeros(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return self.num_batches - self.first_batch
+
+    def __iter__(self) -> Iterator[list[ClipKey]]:
+        for number in range(self.first_batch, self.num_batches):
+            yield self.batch(number)
+
+    def batch(self, number: int) -> list[ClipKey]:
+        """Return the clips of a batch, which counts from the start of the run."""
+        epoch, position = divmod(number, self.batches_per_epoch)
+        if epoch != self._epoch:
+            order = np.random.default_rng((self._seed, epoch)).permutation(self._num_videos)
+            self._order = np.resize(order, self._share * self._num_ranks)[self._rank :: self._num_ranks]
+            self._epoch = epoch
+        first, last = (self._share * edge // self.batches_per_epoch for edge in (position, position + 1))
+        return [ClipKey(epoch, index) for index in self._order[first:last].tolist()]
+
+
+class WindowBatch(NamedTuple):
+    """Windows of whole videos, for validation."""
+
+    features: Tensor
+    """`(B, T, D)` float32, zero past a window's end."""
+    lengths: Tensor
+    """`(B,)` int64."""
+    videos: Tensor
+    """The video of each window, `(B,)` int64."""
+
+
+def window_batches(
+    videos: Sequence[FeatureVideo], clip_length: int, clip_stride: int, *, batch_size: int = 64
+) -> Iterator[WindowBatch]:
+    """Yield all windows of the first view of each video, cut as in recognition."""
+    waiting: list[tuple[NDArray[Any], int]] = []
+    for number, video in enumerate(videos):
+        for start, end in clip_windows(video.num_frames, clip_length, clip_stride):
+            waiting.append((video.window(0, start, end), number))
+            if len(waiting) == batch_size:
+                yield WindowBatch(*collate_features(waiting))
+                waiting = []
+    if waiting:
+        yield WindowBatch(*collate_features(waiting))

@@ -1,0 +1,244 @@
+"""From the examples of a data set to what training steps and validation read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from lrcn.config import PreprocessConfig
+from lrcn.data.datasets import (
+    FeatureClips,
+    FeatureVideo,
+    FrameClips,
+    FrameVideo,
+    StepSampler,
+    collate_features,
+    collate_frames,
+)
+from lrcn.data.examples import RecognitionData, RecognitionExample
+from lrcn.errors import DataError, MediaError
+from lrcn.features import FeatureCache, FeatureExtractor, content_hash, half_precision, load_or_encode
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.progress import Bar, Narrator
+from lrcn.training.validation import FeatureValidation, FrameValidation, Validation
+from lrcn.video.inputs import network_images
+from lrcn.video.read import probe
+from lrcn.video.transforms import CENTER_VIEW, View, random_view
+
+_MEMORY_SHARE = 0.25
+"""Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What a run trains on and is scored on."""
+
+    clips: FeatureClips | FrameClips
+    validation: Validation | None
+    skipped: tuple[str, ...]
+    """Why videos were left out, one line each."""
+
+
+def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
+    """Make sure that a data set can be trained on.
+
+    Raises:
+        DataError: If it has no training examples, a single class, a class without training examples, or no
+            validation examples where they are needed.
+    """
+    trained = {example.label for example in data.split("train")}
+    if len(data.labels) < 2:
+        raise DataError(f"{data.name}: one class only, {data.labels[0]!r}; a model needs at least two to tell apart")
+    check_every_class(data.labels, trained, f"{data.name}: no training example")
+    if needs_validation:
+        data.split("val")
+
+
+def check_every_class(labels: Sequence[str], found: Collection[str], problem: str) -> None:
+    """Make sure that each label is among those found.
+
+    Raises:
+        DataError: If not; the message names the first one that is missing and counts the rest.
+    """
+    missing = [label for label in labels if label not in found]
+    if missing:
+        more = f" ({len(missing) - 1} more classes)" if len(missing) > 1 else ""
+        raise DataError(f"{problem} of class {missing[0]!r}{more}")
+
+
+def used_examples(data: RecognitionData) -> list[RecognitionExample]:
+    """Return the training and then the validation examples; the test split is not touched."""
+    return [example for split in ("train", "val") for example in data.examples if example.split == split]
+
+
+def fingerprint(data: RecognitionData) -> str:
+    """Return a hash of the labels and of the training and validation examples, wherever their files lie."""
+    rows = sorted(
+        (example.path.name, example.label, example.split, example.start_s, example.end_s or 0.0)
+        for example in used_examples(data)
+    )
+    return hashlib.sha256(json.dumps([data.labels, rows]).encode()).hexdigest()
+
+
+def prepare_features(
+    model: RecognitionModel,
+    data: RecognitionData,
+    config: RecognitionTrainingConfig,
+    preprocess: PreprocessConfig,
+    *,
+    cache_dir: Path,
+    device: torch.device,
+    narrator: Narrator,
+    rank: int,
+) -> PreparedData:
+    """Encode every training and validation video once with the frozen backbone, or take it from the cache.
+
+    Raises:
+        DataError: If no training video of a class can be read.
+    """
+    extractor = FeatureExtractor(model, preprocess, device=device)
+    cache = FeatureCache(cache_dir, extractor.key())
+    label_ids = {label: i for i, label in enumerate(data.labels)}
+    free_bytes = _physical_memory() * _MEMORY_SHARE
+
+    def load(example: RecognitionExample) -> FeatureVideo:
+        nonlocal free_bytes
+        training = example.split == "train"
+        views = training_views(config, content_hash(example.path)) if training else (CENTER_VIEW,)
+        start_s, end_s = example.start_s, example.end_s
+        found = load_or_encode(extractor, cache, example.path, views, start_s=start_s, end_s=end_s)
+        rows = half_precision(found.features).numpy()
+        free_bytes -= rows.nbytes
+        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
+        if free_bytes < 0:
+            kept = tuple(cache.file(example.path, view, start_s=start_s, end_s=end_s) for view in views)
+        return FeatureVideo(label_ids[example.label], rows.shape[1], kept)
+
+    with narrator.bar("features", len(used_examples(data)), unit="videos") as bar:
+        train, val, skipped = _load_all(data, load, bar, narrator)
+    clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
+    validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None
+    return PreparedData(clips, validation, skipped)
+
+
+def training_views(config: RecognitionTrainingConfig, content: str) -> tuple[View, ...]:
+    """Return the looks at a training video that are cached: the centre, and others drawn from (seed, content)."""
+    views = [CENTER_VIEW]
+    for number in range(1, config.views):
+        rng = np.random.default_rng((config.seed, int(content[:16], 16), number))
+        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter))
+    return tuple(dict.fromkeys(views))
+
+
+def prepare_frames(
+    data: RecognitionData,
+    config: RecognitionTrainingConfig,
+    preprocess: PreprocessConfig,
+    *,
+    narrator: Narrator,
+    rank: int,
+) -> PreparedData:
+    """Look at the head of every training and validation video, for a backbone that is trained on frames.
+
+    Raises:
+        DataError: If no training video of a class can be read.
+    """
+    label_ids = {label: i for i, label in enumerate(data.labels)}
+
+    def load(example: RecognitionExample) -> tuple[FrameVideo, RecognitionExample]:
+        return frame_video(example, label_ids[example.label], preprocess), example
+
+    with narrator.bar("videos", len(used_examples(data)), unit="videos") as bar:
+        train, val, skipped = _load_all(data, load, bar, narrator)
+    clips = FrameClips(
+        [video for video, _ in train], preprocess, mirror=config.mirror, jitter=config.jitter, seed=config.seed
+    )
+    own = val[rank :: config.devices]
+    examples, labels = [example for _, example in own], [video.label for video, _ in own]
+    return PreparedData(clips, FrameValidation(examples, labels, preprocess) if val else None, skipped)
+
+
+def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessConfig) -> FrameVideo:
+    """Return what must be known of a video to draw clips from it; only its first frame is decoded.
+
+    Raises:
+        MediaError: If it cannot be read from `start_s` on.
+    """
+    info = probe(example.path)
+    fps = preprocess.sample_fps or info.fps
+    images = partial(
+        network_images,
+        example.path,
+        preprocess,
+        start_s=example.start_s,
+        end_s=example.end_s,
+        on_warning=lambda message: None,
+    )
+    if next(images(chunk_size=1), None) is None:
+        raise MediaError(f"{example.path}: no frame from {example.start_s:g} s on")
+    ends_s = [end_s for end_s in (info.duration_s, example.end_s) if end_s]
+    if ends_s:
+        # the reader shows a frame up to a millisecond before its time
+        num_frames = math.ceil((min(ends_s) - example.start_s - 1e-3) * fps)
+        num_frames -= preprocess.stream == "flow"
+    else:
+        num_frames = sum(len(chunk) for chunk, _ in images())
+    return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps)
+
+
+def make_loader(
+    clips: FeatureClips | FrameClips, sampler: StepSampler, config: RecognitionTrainingConfig, device: torch.device
+) -> DataLoader[Any]:
+    """Return the batches of a run in the order of the sampler."""
+    collate = collate_features if isinstance(clips, FeatureClips) else collate_frames
+    return DataLoader(
+        clips,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=config.workers,
+        pin_memory=device.type == "cuda",
+    )
+
+
+V = TypeVar("V")
+
+
+def _load_all(
+    data: RecognitionData, load: Callable[[RecognitionExample], V], bar: Bar, narrator: Narrator
+) -> tuple[list[V], list[V], tuple[str, ...]]:
+    """Load training and validation examples, leaving out those that cannot be read."""
+    loaded: dict[str, list[V]] = {"train": [], "val": []}
+    labels: set[str] = set()
+    skipped: list[str] = []
+    for done, example in enumerate(used_examples(data)):
+        bar.update(done)
+        try:
+            loaded[example.split].append(load(example))
+            labels |= {example.label} if example.split == "train" else set()
+        except MediaError as exc:
+            narrator.warn(f"left out: {exc}")
+            skipped.append(str(exc))
+    check_every_class(data.labels, labels, f"{data.name}: no training video can be read")
+    if not loaded["val"] and any(example.split == "val" for example in data.examples):
+        raise DataError(f"{data.name}: no validation video can be read; the first: {skipped[-1]}")
+    return loaded["train"], loaded["val"], tuple(skipped)
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, AttributeError, OSError):
+        return 8 * 2**30  # where the system does not say

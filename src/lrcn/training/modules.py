@@ -1,0 +1,130 @@
+"""The recognition model as Lightning trains it: batches to losses, one optimiser step after the other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.rnn import pad_sequence
+from torch.optim import Optimizer
+
+from lrcn.config import PreprocessConfig
+from lrcn.data.datasets import FeatureBatch, FrameBatch
+from lrcn.errors import ConfigError
+from lrcn.models.recognition import RecognitionModel, frame_loss
+from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.optimizers import lr_at, make_optimizer, set_lr
+from lrcn.training.run_state import RunState
+from lrcn.video.transforms import Preprocess
+
+
+class RecognitionTask(LightningModule):
+    """Loss, optimiser and learning rate of recognition.
+
+    Nothing here depends on what happened before but through `RunState.step`, the weights and the optimiser: dropout is
+    drawn anew from (seed, batch, rank) for each batch, the learning rate follows from the step.
+    """
+
+    def __init__(
+        self,
+        model: RecognitionModel,
+        preprocess: PreprocessConfig,
+        config: RecognitionTrainingConfig,
+        state: RunState,
+        *,
+        total_steps: int,
+        fixed_statistics: bool,
+        optimizer_state: dict[str, Any] | None = None,
+    ) -> None:
+        """Take what is trained and where it stands.
+
+        Args:
+            model: The network.
+            preprocess: For batches of frames.
+            config: How to train.
+            state: Where the run stands; `training_step` adds up losses there.
+            total_steps: Optimiser steps of the whole run.
+            fixed_statistics: Keep the backbone's batch-norm statistics.
+            optimizer_state: To go on from.
+        """
+        super().__init__()
+        self.model = model
+        self.preprocess = Preprocess(preprocess)
+        self._config = config
+        self._state = state
+        self._total_steps = total_steps
+        self._fixed_statistics = fixed_statistics
+        self._optimizer_state = optimizer_state
+        self.failures: set[str] = set()
+        """Videos that could not be decoded so far, and why."""
+
+    def configure_optimizers(self) -> Optimizer:
+        """Return the optimiser, as it was when the run was interrupted."""
+        optimizer = make_optimizer(self.model, self._config)
+        if self._optimizer_state is not None:
+            optimizer.load_state_dict(self._optimizer_state)
+        return optimizer
+
+    def train(self, mode: bool = True) -> RecognitionTask:
+        """Set the training mode; pretrained batch-norm statistics stay as they are."""
+        super().train(mode)
+        if self._fixed_statistics:
+            for module in self.model.backbone.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def transfer_batch_to_device(
+        self, batch: FeatureBatch | FrameBatch, device: torch.device, dataloader_idx: int
+    ) -> FeatureBatch | FrameBatch:
+        """Move a batch as it knows best."""
+        return batch.to(device)
+
+    def on_train_batch_start(self, batch: FeatureBatch | FrameBatch, batch_idx: int) -> None:
+        """Set the learning rate and draw the randomness of this batch."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        set_lr(optimizer, lr_at(self._state.step, self._config, self._total_steps))
+        number = self._state.step * self._config.accumulate + batch_idx % self._config.accumulate
+        torch.manual_seed(batch_seed(self._config.seed, number, self.global_rank))
+
+    def training_step(self, batch: FeatureBatch | FrameBatch, batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy over the valid frames of the batch.
+
+        Raises:
+            ConfigError: If the loss is no longer a number.
+        """
+        if isinstance(batch, FeatureBatch):
+            features, lengths = batch.features, batch.lengths
+        else:
+            self.failures.update(batch.failures)
+            features, lengths = self.encode(batch)
+        logits = self.model(features, lengths)
+        loss = frame_loss(logits, batch.labels, lengths, label_smoothing=self._config.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            lr = lr_at(self._state.step, self._config, self._total_steps)
+            raise ConfigError(
+                f"the loss became {value} at step {self._state.step + 1} (learning rate {lr:.3g}): "
+                "lower lr, or set clip_norm"
+            )
+        self._state.loss_sum += value
+        self._state.num_losses += 1
+        return loss
+
+    def encode(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+        """Return the features `(B, T, D)` and lengths `(B,)` of clips of frames: one pass of the CNN for the batch."""
+        lengths = [len(frames) for frames in batch.frames]
+        images = [self.preprocess(frames, view) for frames, view in zip(batch.frames, batch.views, strict=True)]
+        features = self.model.encode(torch.cat(images))
+        return pad_sequence(list(torch.split(features, lengths)), batch_first=True), torch.tensor(lengths)
+
+
+def batch_seed(seed: int, number: int, rank: int) -> int:
+    """Return the seed of a batch's dropout, different for every batch of a run and every process."""
+    return int(np.random.SeedSequence((seed, number, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))

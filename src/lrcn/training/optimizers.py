@@ -1,0 +1,106 @@
+"""Optimisers, which parameters they treat alike, and the learning rate at each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.config import RecognitionTrainingConfig
+
+WARM_UP = 0.05
+"""Share of the steps in which the cosine schedule rises to the full learning rate."""
+
+
+class CaffeSGD(Optimizer):
+    """Stochastic gradient descent with momentum as Caffe does it.
+
+        v = momentum v + lr (gradient + weight_decay w);  w = w - v
+
+    `torch.optim.SGD` multiplies the learning rate to v as a whole, where Caffe multiplies it to what is added. Both do
+    the same while the learning rate stays; when it drops to a tenth, Caffe's next steps still carry the momentum of
+    before, torch's shrink at once.
+
+    Source: SGDSolver::ComputeUpdateValue in solver.cpp of the release.
+    """
+
+    def __init__(self, params: Iterable[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float) -> None:
+        """Take parameter groups, each of which may state an `lr` and `weight_decay` of its own."""
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+        """Update all parameters that have a gradient; the closure, if given, computes the loss and the gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                state = self.state[param]
+                if not state:
+                    state["velocity"] = torch.zeros_like(param)
+                gradient = param.grad.add(param, alpha=group["weight_decay"])
+                state["velocity"].mul_(group["momentum"]).add_(gradient, alpha=group["lr"])
+                param.sub_(state["velocity"])
+        return loss
+
+
+def make_optimizer(model: RecognitionModel, config: RecognitionTrainingConfig) -> Optimizer:
+    """Return the configured optimiser over all trainable parameters."""
+    groups = parameter_groups(model, config)
+    if config.optimizer == "sgd":
+        return CaffeSGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def parameter_groups(model: RecognitionModel, config: RecognitionTrainingConfig) -> list[dict[str, Any]]:
+    """Return the trainable parameters in groups of one learning rate and weight decay each.
+
+    Each group has a `multiplier`, which stays, and an `lr`, which `set_lr` changes. As in the release, the LSTM's bias
+    is treated like its weights; all other biases learn `bias_lr_multiplier` times as fast and without decay, and the
+    classifier `head_lr_multiplier` times as fast. Normalisation has no decay.
+
+    Source: lr_mult and decay_mult in train_test_lstm_RGB.prototxt and train_test_lstm_flow.prototxt.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, param in model.named_parameters():
+        if not param.requires_grad:
+            continue
+        part = name.partition(".")[0]
+        multiplier, decay = (config.head_lr_multiplier if part == "classifier" else 1.0), config.weight_decay
+        if part != "lstm" and param.ndim == 1:
+            decay = 0.0
+            if name.endswith("bias"):
+                multiplier *= config.bias_lr_multiplier
+        groups.setdefault((multiplier, decay), []).append(param)
+    return [
+        {"params": params, "lr": config.lr * multiplier, "multiplier": multiplier, "weight_decay": decay}
+        for (multiplier, decay), params in groups.items()
+    ]
+
+
+def lr_at(step: int, config: RecognitionTrainingConfig, total_steps: int) -> float:
+    """Return the learning rate of optimiser step `step`, counted from 0, for a multiplier of 1."""
+    if config.lr_schedule == "step":
+        assert config.lr_step is not None
+        return config.lr * config.lr_gamma ** (step // config.lr_step)
+    if config.lr_schedule == "constant":
+        return config.lr
+    warm_up = math.ceil(WARM_UP * total_steps)
+    if step < warm_up:
+        return config.lr * (step + 1) / warm_up
+    return config.lr * 0.5 * (1.0 + math.cos(math.pi * (step - warm_up) / max(1, total_steps - warm_up)))
+
+
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    """Give each group its share of the learning rate of this step."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["multiplier"]

@@ -1,0 +1,104 @@
+"""Where a training run stands, in memory and in `last.ckpt`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lrcn.errors import DataError
+from lrcn.files import replacing
+from lrcn.models.recognition import RecognitionModel
+
+_SCHEMA = 1
+
+
+@dataclass
+class RunState:
+    """Everything besides weights and optimiser that decides how a run goes on. Plain values only."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    loss_sum: float = 0.0
+    """Of the batches of the running epoch."""
+    num_losses: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row an epoch, as in `history.csv`."""
+    best_epoch: int = 0
+    """Counted from 1; 0 before the first epoch ends."""
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    stale_epochs: int = 0
+    """Since the best one."""
+    finished: bool = False
+
+
+def trainable_state(model: RecognitionModel) -> dict[str, Tensor]:
+    """Return copies, on the CPU, of the weights and statistics that training changes: without a frozen backbone."""
+    frozen = model.backbone.frozen
+    return {
+        name: value.detach().to("cpu", copy=True)
+        for name, value in model.state_dict().items()
+        if not (frozen and name.startswith("backbone."))
+    }
+
+
+def load_trainable(model: RecognitionModel, state: Mapping[str, Tensor]) -> None:
+    """Put back what `trainable_state` returned."""
+    model.load_state_dict({**model.state_dict(), **state})
+
+
+def save_checkpoint(
+    path: Path,
+    state: RunState,
+    *,
+    model: Mapping[str, Tensor],
+    best: Mapping[str, Tensor],
+    optimizer: Optimizer,
+    precision: Mapping[str, Any],
+) -> None:
+    """Write `last.ckpt`: on the disk before it replaces the one before, so that no moment is without a whole one.
+
+    Args:
+        path: The file.
+        state: Where the run stands.
+        model: `trainable_state` now.
+        best: `trainable_state` after the best epoch.
+        optimizer: Its state is kept.
+        precision: State of Lightning's precision plugin (the loss scale of 16-bit training).
+    """
+    content = {
+        "schema": _SCHEMA,
+        "state": asdict(state),
+        "model": dict(model),
+        "best": dict(best),
+        "optimizer": optimizer.state_dict(),
+        "precision": dict(precision),
+    }
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Any]]:
+    """Return the run's state, and the rest of what `save_checkpoint` wrote: tensors and plain values, no pickled code.
+
+    Raises:
+        DataError: If the file is damaged or of another version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["schema"] != _SCHEMA:
+            raise DataError(f"{path}: written by another version of lrcn; train anew in another folder")
+        return RunState(**content.pop("state")), content
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as exc:
+        raise DataError(f"{path}: damaged; delete it and use --resume to start this run over") from exc
