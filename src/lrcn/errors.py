@@ -39,6 +39,11 @@ class UnknownNameError(ConfigError):
 class DataError(LRCNError):
     """A data set, annotation file or split is wrong."""
 
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems or (message,)
+        """Everything found wrong, one line each, where `message` shows the first."""
+
 
 class MediaError(LRCNError):
     """A video or image cannot be read or written."""

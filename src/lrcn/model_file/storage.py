@@ -1,0 +1,259 @@
+"""Write, check and read a model file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.resources
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrcn.config import ModelHeader
+from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
+from lrcn.model_file.header import header_from_dict, header_to_dict
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lrcn.models.recognition import RecognitionModel
+
+DEMO = "demo"
+"""The name of the model that ships inside this package."""
+
+MODEL_NAME = "model.safetensors"
+"""What the model file is called inside a folder."""
+
+TASK_COMMANDS = {"recognition": "lrcn recognize", "captioning": "lrcn caption"}
+"""Task -> the command that uses its models."""
+
+_ENTRY = "lrcn"
+_NO_DIGEST = "0" * 64
+_MAX_HEADER_BYTES = 2**24  # real headers are below 1 MB; a damaged length must not make us read gigabytes
+
+
+def resolve(model: str | Path) -> Path:
+    """Return the model file that a name stands for.
+
+    Args:
+        model: `"demo"` (ships in this package), a file, or a folder that holds `model.safetensors`.
+
+    Raises:
+        ModelFileError: If there is none.
+    """
+    if model == DEMO:
+        path = Path(str(importlib.resources.files("lrcn"))) / "assets" / "demo.safetensors"
+    else:
+        path = Path(model)
+    try:
+        if path.is_dir():
+            path /= MODEL_NAME
+        if path.is_file():
+            return path
+    except OSError as exc:  # a name too long, a folder that may not be entered
+        raise ModelFileError(f"{model}: cannot be read: {exc.strerror}") from exc
+    raise ModelFileError(
+        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, or {DEMO!r}"
+    )
+
+
+def save(
+    path: str | Path, header: ModelHeader, state: Mapping[str, Tensor], *, dtype: torch.dtype | None = None
+) -> str:
+    """Write a model file in one step: a crash at any moment leaves the old file, or none, but never half a file.
+
+    Args:
+        path: The file to write; its folder must exist.
+        header: What the model is; its `sha256` is filled in.
+        state: The weights, on any device.
+        dtype: Stores floating-point tensors in this type, for example `torch.float16` for half the size. A tensor
+            whose values it cannot hold keeps its own type.
+
+    Returns:
+        The digest, 64 hexadecimal digits.
+
+    Raises:
+        ModelFileError: If the file cannot be written, or would not be readable.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    fields = header_to_dict(replace(header, sha256=_NO_DIGEST))
+    header_from_dict(fields, source="the header to save")
+    tensors = {name: _storable(tensor, dtype) for name, tensor in state.items()}
+    try:
+        with _replacing(path) as unfinished:
+            save_file(tensors, unfinished, metadata={_ENTRY: json.dumps(fields)})
+            with unfinished.open("r+b") as file:
+                head = _read_head(file, path)
+                if head.count(_NO_DIGEST.encode()) != 1:
+                    raise ModelFileError(f"{path}: the provenance must not hold 64 zeros in a row")
+                digest = _digest(head, file)
+                file.seek(head.index(_NO_DIGEST.encode()))
+                file.write(digest.encode())
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as exc:
+        raise ModelFileError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+    return digest
+
+
+def inspect(model: str | Path) -> ModelHeader:
+    """Return a model file's header, after checking the whole file against its digest. Imports no torch.
+
+    Args:
+        model: As for `resolve`.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
+    """
+    path = resolve(model)
+    return header_from_dict(_checked_fields(path), source=str(path))
+
+
+def load(
+    model: str | Path, *, task: str = "recognition", device: str | torch.device = "cpu"
+) -> tuple[ModelHeader, RecognitionModel]:
+    """Return a model file's header and its network, in evaluation mode, with float32 weights.
+
+    Args:
+        model: As for `resolve`.
+        task: What the model must have been made for.
+        device: Where the weights go.
+
+    Raises:
+        ModelFileError: As for `inspect`, or if the weights do not fit the network that the header describes.
+        TaskMismatchError: If the model was made for another task.
+    """
+    path = resolve(model)
+    fields = _checked_fields(path)
+    if fields.get("task") != task:
+        command = TASK_COMMANDS.get(str(fields.get("task")))
+        remedy = f"use: {command}" if command else f"a {task} model is wanted here"
+        raise TaskMismatchError(f"{path} is a {fields.get('task')} model; {remedy}")
+    header = header_from_dict(fields, source=str(path))
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as exc:
+        raise ModelFileError(f"{path}: its weights cannot be read: {exc}") from exc
+    network = _build(header, path)
+    _check_fit(tensors, network.state_dict(), path)
+    network.load_state_dict(tensors)  # copies, so that float16 widens and the file is not held open
+    return header, network.to(device).eval()
+
+
+def _build(header: ModelHeader, path: Path) -> RecognitionModel:
+    import torch
+
+    from lrcn.models.recognition import RecognitionModel
+
+    try:
+        with torch.random.fork_rng(devices=[]):  # loading a model must not change what is drawn next
+            return RecognitionModel(header.model)
+    except LRCNError as exc:
+        raise ModelFileError(f"{path}: its network cannot be built: {exc}") from exc
+
+
+def _check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    problems = [f"{name} is missing" for name in expected if name not in tensors]
+    problems += [f"{name} is not expected" for name in tensors if name not in expected]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if problems:
+        more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ModelFileError(f"{path}: the weights do not fit the network in its header: {problems[0]}{more}")
+
+
+def _storable(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    import torch
+
+    own = tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    if dtype is None or not own.is_floating_point():
+        return own
+    narrow = own.to(dtype)
+    return narrow if torch.equal(narrow.isfinite(), own.isfinite()) else own
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; it takes the place of `path` when all went well."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # some systems cannot sync a folder
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _checked_fields(path: Path) -> dict[str, Any]:
+    """Return the entry `lrcn` of a file whose digest is right."""
+    try:
+        with path.open("rb") as file:
+            head = _read_head(file, path)
+            fields = _entry(head, path)
+            stated = fields.get("sha256")
+            if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
+                raise ModelFileError(f"{path}: damaged: its header states no sha256; copy or download it again")
+            blank = head.replace(stated.encode(), _NO_DIGEST.encode())
+            if head.count(stated.encode()) != 1 or _digest(blank, file) != stated:
+                raise ModelFileError(f"{path}: damaged: its sha256 does not match; copy or download it again")
+    except OSError as exc:
+        raise ModelFileError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    return fields
+
+
+def _read_head(file: io.BufferedIOBase, path: Path) -> bytes:
+    """Read the 8 bytes of length and the JSON header after them."""
+    size = os.fstat(file.fileno()).st_size
+    length = file.read(8)
+    num_bytes = int.from_bytes(length, "little")
+    if size < 8 or num_bytes > min(size - 8, _MAX_HEADER_BYTES):
+        raise ModelFileError(f"{path}: not a .safetensors file, or cut short; give a file that lrcn train wrote")
+    return length + file.read(num_bytes)
+
+
+def _entry(head: bytes, path: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(head[8:])
+    except (ValueError, RecursionError) as exc:
+        raise ModelFileError(f"{path}: not a .safetensors file, or damaged; give a file that lrcn train wrote") from exc
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    text = metadata.get(_ENTRY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise ModelFileError(
+            f"{path}: a .safetensors file, but not of lrcn (no {_ENTRY!r} in its metadata); "
+            "give a file that lrcn train wrote"
+        )
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ModelFileError(f"{path}: damaged: its header is no JSON; copy or download it again") from exc
+    if not isinstance(fields, dict):
+        raise ModelFileError(f"{path}: damaged: its header is no JSON object; copy or download it again")
+    return fields
+
+
+def _digest(head: bytes, rest: io.BufferedIOBase) -> str:
+    """Return the sha256 of `head` and what `rest` holds from its position on."""
+    digest = hashlib.sha256(head)
+    return hashlib.file_digest(rest, lambda: digest).hexdigest()
