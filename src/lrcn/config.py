@@ -52,6 +52,9 @@ class RecognitionConfig:
     `mean` classifies the mean feature of the clip."""
     readout: Literal["mean", "last"] = "mean"
     """Clip probabilities: the mean of the softmax over the clip's frames (paper), or the last frame's alone."""
+    feature_change: bool = False
+    """Give the LSTM, beside each feature, its change since the frame before (none at a clip's first frame). Not in the
+    paper; motion that a frozen CNN shows only faintly becomes an input of its own. Read only by the `lstm` head."""
     hidden_size: int = 256
     """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
     num_layers: int = 1

@@ -10,7 +10,7 @@ from lrcn.data.mocap_motion import Array
 
 SECTOR_DEG = 30.0
 _EDGE = 0.485  # half the frame, less a margin
-_SMALLEST = 0.42  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
+_SMALLEST = 0.6  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def draw_camera(
         fps: Frames per second, for smoothing.
     """
     focal = float(0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2))
-    target_size = rng.uniform(0.45, 0.95)
-    dolly = rng.choice([1.0, rng.uniform(0.2, 0.8), 0.0], p=[0.4, 0.2, 0.4])
+    target_size = rng.uniform(0.62, 0.95)
+    dolly = rng.choice([1.0, rng.uniform(0.4, 0.9), 0.0], p=[0.6, 0.25, 0.15])
     pans = bool(rng.random() < 0.7)
     center = 0.5 * (balls.min(axis=1) + balls.max(axis=1))
     smooth = _smooth(center, rng.uniform(0.15, 0.6) * fps)

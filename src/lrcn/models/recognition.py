@@ -42,7 +42,8 @@ class RecognitionModel(nn.Module):
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.lstm: LSTMStack | None = None
         if config.head == "lstm":
-            self.lstm = LSTMStack(feature_size, config.hidden_size, config.num_layers)
+            input_size = 2 * feature_size if config.feature_change else feature_size
+            self.lstm = LSTMStack(input_size, config.hidden_size, config.num_layers)
             self.output_dropout = nn.Dropout(config.output_dropout)
         self.classifier = nn.Linear(config.hidden_size if config.head == "lstm" else feature_size, config.num_classes)
 
@@ -73,6 +74,8 @@ class RecognitionModel(nn.Module):
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
         if self.config.head == "mean":
             features = _mean_over_frames(features, lengths).unsqueeze(1)
+        if self.lstm is not None and self.config.feature_change:
+            features = torch.cat([features, _change(features)], dim=2)
         hidden = self.input_dropout(features)
         if self.lstm is not None:
             # no lengths: an output at a valid step never depends on the padding to its right
@@ -125,6 +128,11 @@ def _valid(lengths: Tensor, padded: Tensor) -> Tensor:
     """Which frames of `padded` `(B, T, ...)` are no padding, `(B, T)` bool."""
     steps = torch.arange(padded.shape[1], device=padded.device)
     return steps < lengths.to(padded.device).unsqueeze(1)
+
+
+def _change(features: Tensor) -> Tensor:
+    """What each feature of `(B, T, D)` differs by from the one before it, zero at the first."""
+    return torch.cat([torch.zeros_like(features[:, :1]), features[:, 1:] - features[:, :-1]], dim=1)
 
 
 def _mean_over_frames(padded: Tensor, lengths: Tensor | None) -> Tensor:

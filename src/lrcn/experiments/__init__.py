@@ -1,0 +1,1 @@
+"""Several trainings and evaluations in one: what an architecture brings on a data set, and the paper's table."""
