@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from dataclasses import dataclass
 
-from lrcn.results import RecognitionResult, Segment
+from lrcn.results import RecognitionResult
 
 
 @dataclass(frozen=True)
@@ -24,38 +23,20 @@ class Stretch:
 def timeline(result: RecognitionResult) -> tuple[Stretch, ...]:
     """Return stretches that follow each other without gap or overlap.
 
-    Windows overlap, so a moment may lie in several segments: its label is the one with the highest mean probability
-    over them (a label outside a segment's top list counts as 0 there). Neighbouring moments with one label are joined.
+    Windows overlap, so a moment may lie in several segments: it gets the label of the one whose middle is nearest.
+    Neighbouring moments with one label are joined.
     """
-    edges = sorted({time for segment in result.segments for time in (segment.start_s, segment.end_s)})
-    segments = sorted(result.segments, key=lambda segment: segment.start_s)
+    segments = result.segments
+    middles = [(segment.start_s + segment.end_s) / 2 for segment in segments]
+    borders = [segments[0].start_s, *((a + b) / 2 for a, b in itertools.pairwise(middles)), segments[-1].end_s]
     stretches: list[Stretch] = []
-    covering: list[Segment] = []
-    upcoming = 0
-    for start_s, end_s in itertools.pairwise(edges):
-        while upcoming < len(segments) and segments[upcoming].start_s <= start_s:
-            covering.append(segments[upcoming])
-            upcoming += 1
-        covering = [segment for segment in covering if segment.end_s > start_s]
-        if covering:
-            _append(stretches, _moment(covering, start_s, end_s))
+    for segment, (start_s, end_s) in zip(segments, itertools.pairwise(borders), strict=True):
+        best = segment.top[0]
+        last = stretches[-1] if stretches else None
+        if last is None or last.label_id != best.label_id:
+            stretches.append(Stretch(start_s, end_s, best.label, best.label_id, best.prob))
+            continue
+        before, here = last.end_s - last.start_s, end_s - start_s
+        prob = (last.prob * before + best.prob * here) / (before + here)
+        stretches[-1] = Stretch(last.start_s, end_s, last.label, last.label_id, prob)
     return tuple(stretches)
-
-
-def _moment(covering: list[Segment], start_s: float, end_s: float) -> Stretch:
-    totals: dict[tuple[int, str], float] = defaultdict(float)
-    for segment in covering:
-        for entry in segment.top:
-            totals[entry.label_id, entry.label] += entry.prob
-    label_id, label = min(totals, key=lambda key: (-totals[key], key))
-    return Stretch(start_s, end_s, label, label_id, totals[label_id, label] / len(covering))
-
-
-def _append(stretches: list[Stretch], moment: Stretch) -> None:
-    last = stretches[-1] if stretches else None
-    if last is None or last.label_id != moment.label_id or last.end_s != moment.start_s:
-        stretches.append(moment)
-        return
-    before, after = last.end_s - last.start_s, moment.end_s - moment.start_s
-    prob = (last.prob * before + moment.prob * after) / (before + after)
-    stretches[-1] = Stretch(last.start_s, moment.end_s, last.label, last.label_id, prob)

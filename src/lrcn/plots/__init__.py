@@ -1,0 +1,1 @@
+"""Pictures of results: charts (needs the `plots` extra) and labelled videos."""

@@ -1,0 +1,141 @@
+"""Charts as PNG files, drawn with matplotlib (extra `plots`) without touching its global state."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn.errors import DataError, require
+from lrcn.files import replacing
+from lrcn.inference.timeline import timeline
+from lrcn.plots.palette import colours_for
+from lrcn.results import RecognitionResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_NUMBERED_CLASSES = 25
+"""Up to so many classes the cells of a confusion matrix hold their numbers; beyond they would overlap."""
+
+
+def save_confusion(confusion: NDArray[np.integer], labels: Sequence[str], path: Path) -> None:
+    """Draw a confusion matrix: colour = share of the row's class, number = videos.
+
+    Args:
+        confusion: Counts `(A, A)`, row = right class, column = predicted class.
+        labels: A class names.
+        path: PNG file to write.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    num_classes = len(labels)
+    numbered = num_classes <= MAX_NUMBERED_CLASSES
+    side = max(4.0, 2.2 + (0.42 if numbered else 0.16) * num_classes)
+    figure, axes = _new_figure(side, side, "confusion matrix")
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 9.0 if numbered else 7.0
+    axes.set_xticks(range(num_classes), list(labels), rotation=90 if num_classes > 4 else 0, fontsize=size)
+    axes.set_yticks(range(num_classes), list(labels), fontsize=size)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("right class")
+    if numbered:
+        for row, column in zip(*np.nonzero(confusion), strict=True):
+            colour = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
+    bar.set_label("share of the right class")
+    _save(figure, path)
+
+
+def save_timeline(result: RecognitionResult, path: Path, *, max_labels: int = 6) -> None:
+    """Draw the probability of the leading labels over time, above a strip with the label of every moment.
+
+    Args:
+        result: What was recognised.
+        path: PNG file to write.
+        max_labels: Labels to draw at most: those with the highest probability anywhere.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    stretches = timeline(result)
+    peaks: dict[str, float] = {}
+    for segment in result.segments:
+        for entry in segment.top:
+            peaks[entry.label] = max(peaks.get(entry.label, 0.0), entry.prob)
+    named = list(dict.fromkeys(stretch.label for stretch in stretches))
+    drawn = list(dict.fromkeys(named + sorted(peaks, key=lambda label: -peaks[label])))[:max_labels]
+    colours = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colours_for(drawn).items()}
+
+    figure, axes = _new_figure(8.0, 3.2, "timeline")
+    for label in drawn:
+        middles = [(segment.start_s + segment.end_s) / 2 for segment in result.segments]
+        probs = [next((e.prob for e in segment.top if e.label == label), math.nan) for segment in result.segments]
+        axes.plot(middles, probs, marker="o", markersize=3, color=colours[label], label=label)
+    for stretch in stretches:
+        colour = colours.get(stretch.label, (0.6, 0.6, 0.6))
+        axes.axvspan(stretch.start_s, stretch.end_s, ymin=0, ymax=0.06, color=colour, linewidth=0)
+    axes.set_xlim(0, max(result.duration_s, result.segments[-1].end_s))
+    axes.set_ylim(-0.08, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("probability")
+    axes.set_title(Path(result.source).name, fontsize=10)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def save_curves(history_csv: Path, path: Path) -> None:
+    """Draw the losses and accuracies of a training run over its epochs.
+
+    Args:
+        history_csv: `history.csv` of the run: a column `epoch`, and columns with `loss` or `accuracy` in their name.
+        path: PNG file to write.
+
+    Raises:
+        DataError: If the file has no such columns or no rows.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    with history_csv.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if "loss" in name or "accuracy" in name]
+    if not names or "epoch" not in rows[0]:
+        raise DataError(f"{history_csv}: expected a column epoch and columns with loss or accuracy in their name")
+    figure, axes = _new_figure(7.0, 4.0, "training curves")
+    share_axes = axes.twinx()
+    for name, colour in zip(names, colours_for(names).values(), strict=True):
+        points = [(float(row["epoch"]), float(row[name])) for row in rows if row[name]]
+        target, style = (share_axes, "--") if "accuracy" in name else (axes, "-")
+        rgb = tuple(channel / 255 for channel in colour)
+        target.plot(
+            *zip(*points, strict=True), style, color=rgb, label=name.replace("_", " "), marker="o", markersize=3
+        )
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.set_ylabel("loss (solid)")
+    axes.set_ylim(bottom=0)
+    share_axes.set_ylabel("accuracy (dashed)")
+    share_axes.set_ylim(0, 1.02)
+    figure.legend(loc="outside upper center", ncols=len(names), frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _new_figure(width_inch: float, height_inch: float, wanted_by: str) -> tuple[Figure, Axes]:
+    module: Any = require("matplotlib.figure", extra="plots", wanted_by=wanted_by)
+    figure: Figure = module.Figure(figsize=(width_inch, height_inch), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=130, format="png", bbox_inches="tight")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lrcn.errors import DataError, MissingExtraError
+from lrcn.plots.charts import save_confusion, save_curves, save_timeline
+from lrcn.results import LabelProb, RecognitionResult, Segment
+
+
+def colours_in(path: Path) -> set[tuple[int, ...]]:
+    return {colour for _, colour in Image.open(path).convert("RGB").getcolors(maxcolors=2**24)}  # type: ignore[misc]
+
+
+def two_labels() -> RecognitionResult:
+    def segment(start_s: float, label: str, prob: float) -> Segment:
+        other = {"walk": "wave", "wave": "walk"}[label]
+        return Segment(start_s, start_s + 2, (LabelProb(label, 0, prob), LabelProb(other, 1, 1 - prob)))
+
+    segments = (segment(0, "walk", 0.9), segment(1, "walk", 0.8), segment(2, "wave", 0.7))
+    return RecognitionResult("clips/a.mp4", 4.0, segments[0].top, segments, (0.6, 0.4))
+
+
+@pytest.mark.parametrize("num_classes", [2, 12, 60])
+def test_confusion_matrix_is_drawn_for_few_and_many_classes(tmp_path: Path, num_classes: int) -> None:
+    path = tmp_path / "new" / "confusion.png"
+    save_confusion(np.eye(num_classes, dtype=np.int64) * 3, [f"class_{i}" for i in range(num_classes)], path)
+    darkest, lightest = (8, 48, 107), (247, 251, 255)  # ends of the colour map: all right, none wrong
+    assert {darkest, lightest} <= colours_in(path)
+
+
+def test_class_without_examples_leaves_its_row_white(tmp_path: Path) -> None:
+    save_confusion(np.array([[2, 0], [0, 0]]), ["a", "b"], tmp_path / "c.png")
+    assert Image.open(tmp_path / "c.png").size[0] > 300
+
+
+def test_timeline_shows_a_colour_for_each_label(tmp_path: Path) -> None:
+    save_timeline(two_labels(), tmp_path / "t.png")
+    assert {(86, 180, 233), (240, 160, 0)} <= colours_in(tmp_path / "t.png")
+
+
+def test_training_curves_come_from_the_columns_there_are(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("epoch,step,train_loss,val_loss,val_accuracy\n1,10,2.0,2.1,0.2\n2,20,1.0,,\n3,30,0.5,0.9,0.8\n")
+    save_curves(history, tmp_path / "curves.png")
+    assert {(86, 180, 233), (240, 160, 0), (0, 176, 132)} <= colours_in(tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize("text", ["", "epoch,lr\n1,0.1\n", "step,train_loss\n1,0.1\n"])
+def test_history_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text(text)
+    with pytest.raises(DataError, match=r"history\.csv: expected a column epoch"):
+        save_curves(history, tmp_path / "curves.png")
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_missing_matplotlib_is_one_line_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"timeline needs: pip install 'lrcn\[plots\]'"):
+        save_timeline(two_labels(), tmp_path / "t.png")
