@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from lrcn.config import PreprocessConfig
-from lrcn.errors import ConfigError, DataError, MediaError
+from lrcn.errors import ConfigError, MediaError
 from lrcn.video.inputs import network_images
 from lrcn.video.sampling import clip_windows, random_window
 from lrcn.video.transforms import View, random_view
@@ -185,17 +185,15 @@ def collate_features(clips: list[tuple[NDArray[Any], int]]) -> FeatureBatch:
 
 
 def collate_frames(clips: list[tuple[Tensor, View, int] | str]) -> FrameBatch:
-    """Put clips into one batch; what failed is left out and said.
-
-    Raises:
-        DataError: If no clip is left.
-    """
+    """Put clips into one batch; what failed is left out and said, even if nothing is left."""
     failures = tuple(clip for clip in clips if isinstance(clip, str))
     good = [clip for clip in clips if not isinstance(clip, str)]
-    if not good:
-        raise DataError(f"no video of a batch can be decoded: {failures[0]} ({len(failures) - 1} more)")
-    frames, views, labels = zip(*good, strict=True)
-    return FrameBatch(frames, views, torch.tensor(labels), failures)
+    return FrameBatch(
+        frames=tuple(frames for frames, _, _ in good),
+        views=tuple(view for _, view, _ in good),
+        labels=torch.tensor([label for _, _, label in good], dtype=torch.int64),
+        failures=failures,
+    )
 
 
 class StepSampler(Sampler[list[ClipKey]]):

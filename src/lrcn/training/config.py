@@ -35,9 +35,9 @@ class RecognitionTrainingConfig:
     before the classifier."""
     grid: int = 1
     """A feature map is averaged to `grid` x `grid` cells and flattened."""
-    backbone_weights: Literal["pretrained", "none"] = "pretrained"
-    """`pretrained` starts from ImageNet weights (packaged, or fetched by torchvision or timm); `none` from random ones.
-    What `init_from` holds comes on top of either."""
+    backbone_weights: str = "auto"
+    """`auto` for ImageNet weights (packaged, or fetched by torchvision or timm), `none` for random ones, or a file with
+    the network's state dict. What `init_from` holds comes before either."""
     backbone_trainable: bool = False
     """Train the CNN too, on decoded frames, instead of keeping it fixed and caching its features. Batch normalisation
     keeps its pretrained statistics (the frames of a clip are too alike to estimate them from); its scale and shift are
@@ -50,6 +50,9 @@ class RecognitionTrainingConfig:
     the clip's mean feature."""
     readout: Literal["mean", "last"] = "mean"
     """Clip probabilities: mean over the frames (paper), or the last frame's alone."""
+    feature_change: bool = False
+    """Give the LSTM, beside each feature, its change since the frame before. Not in the paper; helps where the frozen
+    CNN shows motion only faintly."""
     hidden_size: int = 256
     """LSTM units (released: 256)."""
     num_layers: int = 1
@@ -163,7 +166,15 @@ class RecognitionTrainingConfig:
             num_classes=num_classes,
             **{
                 name: getattr(self, name)
-                for name in ("head", "readout", "hidden_size", "num_layers", "input_dropout", "output_dropout")
+                for name in (
+                    "head",
+                    "readout",
+                    "feature_change",
+                    "hidden_size",
+                    "num_layers",
+                    "input_dropout",
+                    "output_dropout",
+                )
             },
         )
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +51,8 @@ class PreparedData:
     validation: Validation | None
     skipped: tuple[str, ...]
     """Why videos were left out, one line each."""
+    backbone_key: str = ""
+    """`FeatureExtractor.key` of a frozen backbone."""
 
 
 def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
@@ -93,6 +96,11 @@ def fingerprint(data: RecognitionData) -> str:
     return hashlib.sha256(json.dumps([data.labels, rows]).encode()).hexdigest()
 
 
+def counts(data: RecognitionData) -> dict[str, int]:
+    """Return the number of examples in each split."""
+    return dict(sorted(Counter(example.split for example in data.examples).items()))
+
+
 def prepare_features(
     model: RecognitionModel,
     data: RecognitionData,
@@ -110,7 +118,8 @@ def prepare_features(
         DataError: If no training video of a class can be read.
     """
     extractor = FeatureExtractor(model, preprocess, device=device)
-    cache = FeatureCache(cache_dir, extractor.key())
+    key = extractor.key()
+    cache = FeatureCache(cache_dir, key)
     label_ids = {label: i for i, label in enumerate(data.labels)}
     free_bytes = _physical_memory() * _MEMORY_SHARE
 
@@ -131,7 +140,7 @@ def prepare_features(
         train, val, skipped = _load_all(data, load, bar, narrator)
     clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None
-    return PreparedData(clips, validation, skipped)
+    return PreparedData(clips, validation, skipped, key)
 
 
 def training_views(config: RecognitionTrainingConfig, content: str) -> tuple[View, ...]:

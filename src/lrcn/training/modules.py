@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from lrcn.config import PreprocessConfig
 from lrcn.data.datasets import FeatureBatch, FrameBatch
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, DataError
 from lrcn.models.recognition import RecognitionModel, frame_loss
 from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.optimizers import lr_at, make_optimizer, set_lr
@@ -98,21 +98,20 @@ class RecognitionTask(LightningModule):
 
         Raises:
             ConfigError: If the loss is no longer a number.
+            DataError: If no video of the batch can be decoded.
         """
         if isinstance(batch, FeatureBatch):
             features, lengths = batch.features, batch.lengths
         else:
             self.failures.update(batch.failures)
+            if not batch.frames:
+                raise DataError(f"no video of a whole batch can be decoded; the first: {batch.failures[0]}")
             features, lengths = self.encode(batch)
         logits = self.model(features, lengths)
         loss = frame_loss(logits, batch.labels, lengths, label_smoothing=self._config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
-            lr = lr_at(self._state.step, self._config, self._total_steps)
-            raise ConfigError(
-                f"the loss became {value} at step {self._state.step + 1} (learning rate {lr:.3g}): "
-                "lower lr, or set clip_norm"
-            )
+            raise lost_number("loss", value, self._state, self._config, self._total_steps)
         self._state.loss_sum += value
         self._state.num_losses += 1
         return loss
@@ -123,6 +122,16 @@ class RecognitionTask(LightningModule):
         images = [self.preprocess(frames, view) for frames, view in zip(batch.frames, batch.views, strict=True)]
         features = self.model.encode(torch.cat(images))
         return pad_sequence(list(torch.split(features, lengths)), batch_first=True), torch.tensor(lengths)
+
+
+def lost_number(
+    name: str, value: float, state: RunState, config: RecognitionTrainingConfig, total_steps: int
+) -> ConfigError:
+    """Return the error for a loss that is no longer a finite number."""
+    lr = lr_at(state.step, config, total_steps)
+    return ConfigError(
+        f"{name} became {value} at step {state.step} (learning rate {lr:.3g}): set a lower lr, or clip_norm"
+    )
 
 
 def batch_seed(seed: int, number: int, rank: int) -> int:

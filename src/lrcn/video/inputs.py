@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lrcn.config import PreprocessConfig
 from lrcn.errors import MediaError
 from lrcn.video.flow import FlowImages
-from lrcn.video.read import read_frames
+from lrcn.video.flow_file import FlowTag, read_flow_tag
+from lrcn.video.read import probe, read_frames
 from lrcn.video.resize import FrameResizer
 
 Source = str | Path | NDArray[np.uint8]
@@ -31,14 +32,19 @@ def network_images(
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
     """Yield what the network looks at, resized but not cropped: sampled frames, or the flow images between them.
 
-    A flow image has the time of the later of its two frames; a video of one frame gives one image of no motion.
+    A flow image has the time of the later of its two frames; a video of one frame gives one image of no motion. Files
+    that `lrcn data flow` wrote hold flow images already.
 
     Yields:
         `(N, H, W, 3)` uint8 and times `(N,)` in seconds from the start of the video; N at most `chunk_size`.
 
     Raises:
-        MediaError: If nothing can be decoded.
+        MediaError: If nothing can be decoded, or a flow file was made otherwise than the configuration asks.
     """
+    tag = None if isinstance(source, np.ndarray) else read_flow_tag(Path(source))
+    if tag is not None and not isinstance(source, np.ndarray):
+        yield from _flow_file(Path(source), tag, config, start_s, end_s, chunk_size, on_warning)
+        return
     if isinstance(source, np.ndarray):
         chunks = _array_frames(source, config, start_s, end_s, chunk_size)
     else:
@@ -53,6 +59,26 @@ def network_images(
         )
         chunks = ((chunk.frames, chunk.times_s) for chunk in decoded)
     yield from chunks if config.stream == "rgb" else _flow_images(chunks, config.flow_method)
+
+
+def _flow_file(
+    path: Path,
+    tag: FlowTag,
+    config: PreprocessConfig,
+    start_s: float,
+    end_s: float | None,
+    chunk_size: int,
+    on_warning: Callable[[str], None] | None,
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+    if config.stream == "rgb":
+        raise MediaError(f"{path}: a file of flow images, and the model looks at RGB frames; give it the video itself")
+    wanted = FlowTag(config.flow_method, config.sample_fps, config.resize)
+    if tag != wanted:
+        raise MediaError(f"{path}: made as {tag}, the model wants {wanted}; run `lrcn data flow` with these settings")
+    step_s = 1.0 / (tag.sample_fps or probe(path).fps)
+    last_s = None if end_s is None else end_s - step_s
+    for chunk in read_frames(path, start_s=start_s, end_s=last_s, chunk_size=chunk_size, on_warning=on_warning):
+        yield chunk.frames, chunk.times_s + step_s  # the file counts from its first image, which has two frames
 
 
 def _flow_images(

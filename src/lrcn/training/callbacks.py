@@ -1,0 +1,203 @@
+"""What happens between the steps: validation, the best model, history, checkpoints, progress."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from lrcn import model_file
+from lrcn.config import ModelHeader
+from lrcn.files import replacing
+from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.modules import RecognitionTask, lost_number
+from lrcn.training.optimizers import lr_at
+from lrcn.training.progress import Bar, Narrator, clock
+from lrcn.training.run_folder import RunFolder
+from lrcn.training.run_state import RunState, save_checkpoint, trainable_state
+from lrcn.training.validation import Validation
+
+HISTORY_COLUMNS = ("epoch", "step", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
+
+LOG_EVERY = 50
+"""Optimiser steps between entries of a logger such as TensorBoard."""
+
+
+class RunKeeper(Callback):
+    """Counts steps, ends epochs, and writes down where the run stands.
+
+    An epoch is a number of steps here and Lightning sees one long epoch: what is to be done then follows from the step
+    alone, in the first part of a run and after `--resume`.
+    """
+
+    def __init__(
+        self,
+        config: RecognitionTrainingConfig,
+        state: RunState,
+        best: dict[str, Tensor],
+        *,
+        steps_per_epoch: int,
+        total_steps: int,
+        validation: Validation | None,
+        header: Callable[[RunState], ModelHeader],
+        folder: RunFolder,
+        narrator: Narrator,
+        bar: Bar,
+        checkpoint_every_s: float,
+    ) -> None:
+        """Take the run.
+
+        Args:
+            config: How to train.
+            state: Where the run stands; kept up to date here.
+            best: `trainable_state` after the best epoch so far; empty before the first epoch ends.
+            steps_per_epoch: Optimiser steps.
+            total_steps: Of the run.
+            validation: Scores the model; without it the last epoch counts as the best.
+            header: Describes the model for its file.
+            folder: Where everything is written.
+            narrator: Told about each epoch.
+            bar: Shows the steps.
+            checkpoint_every_s: Seconds between checkpoints, at least.
+        """
+        self.interrupted = False
+        """Set it to stop after the running step, in a state that can be resumed."""
+        self.best = best
+        self._config = config
+        self._state = state
+        self._steps_per_epoch = steps_per_epoch
+        self._total_steps = total_steps
+        self._validation = validation
+        self._header = header
+        self._folder = folder
+        self._narrator = narrator
+        self._bar = bar
+        self._every_s = checkpoint_every_s
+        self._first_step = state.step
+        self._began = self._epoch_began = self._saved = time.monotonic()
+        self._best_is_written = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end."""
+        return self._state.finished
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """After an optimiser step: count it, and do what is due."""
+        if (batch_idx + 1) % self._config.accumulate:
+            return
+        assert isinstance(pl_module, RecognitionTask)
+        state = self._state
+        state.step += 1
+        self._bar.update(state.step)
+        if trainer.loggers and state.step % LOG_EVERY == 0:
+            self._log(trainer, {"train_loss_step": float(outputs["loss"]) * self._config.accumulate})
+        if state.step % self._steps_per_epoch == 0 or state.step == self._total_steps:
+            self._end_epoch(trainer, pl_module)
+        stopped = self.interrupted or trainer.received_sigterm
+        if state.finished or stopped or time.monotonic() - self._saved >= self._every_s:
+            self._save(trainer, pl_module)
+        if state.finished or stopped:
+            trainer.should_stop = True
+
+    def _end_epoch(self, trainer: Trainer, task: RecognitionTask) -> None:
+        state = self._state
+        epoch = -(-state.step // self._steps_per_epoch)
+        device = task.device
+        sums = [state.loss_sum, float(state.num_losses), 0.0, 0.0, 0.0]
+        if self._validation is not None:
+            task.eval()
+            with torch.inference_mode():
+                score = self._validation(task.model, device)
+            task.train()
+            sums[2:] = [score.loss, float(score.num_right), float(score.num_videos)]
+        total = torch.tensor(sums, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        loss, num_losses, val_loss, num_right, num_videos = trainer.strategy.reduce(total, reduce_op="sum").tolist()
+        state.loss_sum, state.num_losses = 0.0, 0
+        if math.isnan(val_loss):
+            raise lost_number("val_loss", val_loss, state, self._config, self._total_steps)
+
+        now = time.monotonic()
+        row: dict[str, float] = {
+            "epoch": epoch,
+            "step": state.step,
+            "lr": lr_at(state.step - 1, self._config, self._total_steps),
+            "train_loss": loss / num_losses,
+        }
+        if num_videos:
+            row |= {"val_loss": val_loss / num_videos, "val_accuracy": num_right / num_videos}
+        state.history.append(row | {"seconds": round(now - self._epoch_began, 3)})
+        self._epoch_began = now
+        self._judge(epoch, row, task)
+        patience = self._config.patience
+        state.finished = state.step == self._total_steps or (patience is not None and state.stale_epochs >= patience)
+        self._report(row, trainer)
+
+    def _judge(self, epoch: int, row: dict[str, float], task: RecognitionTask) -> None:
+        state = self._state
+        accuracy, loss = row.get("val_accuracy"), row.get("val_loss", 0.0)
+        if accuracy is not None and (accuracy, -loss) <= (state.best_accuracy, -state.best_loss):
+            state.stale_epochs += 1
+            return
+        state.stale_epochs = 0
+        state.best_epoch = epoch
+        if accuracy is not None:
+            state.best_accuracy, state.best_loss = accuracy, loss
+        self.best = trainable_state(task.model)
+        self._best_is_written = False
+
+    def _report(self, row: dict[str, float], trainer: Trainer) -> None:
+        state = self._state
+        last = -(-self._total_steps // self._steps_per_epoch)
+        text = f"epoch {row['epoch']}/{last}: loss {row['train_loss']:.4f}"
+        if "val_accuracy" in row:
+            text += (
+                f", val accuracy {row['val_accuracy']:.4f} (best {state.best_accuracy:.4f}, epoch {state.best_epoch})"
+            )
+        self._bar.update(state.step, text)
+        if not self._narrator.live:
+            done = state.step - self._first_step
+            left_s = (time.monotonic() - self._began) / done * (self._total_steps - state.step)
+            self._narrator.note(text if state.finished else f"{text}, {clock(left_s)} left")
+        self._log(trainer, {name: value for name, value in row.items() if name not in ("epoch", "step")})
+        if trainer.is_global_zero:
+            write_history(self._folder.history, state)
+
+    def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=self._state.step)
+
+    @rank_zero_only
+    def _save(self, trainer: Trainer, task: RecognitionTask) -> None:
+        # the model first: a checkpoint that says it is written must be right
+        if self.best and not self._best_is_written:
+            weights = {**task.model.state_dict(), **self.best}
+            model_file.save(self._folder.model, self._header(self._state), weights)
+            self._best_is_written = True
+        save_checkpoint(
+            self._folder.checkpoint,
+            self._state,
+            model=trainable_state(task.model),
+            best=self.best,
+            optimizer=trainer.optimizers[0],
+            precision=trainer.precision_plugin.state_dict(),
+        )
+        self._saved = time.monotonic()
+
+
+def write_history(path: Path, state: RunState) -> None:
+    """Write one row an epoch, the whole table anew."""
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HISTORY_COLUMNS)
+        writer.writeheader()
+        writer.writerows(state.history)

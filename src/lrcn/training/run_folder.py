@@ -1,0 +1,102 @@
+"""The folder of a training run: what is in it, and whether a run may use it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lrcn.errors import ConfigError
+from lrcn.files import replacing
+from lrcn.training.config import RecognitionTrainingConfig, changed_fields
+
+MODEL_FILE = "model.safetensors"
+"""The model of the best epoch."""
+CHECKPOINT_FILE = "last.ckpt"
+"""Where to go on from; for `--resume` only."""
+CONFIG_FILE = "config.yaml"
+"""All settings; can be used as `--config`."""
+HISTORY_FILE = "history.csv"
+"""One row an epoch."""
+RUN_FILE = "run.json"
+"""Where the run comes from: command, versions, data, result."""
+
+
+class RunFolder:
+    """A folder that holds one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the folder, made when something is written to it."""
+        self.path = path
+        self.model = path / MODEL_FILE
+        self.checkpoint = path / CHECKPOINT_FILE
+        self.history = path / HISTORY_FILE
+
+    def check_new(self) -> None:
+        """Make sure that the folder holds no run.
+
+        Raises:
+            ConfigError: If it does.
+        """
+        for name in (CONFIG_FILE, RUN_FILE, CHECKPOINT_FILE, MODEL_FILE):
+            if (self.path / name).exists():
+                raise ConfigError(
+                    f"{self.path} holds a training run already ({name}): use --resume to go on with it, "
+                    "or another --output"
+                )
+
+    def check_same(self, config: RecognitionTrainingConfig) -> None:
+        """Make sure that the run in this folder was started with these settings, resolved.
+
+        Raises:
+            ConfigError: If not; the message names what differs.
+        """
+        try:
+            saved = yaml.safe_load((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
+            changed = changed_fields(saved, config)
+        except (OSError, ValueError, AttributeError, yaml.YAMLError) as exc:
+            raise ConfigError(f"{self.path / CONFIG_FILE}: missing or damaged; train in another --output") from exc
+        if changed:
+            raise ConfigError(
+                f"{self.path} was started with other settings: {', '.join(changed)}; resume with the old ones, or "
+                "train in another --output"
+            )
+
+    def check_same_data(self, run: dict[str, Any]) -> None:
+        """Make sure that the run in this folder had the same examples and backbone.
+
+        Raises:
+            ConfigError: If not.
+        """
+        saved = self.read_run()
+        for part, name in (("data", "fingerprint"), ("backbone", "sha256")):
+            if saved.get(part, {}).get(name) != run[part][name]:
+                raise ConfigError(f"{self.path} was started with another {part}; train in another --output")
+
+    def read_run(self) -> dict[str, Any]:
+        """Return what `write_run` wrote.
+
+        Raises:
+            ConfigError: If it is missing or damaged.
+        """
+        try:
+            return dict(json.loads((self.path / RUN_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as exc:
+            raise ConfigError(f"{self.path / RUN_FILE}: missing or damaged; train in another --output") from exc
+
+    def start(self, config: RecognitionTrainingConfig, run: dict[str, Any]) -> None:
+        """Write down the settings and where the run comes from; remove what a killed run left half-written."""
+        for pattern in (".last-*.ckpt", f".{MODEL_FILE}.*.tmp"):
+            for unfinished in self.path.glob(pattern):
+                unfinished.unlink()
+        settings = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+        with replacing(self.path / CONFIG_FILE) as unfinished:
+            unfinished.write_text(settings, encoding="utf-8")
+        self.write_run(run)
+
+    def write_run(self, run: dict[str, Any]) -> None:
+        """Write down where the run comes from and how it went."""
+        with replacing(self.path / RUN_FILE) as unfinished:
+            unfinished.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

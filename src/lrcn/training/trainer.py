@@ -1,0 +1,106 @@
+"""Lightning's trainer, set up for our runs: silent, and stopped by signals between two steps only."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from lrcn.errors import ConfigError
+from lrcn.training.callbacks import RunKeeper
+from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.loggers import make_loggers
+from lrcn.training.progress import Narrator
+
+
+def process_rank() -> int:
+    """Return the number of this process among those that Lightning started for several devices; 0 is the first."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def make_trainer(
+    config: RecognitionTrainingConfig, device: torch.device, folder: Path, callbacks: list[Callback]
+) -> Trainer:
+    """Return the trainer of a run; it trains for one epoch, which is the whole run.
+
+    Raises:
+        ConfigError: If there are not as many devices.
+        MissingExtraError: If the logger is not installed.
+    """
+    devices = [device.index] if device.index is not None and config.devices == 1 else config.devices
+    try:
+        return Trainer(
+            accelerator=device.type,
+            devices=devices,
+            precision=config.precision,
+            max_epochs=1,
+            accumulate_grad_batches=config.accumulate,
+            gradient_clip_val=config.clip_norm,
+            logger=make_loggers(config.logger, folder),
+            callbacks=callbacks,
+            default_root_dir=folder,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            use_distributed_sampler=False,
+        )
+    except MisconfigurationException as exc:
+        reason = " ".join(str(exc).split())
+        raise ConfigError(f"devices {config.devices} of {device.type} cannot be used: {reason}") from exc
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's remarks to itself: what users should know, we say."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning|torch")
+            warnings.filterwarnings("ignore", category=PossibleUserWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def stop_between_steps(keeper: RunKeeper, narrator: Narrator, *, enabled: bool) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the running step, so that nothing is lost; a second Ctrl-C does not wait."""
+
+    def on_interrupt(signum: int, frame: object) -> None:
+        if keeper.interrupted:
+            raise KeyboardInterrupt
+        keeper.interrupted = True
+        narrator.note("stopping after this step")
+
+    handles = enabled and threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGINT, on_interrupt) if handles else None
+    try:
+        yield
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit:
+        if keeper.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if handles:
+            signal.signal(signal.SIGINT, previous)
+    if keeper.interrupted and not keeper.finished:
+        narrator.note("stopped; --resume goes on from here")
+        raise KeyboardInterrupt
