@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
+import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,7 @@ class VideoFile:
         """When the last frame decoded so far ends."""
         self.ended = False
         """Whether the last frame of the file was asked for."""
+        self._trimmed = 0  # packets that an edit list leaves out
         self._open(ThreadType.AUTO)
 
     def _open(self, thread_type: ThreadType) -> None:
@@ -112,15 +114,14 @@ class VideoFile:
     @property
     def stated_duration_s(self) -> float | None:
         """Length of the video stream that the file states, or of the whole file where only that is stated."""
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        clock = self._stream.metadata.get("DURATION", "").split(":")  # Matroska
-        if len(clock) == 3:
-            try:
-                return sum(float(part) * unit for part, unit in zip(clock, (3600, 60, 1), strict=True))
-            except ValueError:
-                pass
-        return self._container.duration / av.time_base if self._container.duration else None
+        time_base = self._stream.time_base or Fraction(0)
+        if self._stream.duration and time_base:
+            return float(self._stream.duration * time_base)
+        end_s = self._container.duration / av.time_base if self._container.duration else 0.0
+        if self._container.format.name == "matroska,webm":  # states ends, counted from 0
+            end_s = _seconds(self._stream.metadata.get("DURATION", "")) or end_s
+            end_s -= float((self._stream.start_time or 0) * time_base)
+        return end_s if end_s > 0 else None
 
     @property
     def stated_frames(self) -> int | None:
@@ -131,9 +132,9 @@ class VideoFile:
         """Say what was wrong with the frames asked for; None if nothing was."""
         expected = self.stated_frames or round((self.stated_duration_s or 0.0) * self.fps)
         slack = max(2.0, 0.02 * expected)  # in frames: durations and rates are often stated roughly
-        short_of_frames = self.decoded + slack < expected
-        short_of_time = self.end_s + slack / self.fps < (self.stated_duration_s or math.inf)
-        if self.ended and short_of_frames and short_of_time:
+        found = self.decoded + self.damaged + self._trimmed
+        reached = self.end_s * self.fps + self._trimmed  # more than were found where the rate varies
+        if self.ended and max(found, reached) + slack < expected:
             return f"{self.path}: decoded {self.decoded} of about {expected} frames (file cut short?)"
         if self.damaged:
             return f"{self.path}: decoded {self.decoded} frames, {self.damaged} damaged ones passed over or patched up"
@@ -180,7 +181,9 @@ class VideoFile:
         """Yield what the decoder makes of the packets from here on."""
         sent = shown = -(2**63)  # latest time stamps that went in and came out
         for packet in self._packets():
-            if packet is not None and packet.pts is not None and not packet.is_discard:
+            if packet is not None and packet.is_discard:
+                self._trimmed += 1
+            elif packet is not None and packet.pts is not None:
                 sent = max(sent, packet.pts)
             for frame in self._decode_packet(packet):
                 shown = shown if frame.pts is None else max(shown, frame.pts)
@@ -221,3 +224,8 @@ class VideoFile:
                 failures += 1
                 self.damaged += 1
         yield None  # empties the decoder
+
+
+def _seconds(clock: str) -> float | None:
+    match = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", clock)
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else None

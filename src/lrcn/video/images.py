@@ -36,7 +36,7 @@ def open_image(path: Path) -> Image.Image | None:
     except UnidentifiedImageError:
         return None
     except Image.DecompressionBombError as exc:
-        raise MediaError(f"{path}: {one_line(exc)}; scale the image down") from exc
+        raise MediaError(f"{path}: an image of more than {MAX_FRAME_PIXELS} px; scale it down") from exc
     except OSError as exc:
         raise MediaError(f"{path}: cannot be read ({one_line(exc)})") from exc
     except Exception:  # Pillow's parsers raise whatever they trip over in a damaged file

@@ -16,7 +16,7 @@ from lrcn.errors import ConfigError, MediaError
 from lrcn.video.decode import VideoFile
 from lrcn.video.footage import TimedFrame, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
-from lrcn.video.resize import FrameResizer, Frames, Resize, resized_size
+from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
 
 CLOCK_TOLERANCE_S = 1e-3
@@ -72,7 +72,7 @@ def probe(path: str | Path) -> VideoInfo:
             if size is not None and isinstance(footage, VideoFile) and footage.stated_duration_s:
                 break
         if size is None:
-            raise MediaError(f"{path}: no frame can be decoded; is the file complete?")
+            raise MediaError(f"{path}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px")
         if isinstance(footage, VideoFile):
             duration_s = footage.stated_duration_s
             stated = footage.stated_frames if duration_s else num_frames
@@ -130,7 +130,7 @@ def read_frames(
         if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
             raise MediaError(f"{path}: cannot be read from {start_s:g} s, the video ends at {shown.end_s:g} s")
         if empty:
-            raise MediaError(f"{path}: no frame can be decoded; is the file complete?")
+            raise MediaError(f"{path}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px")
         if shortfall := footage.shortfall():
             (on_warning or warnings.warn)(shortfall)
 
