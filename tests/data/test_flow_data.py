@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import MakeClip, textured_frames
+from conftest import MakeClip, textured_frames
 
 from lrcn.config import PreprocessConfig
 from lrcn.data.examples import RecognitionData, RecognitionExample

@@ -7,7 +7,7 @@ stays bounded however long the video is, and overlapping windows cost no second 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from lrcn import model_file
 from lrcn.config import ModelHeader
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import FeatureExtractor, Source
-from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, to_result
+from lrcn.features import FeatureChunk, FeatureExtractor, Source
+from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
 from lrcn.model_file.storage import DEMO, MODEL_NAME
 from lrcn.models.recognition import RecognitionModel
 from lrcn.results import RecognitionResult
 from lrcn.video.sources import expand_sources
+from lrcn.video.transforms import CENTER_VIEW, View
 
 WINDOW_BATCH = 64
 """Windows that go through the LSTM at once: past this it gets no faster."""
@@ -40,6 +41,7 @@ class Recognizer:
         name: str = "",
         device: str | torch.device = "cpu",
         batch_size: int = 64,
+        views: Sequence[View] = (CENTER_VIEW,),
     ) -> None:
         """Take a loaded model; `load` is the short way.
 
@@ -49,11 +51,13 @@ class Recognizer:
             name: Goes into the results.
             device: Where it runs.
             batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+            views: Crops of each frame whose probabilities are averaged; `TEN_CROP_VIEWS` are the paper's ten.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.header = header
         self.name = name
+        self._views = tuple(views)
         self._device = torch.device(device)
         self._model = model.to(self._device).eval()
         self._extractor = FeatureExtractor(model, header.preprocess, device=self._device, batch_size=batch_size)
@@ -118,7 +122,7 @@ class Recognizer:
         )
         return to_result(
             said,
-            source=_name_of(source),
+            source=name_of_source(source),
             labels=self.labels,
             top_k=top_k,
             model={"name": self.name, "sha256": self.header.sha256},
@@ -154,6 +158,7 @@ class Recognizer:
         end_s: float | None = None,
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
+        drop_first: bool = False,
     ) -> WindowProbs:
         """Return the class probabilities of every window, from which a call makes its result.
 
@@ -164,6 +169,7 @@ class Recognizer:
             end_s: As for a call.
             timing_s: Filled with the seconds spent on `features` (decoding and the CNN), `windows` and `total`.
             on_progress: As for a call.
+            drop_first: Leave out the first frame, which has no flow image, unless it is the only one.
 
         Raises:
             MediaError: If nothing of the video can be decoded.
@@ -187,15 +193,16 @@ class Recognizer:
             waiting.clear()
             in_windows_s += time.perf_counter() - start
 
-        for chunk in self._extractor.encode_chunks(source, start_s=start_s, end_s=end_s, on_warning=warnings.append):
-            waiting += buffer.push(chunk.features[0])
+        for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
+            # views side by side, so that a window holds the same frames of all of them: (n, V, D)
+            waiting += buffer.push(chunk.features.transpose(0, 1))
             times_s.append(chunk.times_s)
             if len(waiting) >= WINDOW_BATCH:
                 empty_waiting()
             if on_progress is not None:
                 on_progress(float(chunk.times_s[-1]))
         if not times_s:
-            raise MediaError(f"{_name_of(source)}: no frame between {start_s:g} s and {_end_text(end_s)}")
+            raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {_end_text(end_s)}")
         waiting += buffer.finish()
         empty_waiting()
 
@@ -206,11 +213,36 @@ class Recognizer:
             timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
         return WindowProbs(tuple(windows), np.concatenate(probs), times, duration_s, tuple(warnings))
 
+    def _chunks(
+        self, source: Source, start_s: float, end_s: float | None, warnings: list[str], *, drop_first: bool
+    ) -> Iterator[FeatureChunk]:
+        chunks = self._extractor.encode_chunks(
+            source, self._views, start_s=start_s, end_s=end_s, on_warning=warnings.append
+        )
+        if not drop_first:
+            yield from chunks
+            return
+        only: FeatureChunk | None = None
+        for number, chunk in enumerate(chunks):
+            if number > 0:
+                yield chunk
+            elif len(chunk.times_s) > 1:
+                yield FeatureChunk(chunk.features[:, 1:], chunk.times_s[1:])
+            else:
+                only = chunk
+                continue
+            only = None
+        if only is not None:
+            yield only
+
     def _probs(self, windows: list[FeatureWindow]) -> NDArray[np.float64]:
         # All of one length: a short window comes only from a short video, and then it is the only one.
+        clips = torch.stack([window.features for window in windows])  # (N, L, V, D)
+        num_windows, length, num_views, size = clips.shape
         with torch.no_grad():
-            probs = self._model.clip_probs(torch.stack([window.features for window in windows]))
-        return probs.double().cpu().numpy()
+            probs = self._model.clip_probs(clips.transpose(1, 2).reshape(num_windows * num_views, length, size))
+        by_view: NDArray[np.float64] = probs.double().reshape(num_windows, num_views, -1).mean(dim=1).cpu().numpy()
+        return by_view
 
     def _stride(self, clip_stride: int | None) -> int:
         preprocess = self.header.preprocess
@@ -224,13 +256,20 @@ class Recognizer:
         return clip_stride
 
 
-def load(model: str | Path = DEMO, *, device: str = "auto", batch_size: int = 64) -> Recognizer:
+def load(
+    model: str | Path = DEMO,
+    *,
+    device: str = "auto",
+    batch_size: int = 64,
+    views: Sequence[View] = (CENTER_VIEW,),
+) -> Recognizer:
     """Return a recognizer ready to be called.
 
     Args:
         model: A model file, a folder that `lrcn train` wrote, or `demo`: the model that ships in this package.
         device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
         batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+        views: Crops of each frame whose probabilities are averaged.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
@@ -240,7 +279,7 @@ def load(model: str | Path = DEMO, *, device: str = "auto", batch_size: int = 64
     target = choose_device(device)
     header, network = model_file.load(path, device=target)
     name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-    return Recognizer(header, network, name=name, device=target, batch_size=batch_size)
+    return Recognizer(header, network, name=name, device=target, batch_size=batch_size, views=views)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -257,10 +296,6 @@ def choose_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError, ImportError) as exc:
         raise ConfigError(f"device {name!r} cannot be used here; choose auto, cpu, cuda, cuda:1 or mps") from exc
     return device
-
-
-def _name_of(source: Source) -> str:
-    return "array" if isinstance(source, np.ndarray) else str(source)
 
 
 def _end_text(end_s: float | None) -> str:

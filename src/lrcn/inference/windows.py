@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrcn.features import Source
 from lrcn.results import LabelProb, RecognitionResult, Segment
 
 
@@ -24,7 +25,7 @@ class FeatureWindow:
     start: int
     end: int
     features: Tensor
-    """`(end - start, D)`."""
+    """`(end - start, ...)`, as they were pushed."""
 
 
 class WindowBuffer:
@@ -43,7 +44,7 @@ class WindowBuffer:
         self._covered = 0
 
     def push(self, features: Tensor) -> list[FeatureWindow]:
-        """Add the features of the next frames, `(n, D)`, and return the windows that they complete."""
+        """Add the features of the next frames, `(n, ...)`, and return the windows that they complete."""
         kept = features if self._kept is None else torch.cat([self._kept, features])
         self.num_frames += len(features)
         first = self.num_frames - len(kept)
@@ -75,6 +76,11 @@ class WindowProbs:
     """When each sampled frame is shown, `(T,)`, from the start of the video."""
     duration_s: float
     warnings: tuple[str, ...] = ()
+
+
+def name_of_source(source: Source) -> str:
+    """Return what a result calls its source."""
+    return "array" if isinstance(source, np.ndarray) else str(source)
 
 
 def rank_labels(
