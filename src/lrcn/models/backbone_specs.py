@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
@@ -12,10 +11,9 @@ from typing import Any
 import timm
 import torchvision
 from safetensors.torch import load_file
-from timm.layers import get_graph_node_names
 from torch import Tensor, nn
 
-from lrcn.errors import ConfigError
+from lrcn.models.backbone_cut import layer_before_classifier
 from lrcn.models.caffe_nets import CAFFENET_SIZES, HYBRID_SIZES, caffenet, hybrid
 
 
@@ -126,7 +124,9 @@ def torchvision_spec(name: str) -> BackboneSpec:
     weights = torchvision.models.get_model_weights(name).DEFAULT
     transforms = weights.transforms()
     scaled = name in _OWN_INPUT_SCALING
-    options = {"init_weights": True} if scaled else {}
+    options: dict[str, Any] = {"init_weights": True} if scaled else {}
+    if name.startswith("vit_"):  # position embeddings fix the size, and some weights have one of their own
+        options = {"image_size": transforms.crop_size[0]}
     file_name = weights.url.rpartition("/")[2]
     return BackboneSpec(
         build=lambda: torchvision.models.get_model(name, weights=None, **options),
@@ -151,24 +151,6 @@ def _classifier_layers(name: str) -> dict[str, str]:
     if name.startswith("vgg"):  # Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear
         return {"fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"}
     return {}
-
-
-def layer_before_classifier(network: nn.Module) -> str:
-    """The last feature before the classifier of a torchvision network, as a graph node's name.
-
-    The classifier is the last Linear (or, in SqueezeNet, Conv2d). Going back from it over dropout, flattening and
-    global average pooling leads to the last feature map, so that `grid` has a map to work on; averaging it to 1 x 1
-    gives what the classifier read. Where the classifier reads a vector, that vector is the feature.
-    """
-    modules = dict(network.named_modules())
-    _, names = get_graph_node_names(network)
-    last = max(i for i, node in enumerate(names) if isinstance(modules.get(node), nn.Linear | nn.Conv2d))
-    for node in reversed(names[:last]):
-        passed_over = isinstance(modules.get(node), nn.Dropout | nn.Flatten | nn.AdaptiveAvgPool2d)
-        operation = re.sub(r"_\d+$", "", node)
-        if not passed_over and operation not in ("flatten", "mean", "adaptive_avg_pool2d"):
-            return node
-    raise ConfigError(f"{type(network).__name__} has nothing before its classifier: name a layer")
 
 
 # --- timm ---------------------------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import create_feature_extractor, get_graph_node_names
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
 from lrcn.errors import ConfigError, ShapeError, UnknownNameError
+from lrcn.models.backbone_cut import FEATURE, cut
 from lrcn.models.backbone_specs import (
     CAFFENET,
     EFFICIENTNET_LITE0,
@@ -95,7 +95,7 @@ class Backbone(nn.Module):
         """Wrap a network.
 
         Args:
-            trunk: Gives a vector `(N, D)` or a map `(N, C, h, w)`, as it is or as `{"feature": it}`.
+            trunk: Gives a vector `(N, D)` or a map `(N, C, h, w)`, as it is or as `{FEATURE: it}`.
             grid: A map is averaged to `(C, grid, grid)` and flattened, channel by channel.
             input_px: Side of the square frame with which the size of the feature is found.
             description: Names the network and its layer in errors.
@@ -180,7 +180,7 @@ def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> B
     layer = spec.layers.get(config.layer, config.layer)
     if not layer:
         layer = spec.default_layer if isinstance(spec.default_layer, str) else spec.default_layer(network)
-    trunk = _cut(network, layer, config, spec) if layer else network
+    trunk = cut(network, layer, name=config.name, short_names=spec.layers) if layer else network
     if weights != "none":
         load_weights(trunk, weights, spec, name=config.name, network_keys=network_keys)
     where = f"layer {config.layer!r} of backbone {config.name!r}" if config.layer else f"backbone {config.name!r}"
@@ -196,29 +196,8 @@ def _built(spec: BackboneSpec, config: BackboneConfig) -> nn.Module:
     return spec.build_sized(config.sizes)
 
 
-def _cut(network: nn.Module, layer: str, config: BackboneConfig, spec: BackboneSpec) -> nn.Module:
-    """The part of `network` that `layer` needs; its output is `{"feature": tensor}`."""
-    try:
-        # tracing costs: names are listed only where the layer is no module, but may be an operation such as a mean
-        if layer in dict(network.named_modules()) or layer in get_graph_node_names(network)[1]:
-            with contextlib.suppress(ValueError):  # the module is never called, or lies inside one that is not traced
-                cut: nn.Module = create_feature_extractor(network, {layer: "feature"})
-                return cut
-        nodes: list[str] = get_graph_node_names(network)[1]
-    except Exception as exc:  # whatever its forward meets when it is run on symbols
-        raise ConfigError(
-            f"backbone {config.name!r} cannot be cut at a layer ({type(exc).__name__} while tracing): leave layer empty"
-        ) from exc
-    prefixes = {".".join(parts[:i]) for parts in (node.split(".") for node in nodes) for i in range(1, len(parts) + 1)}
-    near = difflib.get_close_matches(config.layer, [*spec.layers, *sorted(prefixes)], n=5, cutoff=0.4)
-    raise UnknownNameError(
-        f"unknown layer {config.layer!r} of backbone {config.name!r}; near matches: "
-        f"{', '.join(near or [*spec.layers, *nodes[-5:]])}"
-    )
-
-
 def _feature_of(output: Any) -> Tensor:
-    feature: Tensor = output["feature"] if isinstance(output, dict) else output
+    feature: Tensor = output[FEATURE] if isinstance(output, dict) else output
     return feature
 
 

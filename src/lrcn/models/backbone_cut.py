@@ -1,0 +1,96 @@
+"""Cut a network at a layer: trace it, keep what the layer needs, drop the rest with its weights."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import timm.layers
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+from lrcn.errors import ConfigError, UnknownNameError
+
+FEATURE = "feature"
+"""Key of the feature in the output of a cut network."""
+
+
+def cut(network: nn.Module, layer: str, *, name: str, short_names: Iterable[str] = ()) -> nn.Module:
+    """The part of `network` that `layer` needs; its output is `{FEATURE: tensor}`.
+
+    Args:
+        network: Whole; not modified, its modules are shared.
+        layer: Path of a module, or the name that torchvision's graph gives an operation inside one.
+        name: Of the backbone, for errors.
+        short_names: More names to offer where there is no such layer.
+
+    Raises:
+        UnknownNameError: If there is no such layer; the message names near matches.
+        ConfigError: If the network cannot be traced.
+    """
+    # an operation's name is rare, and listing all names takes as long as cutting
+    if layer in dict(network.named_modules()) or layer in node_names(network):
+        with _tracing(network), suppress(ValueError):  # never called, or inside a module that is not traced
+            part: nn.Module = create_feature_extractor(network, {layer: FEATURE}, tracer_kwargs=_tracer_options())
+            return part
+    nodes = node_names(network)
+    paths = {".".join(parts[:i]) for parts in (node.split(".") for node in nodes) for i in range(1, len(parts) + 1)}
+    near = difflib.get_close_matches(layer, [*short_names, *sorted(paths)], n=5, cutoff=0.4)
+    raise UnknownNameError(
+        f"unknown layer {layer!r} of backbone {name!r}; near matches: {', '.join(near or [*short_names, *nodes[-5:]])}"
+    )
+
+
+def node_names(network: nn.Module) -> list[str]:
+    """Names of all operations in the order in which evaluation runs them.
+
+    Raises:
+        ConfigError: If the network cannot be traced.
+    """
+    with _tracing(network):
+        names: list[str] = get_graph_node_names(network, _tracer_options(), suppress_diff_warning=True)[1]
+    return names
+
+
+def layer_before_classifier(network: nn.Module) -> str:
+    """The last feature before the classifier of a torchvision network.
+
+    The classifier is the last Linear (in SqueezeNet: Conv2d). Going back from it over dropout, flattening and global
+    average pooling leads to the last feature map, so that a grid has a map to work on; averaging it to 1 x 1 gives
+    what the classifier read. Where the classifier reads a vector, that vector is the feature.
+    """
+    modules = dict(network.named_modules())
+    names = node_names(network)
+    last = max(i for i, name in enumerate(names) if isinstance(modules.get(name), nn.Linear | nn.Conv2d))
+    for name in reversed(names[:last]):
+        passed_over = isinstance(modules.get(name), nn.Dropout | nn.Flatten | nn.AdaptiveAvgPool2d)
+        if not passed_over and re.sub(r"_\d+$", "", name) not in ("flatten", "mean", "adaptive_avg_pool2d"):
+            return name
+    raise ConfigError(f"{type(network).__name__} has nothing before its classifier: name a layer")
+
+
+def _tracer_options() -> dict[str, list[object]]:
+    """What timm marks as not to be looked into; for example padding that depends on the size of the input."""
+    return {
+        "leaf_modules": list(timm.layers.get_notrace_modules()),  # type: ignore[no-untyped-call]
+        "autowrap_functions": list(timm.layers.get_notrace_functions()),  # type: ignore[no-untyped-call]
+    }
+
+
+@contextmanager
+def _tracing(network: nn.Module) -> Iterator[None]:
+    with warnings.catch_warnings():
+        # auxiliary classifiers make the graphs of training and evaluation differ, after the cut
+        warnings.filterwarnings("ignore", "(?s)NOTE: The nodes obtained by tracing", UserWarning)
+        try:
+            yield
+        except Exception as exc:  # whatever a forward meets when it is run on symbols
+            if isinstance(exc, ValueError) and "is not present in model" in str(exc):
+                raise
+            raise ConfigError(
+                f"{type(network).__name__} cannot be cut at a layer ({type(exc).__name__} while tracing): "
+                "leave layer empty"
+            ) from exc
