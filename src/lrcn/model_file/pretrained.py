@@ -110,7 +110,7 @@ def model_card(header: ModelHeader, name: str) -> str:
     config = header_to_dict(header)
     command = TASK_COMMANDS[header.task]
     front = ["library_name: lrcn", "pipeline_tag: video-classification", f"tags: [lrcn, {header.task}]"]
-    if isinstance(licence := header.provenance.get("license"), str):
+    if isinstance(licence := header.provenance.get("licence"), str):
         front.append(f"license: {json.dumps(licence)}")
     return "\n".join(
         [

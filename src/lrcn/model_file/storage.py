@@ -9,14 +9,14 @@ import io
 import json
 import os
 import re
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrcn.config import ModelHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
+from lrcn.files import replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ TASK_COMMANDS = {"recognition": "lrcn recognize", "captioning": "lrcn caption"}
 
 _ENTRY = "lrcn"
 _NO_DIGEST = "0" * 64
+_RANDOM_FILLINGS = {"uniform_", "normal_", "trunc_normal_", "orthogonal_"} | {
+    f"{kind}_{law}_" for kind in ("kaiming", "xavier") for law in ("uniform", "normal")
+}
+"""Of `torch.nn.init` and `Tensor`: they take 1.7 s for AlexNet, whose weights are in the file anyway."""
+
 _MAX_HEADER_BYTES = 2**24  # real headers are below 1 MB; a damaged length must not make us read gigabytes
 
 
@@ -70,7 +75,7 @@ def save(
     """Write a model file in one step: a crash at any moment leaves the old file, or none, but never half a file.
 
     Args:
-        path: The file to write; its folder must exist.
+        path: The file to write; missing folders are made.
         header: What the model is; its `sha256` is filled in.
         state: The weights, on any device.
         dtype: Stores floating-point tensors in this type, for example `torch.float16` for half the size. A tensor
@@ -89,7 +94,7 @@ def save(
     header_from_dict(fields, source="the header to save")
     tensors = {name: _storable(tensor, dtype) for name, tensor in state.items()}
     try:
-        with _replacing(path) as unfinished:
+        with replacing(path) as unfinished:
             save_file(tensors, unfinished, metadata={_ENTRY: json.dumps(fields)})
             with unfinished.open("r+b") as file:
                 head = _read_head(file, path)
@@ -100,6 +105,7 @@ def save(
                 file.write(digest.encode())
                 file.flush()
                 os.fsync(file.fileno())
+        _sync_folder(path.parent)
     except OSError as exc:
         raise ModelFileError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
     return digest
@@ -154,12 +160,23 @@ def load(
 
 
 def _build(header: ModelHeader, path: Path) -> RecognitionModel:
+    """Return the network with arbitrary weights, without taking the time to draw them."""
     import torch
+    from torch.overrides import TorchFunctionMode
 
     from lrcn.models.recognition import RecognitionModel
 
+    class SkipRandomFilling(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if getattr(func, "__name__", "") in _RANDOM_FILLINGS:
+                return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return func(*args, **kwargs)
+
     try:
-        with torch.random.fork_rng(devices=[]):  # loading a model must not change what is drawn next
+        with torch.random.fork_rng(devices=[]), SkipRandomFilling():  # fork: what is drawn next must not change
             return RecognitionModel(header.model)
     except LRCNError as exc:
         raise ModelFileError(f"{path}: its network cannot be built: {exc}") from exc
@@ -188,21 +205,14 @@ def _storable(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return narrow if torch.equal(narrow.isfinite(), own.isfinite()) else own
 
 
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the place of `path` when all went well."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming of a file in this folder outlast a power cut."""
     with contextlib.suppress(OSError):  # some systems cannot sync a folder
-        folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)
 
 
 def _checked_fields(path: Path) -> dict[str, Any]:
