@@ -38,13 +38,12 @@ def render_clip(posed: PosedSolids, camera: CameraPath, scene: Scene, size_px: i
     cloth = cloth + np.roll(cloth, 1, 0) + np.roll(cloth, 1, 1) + np.roll(cloth, (1, 1), (0, 1))
     if rng.random() < 0.5:
         cloth[:] = np.sign(np.sin(np.arange(64) * 2 * np.pi * rng.integers(4, 12) / 64))[:, None] * 2
-    fine = _ray_matrices(camera, size_px * _FINE)
-    coarse = _ray_matrices(camera, size_px)
-    caster = _BodyCaster(posed, camera, scene, fine, size_px * _FINE, cloth)
+    rays = _ray_matrices(camera, size_px)
+    caster = BodyCaster(posed, camera, scene, size_px, cloth)
     frames = np.empty((len(posed.start), 3, size_px, size_px), np.float32)
     for index in range(len(frames)):
         shadow = shadow_map(posed, scene, index)
-        frames[index] = draw_place(scene, camera.position[index], coarse[index], camera.focal, size_px, shadow)
+        frames[index] = draw_place(scene, camera.position[index], rays[index], camera.focal, size_px, shadow)
         caster.draw_over(frames[index], index)
     return _develop(frames, rng)
 
@@ -57,16 +56,19 @@ def _ray_matrices(camera: CameraPath, size: int) -> Array:
     return np.stack([across, -along, corner], axis=-1)
 
 
-class _BodyCaster:
-    """Casts the solids and boxes of one frame after another; holds what does not change from pixel to pixel."""
+class BodyCaster:
+    """Casts the solids and boxes of one frame after another, `_FINE` samples a pixel and axis.
 
-    def __init__(
-        self, posed: PosedSolids, camera: CameraPath, scene: Scene, rays: Array, size: int, cloth: Image
-    ) -> None:
-        self.posed, self.scene, self.size, self.cloth = posed, scene, size, cloth
-        self.rays = rays
+    Attributes:
+        depth: Distance along the optical axis of what each sample shows, metres; kept for the rows of the last frame.
+    """
+
+    def __init__(self, posed: PosedSolids, camera: CameraPath, scene: Scene, size_px: int, cloth: Image) -> None:
+        self.posed, self.scene, self.cloth = posed, scene, cloth
+        self.size = size = size_px * _FINE
+        self.rays = _ray_matrices(camera, size)
         self.eye = camera.position
-        self.local_rays = posed.to_local @ rays[:, None]
+        self.local_rays = posed.to_local @ self.rays[:, None]
         self.local_eye = np.einsum("fsij,fsj->fsi", posed.to_local, camera.position[:, None] - posed.start)
         self.slopes = [
             (solid.start_radius - solid.end_radius) / length
@@ -77,7 +79,7 @@ class _BodyCaster:
         self.local_up = posed.to_local[..., 1]
         self.rectangles = self._solid_rectangles(camera)
         self.box_rectangles = [self._box_rectangles(camera, box) for box in scene.boxes]
-        self.depth = np.empty(size * size, np.float32)
+        self.depth = np.full(size * size, np.inf, np.float32)
         self.light = np.empty(size * size, np.float32)
         self.color = np.empty(size * size, np.int64)  # column of the palette
         colors = [color for solid in posed.solids for color in (solid.color, solid.end_color)]
@@ -126,7 +128,7 @@ class _BodyCaster:
         return np.asarray(np.clip(edges, 0, self.size), dtype=np.int64)
 
     def draw_over(self, picture: Image, frame: int) -> None:
-        """Cast everything that stands in `picture` `(3, size / 2, size / 2)` and blend it over."""
+        """Cast everything that stands in `picture` `(3, size_px, size_px)` and blend it over."""
         rectangles = np.array([*self.rectangles[frame], *(edges[frame] for edges in self.box_rectangles)])
         top, bottom = int(rectangles[:, 2].min()) // 2, (int(rectangles[:, 3].max()) + 1) // 2
         if top >= bottom:
@@ -168,12 +170,15 @@ class _BodyCaster:
         ox, oy, oz = self.local_eye[frame, index].tolist()
         length, radius, slope = self.posed.lengths[index], solid.start_radius, self.slopes[index]
         cos2 = 1 - slope * slope
-        a = np.maximum(cos2 * (dx * dx + dz * dz) - (slope * dy) ** 2, np.float32(1e-9))
+        a = cos2 * (dx * dx + dz * dz) - (slope * dy) ** 2
+        endways = a < 1e-9  # looking along the axis, from inside the infinite cone: the nearer end ball is seen
+        a = np.where(endways, np.float32(1), a)
         b = cos2 * (ox * dx + oz * dz) + ((radius - slope * oy) * slope) * dy
         t = (-b - np.sqrt(root.ravel()[hit])) / a
         x, z = ox + t * dx, oz + t * dz
         # the ball that touches the cone at this point, by its place along the axis
-        ball = oy + t * dy - np.sqrt(x * x + z * z) * (slope / cos2**0.5)
+        ball: Image = oy + t * dy - np.sqrt(x * x + z * z) * (slope / cos2**0.5)
+        ball[endways] = oy
         outside = np.flatnonzero((ball < 0) | (ball > length))
         ball = np.minimum(np.maximum(ball, 0), length)
         if len(outside):  # beyond the ends the surface is that of the end ball
