@@ -65,6 +65,8 @@ def build_mocap_actions(
         raise ConfigError(f"clips per class must be 0 or more and not all 0, got {counts}")
     if size_px < 32 or size_px % 2:
         raise ConfigError(f"size_px must be an even number from 32, got {size_px}")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be 1 or more, got {workers}")
     clips = [(split, label, index) for split, count in counts.items() for index in range(count) for label in ACTIONS]
     try:
         _claim(output, size_px)

@@ -171,14 +171,15 @@ class BodyCaster:
         length, radius, slope = self.posed.lengths[index], solid.start_radius, self.slopes[index]
         cos2 = 1 - slope * slope
         a = cos2 * (dx * dx + dz * dz) - (slope * dy) ** 2
-        endways = a < 1e-9  # looking along the axis, from inside the infinite cone: the nearer end ball is seen
-        a = np.where(endways, np.float32(1), a)
-        b = cos2 * (ox * dx + oz * dz) + ((radius - slope * oy) * slope) * dy
+        a = np.where(abs(a) < 1e-9, np.float32(1e-9), a)
+        reach = radius - slope * oy
+        b = cos2 * (ox * dx + oz * dz) + (reach * slope) * dy
         t = (-b - np.sqrt(root.ravel()[hit])) / a
         x, z = ox + t * dx, oz + t * dz
         # the ball that touches the cone at this point, by its place along the axis
         ball: Image = oy + t * dy - np.sqrt(x * x + z * z) * (slope / cos2**0.5)
-        ball[endways] = oy
+        if reach > 0 and cos2 * (ox * ox + oz * oz) < reach * reach:
+            ball[:] = oy  # the eye is inside the infinite cone, beyond an end: only that end is seen
         outside = np.flatnonzero((ball < 0) | (ball > length))
         ball = np.minimum(np.maximum(ball, 0), length)
         if len(outside):  # beyond the ends the surface is that of the end ball
