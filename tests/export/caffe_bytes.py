@@ -83,14 +83,16 @@ def rule_pixels(count: int) -> np.ndarray:
     return np.random.RandomState(20150607 + 7).uniform(-120, 130, (count, 3, 227, 227)).astype(np.float32)
 
 
-def write_rule_net(prototxt: Path, path: Path, map_px: int = 6) -> None:
-    """Write the caffemodel of a golden activity prototxt, one layer at a time: weights by the rule, no settings."""
-    channels, numbers = 3, {}
+def write_rule_net(prototxt: str, path: Path, *, map_px: int = 6, connected: bool = True) -> Path:
+    """Write the caffemodel of a prototxt that has a layer a line, as the golden ones: weights by the rule, no settings.
+
+    `map_px` is the side of the map that fc6 reads.
+    """
+    channels = 3
     with path.open("wb") as file:
-        for line in re.findall(r"^layer\{.*", prototxt.read_text(), re.MULTILINE):
+        for line in re.findall(r"^layer\{.*", prototxt, re.MULTILINE):
             name, kind = re.search(r'name:"([^"]*)" type:"([^"]*)"', line).groups()
             numbers = {key: int(value) for key, value in re.findall(r"(num_output|kernel_size|group):(\d+)", line)}
-            bottoms, tops = re.findall(r'bottom:"([^"]*)"', line), re.findall(r'top:"([^"]*)"', line)
             dims: list[tuple[int, ...]] = []
             if outputs := numbers.get("num_output"):
                 if kind == "Convolution":
@@ -99,8 +101,9 @@ def write_rule_net(prototxt: Path, path: Path, map_px: int = 6) -> None:
                 elif kind == "LSTM":
                     dims = [(4 * outputs, channels), (4 * outputs,), (4 * outputs, outputs)]
                 else:
-                    inputs = channels * map_px**2 if name == "fc6" else channels
-                    dims = [(outputs, inputs), (outputs,)]
+                    dims = [(outputs, channels * map_px**2 if name == "fc6" else channels), (outputs,)]
                 channels = outputs
             blobs = [blob(rule_blob(name, i, size)) for i, size in enumerate(dims)]
-            file.write(layer(name, kind, blobs, bottoms=bottoms, tops=tops))
+            bottoms, tops = re.findall(r'bottom:"([^"]*)"', line), re.findall(r'top:"([^"]*)"', line)
+            file.write(layer(name, kind, blobs, bottoms=bottoms * connected, tops=tops * connected))
+    return path

@@ -128,21 +128,22 @@ def _network(model: CaffeModel) -> _Network:
     chain = chain_to(model, classifier)[:-1]
     lstms = [layer for layer in chain if layer.type == "LSTM"]
     trunk = chain[: len(chain) - len(lstms)]
-    if not trunk or chain[len(trunk) :] != lstms:
-        source = f"reads {classifier.bottoms[0]!r}" if classifier.bottoms else "stands"
+    if not trunk:
+        source = f"reads {classifier.bottoms[0]!r}, which no layer writes" if classifier.bottoms else "reads nothing"
+        raise ModelFileError(f"{model.path}: layer {classifier.name!r} {source}; is a layer missing?")
+    if chain[len(trunk) :] != lstms:
         raise ModelFileError(
-            f"{model.path}: layer {classifier.name!r} {source} after no CNN, nor a CNN with LSTM layers; "
-            "is a layer missing?"
+            f"{model.path}: the layers before {classifier.name!r} are {', '.join(layer.name for layer in chain)}; "
+            "expected a CNN, then LSTM layers one after the other"
         )
     backbone = backbone_weights(model, trunk)
     tensors = {f"backbone.trunk.{name}": tensor for name, tensor in backbone.tensors.items()}
     width, hidden_size = backbone.feature_size, RecognitionConfig.hidden_size
     if lstms:
-        lstm = lstm_weights(model, lstms)
-        if lstm.context_size or lstm.input_size != width:
+        lstm = lstm_weights(model, lstms, input_size=width)
+        if lstm.context_size:
             raise ModelFileError(
-                f"{model.path}: layer {lstms[0].name!r} reads {lstm.input_size + lstm.context_size} values, expected "
-                f"the {width} of {backbone.config.layer}"
+                f"{model.path}: layer {lstms[lstm.context_layer].name!r} has a static input, expected none"
             )
         tensors |= {f"lstm.{name}": tensor for name, tensor in lstm.tensors.items()}
         width = hidden_size = lstm.hidden_size

@@ -73,16 +73,16 @@ def read_caption_weights(model_path: str | Path, prototxt: str | Path | None = N
     classifier = last_dense(model)
     chain = chain_to(model, classifier)
     if any(layer.bottoms for layer in model.layers) and chain != [embedding, *lstms, classifier]:
+        found = ", ".join(layer.name for layer in chain[:-1]) or "nothing"
         raise ModelFileError(
-            f"{model.path}: layer {classifier.name!r} comes after {', '.join(layer.name for layer in chain[:-1])}; "
+            f"{model.path}: layer {classifier.name!r} comes after {found}; "
             f"expected {', '.join(layer.name for layer in (embedding, *lstms))}"
         )
     words = _embedding(model, embedding)
-    lstm = lstm_weights(model, lstms)
-    if lstm.input_size != words.shape[1] or not lstm.context_size:
-        raise ModelFileError(
-            f"{model.path}: layer {lstms[0].name!r} reads words of {lstm.input_size} values and images of "
-            f"{lstm.context_size}, expected words of {words.shape[1]} and one LSTM layer with a static input"
+    lstm = lstm_weights(model, lstms, input_size=words.shape[1])
+    if not lstm.context_size:
+        raise TaskMismatchError(
+            f"{model.path}: a language model: none of its LSTM layers has a static input for images"
         )
     tensors = {"embedding.weight": words}
     tensors |= {f"lstm.{name}": tensor for name, tensor in lstm.tensors.items()}

@@ -145,7 +145,7 @@ def _model(path: Path, net: Any) -> CaffeModel:
         raise ModelFileError(f"{path}: Caffe's format of 2013; convert it with Caffe's upgrade_net_proto_binary")
     layers = [_layer(path, layer, _v1_type(layer)) for layer in net.layers]
     layers += [_layer(path, layer, layer.type) for layer in net.layer]
-    return CaffeModel(path, net.name, tuple(layers), _input_px(net))
+    return CaffeModel(path, _text(net.name), tuple(layers), _input_px(net))
 
 
 def _v1_type(layer: Any) -> str:
@@ -154,8 +154,15 @@ def _v1_type(layer: Any) -> str:
 
 
 def _layer(path: Path, layer: Any, type_name: str) -> CaffeLayer:
-    blobs = tuple(_blob(blob, f"{path}: layer {layer.name!r} blob {i}") for i, blob in enumerate(layer.blobs))
-    return CaffeLayer(layer.name, type_name, tuple(layer.bottom), tuple(layer.top), _settings(layer), blobs)
+    name = _text(layer.name)
+    bottoms, tops = (tuple(_text(array) for array in arrays) for arrays in (layer.bottom, layer.top))
+    blobs = tuple(_blob(blob, f"{path}: layer {name!r} blob {i}") for i, blob in enumerate(layer.blobs))
+    return CaffeLayer(name, _text(type_name), bottoms, tops, _settings(layer), blobs)
+
+
+def _text(value: str | bytes) -> str:
+    """A name; protobuf gives bytes where it is no UTF-8, which Caffe does not mind."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def _blob(blob: Any, where: str) -> Blob:
@@ -205,7 +212,7 @@ def _settings(layer: Any) -> dict[str, Any]:
     if "transform_param" in names:
         settings["mean"] = tuple(layer.transform_param.mean_value)
     if "python_param" in names:
-        settings["python_layer"] = layer.python_param.layer
+        settings["python_layer"] = _text(layer.python_param.layer)
     return settings
 
 

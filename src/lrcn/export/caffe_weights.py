@@ -54,7 +54,6 @@ class BackboneWeights:
 class LSTMWeights:
     """The LSTM layers of a caffemodel, as the arguments and the state dict of an `LSTMStack`."""
 
-    input_size: int
     hidden_size: int
     num_layers: int
     context_size: int
@@ -127,7 +126,8 @@ def backbone_weights(model: CaffeModel, chain: Sequence[CaffeLayer]) -> Backbone
     num_dense = sum(layer.type == "InnerProduct" for layer in chain)
     if not 1 <= num_dense <= 3:
         raise ModelFileError(
-            f"{model.path}: {num_dense} fully connected layers after the convolutions, expected 1 to 3"
+            f"{model.path}: {num_dense} fully connected layers between the convolutions and what reads the feature, "
+            "expected fc6, or fc6 and fc7, or fc6 to fc8; is the file cut short?"
         )
     feature = _SIZE_NAMES["InnerProduct"][num_dense - 1]
     config, input_px = BackboneConfig(name=name, layer=feature), model.input_px or find_spec(name).preprocess["crop"]
@@ -181,11 +181,16 @@ def classifier_tensors(model: CaffeModel, layer: CaffeLayer, in_features: int) -
     return dense_tensors(model, layer, module)
 
 
-def lstm_weights(model: CaffeModel, layers: Sequence[CaffeLayer]) -> LSTMWeights:
+def lstm_weights(model: CaffeModel, layers: Sequence[CaffeLayer], *, input_size: int) -> LSTMWeights:
     """The weights of Caffe's LSTM layers, each reading the one before, for an `LSTMStack`.
 
     Caffe keeps W_xc `(4K, D)`, b `(4K,)`, with a static input W_s `(4K, S)`, and W_hc `(4K, K)`, rows in gate order
     i, f, o, g; torch's order is i, f, g, o, and the static input's columns follow those of the input.
+
+    Args:
+        model: Where they come from.
+        layers: Bottom layer first.
+        input_size: Size D of what the first one reads.
 
     Raises:
         ModelFileError: If the layers have other shapes, different widths, or more than one static input.
@@ -193,8 +198,7 @@ def lstm_weights(model: CaffeModel, layers: Sequence[CaffeLayer]) -> LSTMWeights
     Source: lstm_layer.cpp, lstm_unit_layer.cpp and recurrent_layer.cpp of BVLC Caffe; the LRCN forks compute the same.
     """
     tensors: dict[str, Tensor] = {}
-    hidden_size = matrix(model, layers[0], -1).shape[1]
-    input_size = below = matrix(model, layers[0], 0).shape[1]
+    below, hidden_size = input_size, matrix(model, layers[0], -1).shape[1]
     context_size, context_layer = 0, 0
     for i, layer in enumerate(layers):
         if len(layer.blobs) not in (3, 4):
@@ -217,7 +221,7 @@ def lstm_weights(model: CaffeModel, layers: Sequence[CaffeLayer]) -> LSTMWeights
             f"layers.{i}.bias_hh_l0": torch.zeros(rows),  # Caffe has one bias
         }
         below = hidden_size
-    return LSTMWeights(input_size, hidden_size, len(layers), context_size, context_layer, tensors)
+    return LSTMWeights(hidden_size, len(layers), context_size, context_layer, tensors)
 
 
 def matrix(model: CaffeModel, layer: CaffeLayer, index: int) -> Blob:
@@ -287,9 +291,9 @@ def _modules_up_to(network: nn.Module, num_dense: int, *, only_weights: bool) ->
 
 
 def _difference(layer: CaffeLayer | None, entry: tuple[str, nn.Module] | None, name: str) -> str:
-    expected = f"{entry[0]} ({_TYPES[type(entry[1])]})" if entry else "nothing more"
-    found = f"layer {layer.name!r} ({layer.type})" if layer else "nothing more"
-    return f"{found} stands where the {name} net has {expected}"
+    expected = f"has {entry[0]} ({_TYPES[type(entry[1])]})" if entry else "ends"
+    found = f"layer {layer.name!r} ({layer.type}) stands" if layer else "the layers end"
+    return f"{found} where the {name} net {expected}"
 
 
 def _check_settings(model: CaffeModel, layer: CaffeLayer, module: nn.Module, name: str) -> None:
