@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,8 @@ def test_flow_files_give_what_flow_on_the_fly_gives(
     data = RecognitionData(("a", "b"), (RecognitionExample(path, "a", "test"),), "toy")
     build_flow(data, tmp_path, tmp_path / "flow", tag=FlowTag("dis", 10.0, 72), workers=1)
     both = TwoStreamRecognizer(rgb, flow)
-    stored = both(path, flow_source=flow_path(tmp_path / "flow", tmp_path, path))
+    with_files = TwoStreamRecognizer(rgb, flow, flow_file_of=partial(flow_path, tmp_path / "flow", tmp_path))
+    stored = with_files(path)
     np.testing.assert_allclose(stored.probs, both(path).probs, atol=0.05)  # storing is not lossless
     assert [(s.start_s, s.end_s) for s in stored.segments] == [(s.start_s, s.end_s) for s in both(path).segments]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,14 @@ class TwoStreamRecognizer:
     images from 2).
     """
 
-    def __init__(self, rgb: Recognizer, flow: Recognizer, *, rgb_weight: float = 1 / 3) -> None:
+    def __init__(
+        self,
+        rgb: Recognizer,
+        flow: Recognizer,
+        *,
+        rgb_weight: float = 1 / 3,
+        flow_file_of: Callable[[Path], Path] | None = None,
+    ) -> None:
         """Join two recognizers.
 
         Args:
@@ -33,6 +41,7 @@ class TwoStreamRecognizer:
             flow: Looks at flow.
             rgb_weight: Share of the RGB stream in the average, 0 to 1; the flow stream has the rest. The paper reports
                 1/2 and 1/3.
+            flow_file_of: Where `lrcn data flow` keeps the flow of a video; None computes it anew.
 
         Raises:
             ConfigError: If the weight is out of range or the two models do not fit together.
@@ -53,6 +62,7 @@ class TwoStreamRecognizer:
         self.rgb = rgb
         self.flow = flow
         self.rgb_weight = rgb_weight
+        self._flow_file_of = flow_file_of
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,7 +73,6 @@ class TwoStreamRecognizer:
         self,
         source: Source,
         *,
-        flow_source: Path | None = None,
         top_k: int = 5,
         clip_stride: int | None = None,
         start_s: float = 0.0,
@@ -73,7 +82,6 @@ class TwoStreamRecognizer:
 
         Args:
             source: A video, or RGB frames `(T, H, W, 3)` uint8.
-            flow_source: Its flow file where `lrcn data flow` has made one; None computes the flow now.
             top_k: Labels to name, most probable first.
             clip_stride: Frames between the starts of neighbouring windows; None takes the RGB model's own.
             start_s: Where to begin, from the start of the video.
@@ -84,12 +92,15 @@ class TwoStreamRecognizer:
             ConfigError: If `clip_stride` is out of range.
         """
         stride = clip_stride or self.rgb.header.preprocess.clip_stride
+        flow_source = source
+        if self._flow_file_of is not None and not isinstance(source, np.ndarray):
+            flow_source = self._flow_file_of(Path(source))
         timing_s: dict[str, dict[str, float]] = {"rgb": {}, "flow": {}}
         rgb = self.rgb.window_probs(
             source, clip_stride=stride, start_s=start_s, end_s=end_s, timing_s=timing_s["rgb"], drop_first=True
         )
         flow = self.flow.window_probs(
-            flow_source or source, clip_stride=stride, start_s=start_s, end_s=end_s, timing_s=timing_s["flow"]
+            flow_source, clip_stride=stride, start_s=start_s, end_s=end_s, timing_s=timing_s["flow"]
         )
         return to_result(
             fuse(rgb, flow, self.rgb_weight),
