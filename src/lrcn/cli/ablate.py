@@ -1,0 +1,71 @@
+"""`lrcn ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from lrcn.cli.exits import UsageError
+from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Json, Quiet
+from lrcn.cli.settings import YamlBelowFlags
+from lrcn.cli.terminal import remark
+from lrcn.errors import require
+from lrcn.training.config import RecognitionTrainingConfig
+
+app = App(name="ablate", config=YamlBelowFlags(RecognitionTrainingConfig))
+
+_Settings = Annotated[RecognitionTrainingConfig, Parameter(name="*", group="Settings (flags, or keys of --config)")]
+_DEFAULTS = RecognitionTrainingConfig()
+
+
+@app.default
+def ablate(
+    data: Data,
+    /,
+    *,
+    output: Path,
+    config: Path | None = None,
+    seeds: int = 3,
+    split: str = "test",
+    device: Device = "auto",
+    cache_dir: Path | None = None,
+    json_output: Json = False,
+    quiet: Quiet = False,
+    data_set: DataSet = DATA_SET,
+    settings: _Settings = _DEFAULTS,
+) -> None:
+    """Find out whether the order of frames matters for your classes.
+
+    Trains LRCN, a classifier of single frames and one of the mean feature on the same cached features, with several
+    seeds, and scores them on a split, beside LRCN's last step alone and LRCN on shuffled frames. Started again, it goes
+    on with the runs that are there.
+
+    Args:
+        output: Folder for the runs, `ablation.json` and `ablation.md`; made if missing.
+        config: YAML file with settings. Flags override it, it overrides the defaults.
+        seeds: How many seeds, counted from 0.
+        split: Which part of the data set to score on: test or val.
+        cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, got {seeds}")
+    require("lightning", extra="train", wanted_by="lrcn ablate")
+    import json
+
+    from lrcn.experiments import ablation
+
+    report = ablation.ablate(
+        settings,
+        data_set.read(data, seed=settings.seed),
+        output=output,
+        seeds=range(seeds),
+        split=split,
+        device=device,
+        cache_dir=cache_dir,
+        quiet=quiet,
+    )
+    report.save(output)
+    print(json.dumps(report.to_dict(), ensure_ascii=False) if json_output else report.to_markdown())
+    remark(f"report: {output / 'ablation.md'}", quiet=quiet)
