@@ -97,6 +97,10 @@ class PreprocessConfig:
     """Frames between the starts of neighbouring clips (released UCF-101 nets: 8)."""
     flow_method: Literal["dis", "farneback", "raft"] = "dis"
     """Optical-flow method; read only where `stream` is `flow`."""
+    release_quirks: bool = False
+    """Do to the pixels what the authors' released code does by mistake, for numbers that may depend on it: squash
+    training clips that are not mirrored instead of cropping them, never use a video's first RGB frame in training, keep
+    the sign of mirrored flow. (The wrong red mean of the released LSTM nets, 128.68, stands in `mean`.)"""
 
     def __post_init__(self) -> None:
         _require(

@@ -91,7 +91,8 @@ class FeatureExtractor:
         """
         self.preprocess_config = preprocess
         self.device = torch.device(device)
-        self._backbone = model.backbone.to(self.device)
+        # convolutions are faster with the channels last, on CPUs and GPUs alike
+        self._backbone = model.backbone.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._config = model.config.backbone
         self._preprocess = Preprocess(preprocess).to(self.device)
         self._batch_size = batch_size
@@ -101,6 +102,8 @@ class FeatureExtractor:
         pixels = asdict(self.preprocess_config)
         for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
             del pixels[name]
+        if not pixels["release_quirks"]:
+            del pixels["release_quirks"]  # came later: caches made before stay valid
         digest = hashlib.sha256(json.dumps([_FORMAT, asdict(self._config), pixels]).encode())
         for name, value in sorted(self._backbone.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -247,7 +250,14 @@ class FeatureCache:
                 unfinished.write_text(json.dumps(entry))
 
     def _stem(self, content: str, view: View, start_s: float, end_s: float | None) -> Path:
-        return self._dir / hashlib.sha256(json.dumps([content, asdict(view), start_s, end_s]).encode()).hexdigest()[:32]
+        return self._dir / hashlib.sha256(json.dumps([content, _fields_of(view), start_s, end_s]).encode()).hexdigest()[:32]
+
+
+def _fields_of(view: View) -> dict[str, float | bool]:
+    fields = asdict(view)
+    if not view.squash:
+        del fields["squash"]  # came later: caches made before stay valid
+    return fields
 
 
 def default_cache_dir() -> Path:

@@ -145,8 +145,12 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
         """Return frames or flow images `(T, H, W, 3)` uint8, the view and the label; or why there is no clip."""
         video = self._videos[key.video]
         rng = np.random.default_rng((self._seed, key.epoch, key.video))
-        start, end = random_window(video.num_frames, self._preprocess.clip_length, rng)
-        view = random_view(rng, mirror=self._mirror, jitter=self._jitter)
+        quirks = self._preprocess.release_quirks
+        # the released reader starts at the second RGB frame at the earliest
+        skipped = int(quirks and self._preprocess.stream == "rgb" and video.num_frames > 1)
+        start, end = random_window(video.num_frames - skipped, self._preprocess.clip_length, rng)
+        start, end = start + skipped, end + skipped
+        view = random_view(rng, mirror=self._mirror, jitter=self._jitter, release_quirks=quirks)
         try:
             # a file that is shorter than it says may have nothing there
             images = self._decode(video, start, end)

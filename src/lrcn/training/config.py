@@ -15,6 +15,9 @@ from lrcn.errors import ConfigError
 FLOW_MEAN = (128.0, 128.0, 128.0)
 """Grey level of a flow image where nothing moves (released mean of the flow nets)."""
 
+RED_MEAN, RELEASED_RED_MEAN = 123.68, 128.68
+"""Mean red of Caffe's ImageNet nets, and the typo for it in the released LSTM nets."""
+
 FREE_ON_RESUME = frozenset({"workers", "logger"})
 """Settings that change no result, and may therefore differ between the two parts of a resumed run."""
 
@@ -85,6 +88,11 @@ class RecognitionTrainingConfig:
     views: int = 4
     """Looks at each training video that are cached with a frozen backbone: the centre crop, then randomly cropped and
     mirrored ones. The time to extract features grows with it."""
+
+    release_quirks: bool = False
+    """Do to the pixels what the authors' released code does by mistake, where a published number may depend on it:
+    unmirrored training clips squashed instead of cropped, red mean 128.68, the first RGB frame never trained on,
+    mirrored flow not negated."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """`adamw`, or `sgd` as in Caffe (momentum on the update, so that it carries over a drop of the learning rate)."""
@@ -188,7 +196,9 @@ class RecognitionTrainingConfig:
         values = dict(backbone_defaults)
         if self.stream == "flow":
             values["mean"] = FLOW_MEAN
-        for name in ("stream", "sample_fps", "clip_length", "clip_stride", "flow_method"):
+        elif self.release_quirks and "mean" in values:
+            values["mean"] = tuple(RELEASED_RED_MEAN if value == RED_MEAN else value for value in values["mean"])
+        for name in ("stream", "sample_fps", "clip_length", "clip_stride", "flow_method", "release_quirks"):
             values[name] = getattr(self, name)
         for name in ("resize", "crop"):
             if getattr(self, name) is not None:

@@ -148,7 +148,7 @@ def training_views(config: RecognitionTrainingConfig, content: str) -> tuple[Vie
     views = [CENTER_VIEW]
     for number in range(1, config.views):
         rng = np.random.default_rng((config.seed, int(content[:16], 16), number))
-        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter))
+        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=config.release_quirks))
     return tuple(dict.fromkeys(views))
 
 

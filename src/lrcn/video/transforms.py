@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lrcn.config import PreprocessConfig
 from lrcn.errors import ShapeError
@@ -25,6 +26,8 @@ class View:
     """Position of the crop in the columns left over: 0 at the left, 1 at the right."""
     mirror: bool = False
     """Whether the crop is mirrored left to right after it is cut out."""
+    squash: bool = False
+    """Whether the whole frame is squeezed to the size of the crop instead (see `PreprocessConfig.release_quirks`)."""
 
 
 CENTER_VIEW = View()
@@ -38,16 +41,23 @@ TEN_CROP_VIEWS: tuple[View, ...] = tuple(
 """Four corners and the centre, then their mirror images (the released evaluation averages these ten)."""
 
 
-def random_view(rng: np.random.Generator, *, mirror: bool = True, jitter: float = 1.0) -> View:
+def random_view(
+    rng: np.random.Generator, *, mirror: bool = True, jitter: float = 1.0, release_quirks: bool = False
+) -> View:
     """Draw a view.
 
     Args:
         rng: Where the randomness comes from.
         mirror: Mirror every second view.
         jitter: Share of the free room that the crop may move in, around the centre: 1 all of it, 0 none.
+        release_quirks: Crop only what is mirrored and squash the rest: an indentation mistake in the released
+            sequence_input_layer.py.
     """
     top, left = 0.5 + jitter * (rng.random(2) - 0.5)
-    return View(float(top), float(left), bool(mirror and rng.random() < 0.5))
+    mirrored = bool(mirror and rng.random() < 0.5)
+    if release_quirks and not mirrored:
+        return View(squash=True)
+    return View(float(top), float(left), mirrored)
 
 
 def crop_offset(room: int, fraction: float) -> int:
@@ -97,12 +107,16 @@ class Preprocess(nn.Module):
         height, width = frames.shape[1:3]
         if min(height, width) < crop:
             raise ShapeError(f"frames of {width}x{height} px are smaller than the crop of {crop} px; resize them first")
-        top, left = crop_offset(height - crop, view.top), crop_offset(width - crop, view.left)
-        pixels = frames[:, top : top + crop, left : left + crop].to(self.mean.device).permute(0, 3, 1, 2)
-        if view.mirror:
-            pixels = pixels.flip(3)
-        values = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-        if view.mirror and self.config.stream == "flow":
+        if view.squash:
+            pixels = frames.to(self.mean.device).permute(0, 3, 1, 2)
+            values = F.interpolate(pixels.float(), (crop, crop), mode="bilinear", antialias=True).contiguous()
+        else:
+            top, left = crop_offset(height - crop, view.top), crop_offset(width - crop, view.left)
+            pixels = frames[:, top : top + crop, left : left + crop].to(self.mean.device).permute(0, 3, 1, 2)
+            if view.mirror:
+                pixels = pixels.flip(3)
+            values = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+        if view.mirror and self.config.stream == "flow" and not self.config.release_quirks:
             values[:, 0] = (256.0 - values[:, 0]).clamp_(max=255.0)
         if self.config.channel_order == "bgr":
             values = values.flip(1)
