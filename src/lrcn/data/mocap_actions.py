@@ -35,10 +35,10 @@ GENERATOR_VERSION = 1
 def build_mocap_actions(
     output: Path,
     *,
-    train_clips: int = 96,
+    train_clips: int = 144,
     val_clips: int = 12,
     test_clips: int = 32,
-    size_px: int = 144,
+    size_px: int = 128,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
