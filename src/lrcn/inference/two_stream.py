@@ -77,6 +77,7 @@ class TwoStreamRecognizer:
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> RecognitionResult:
         """Return what a video shows, as `Recognizer` does.
 
@@ -86,6 +87,7 @@ class TwoStreamRecognizer:
             clip_stride: Frames between the starts of neighbouring windows; None takes the RGB model's own.
             start_s: Where to begin, from the start of the video.
             end_s: Where to end, exclusive; None for the end of the video.
+            on_progress: Called with the seconds of video done so far, first by the RGB stream, then by the flow stream.
 
         Raises:
             MediaError: If nothing of the video can be decoded, or the flow file belongs to another video.
@@ -97,10 +99,21 @@ class TwoStreamRecognizer:
             flow_source = self._flow_file_of(Path(source))
         timing_s: dict[str, dict[str, float]] = {"rgb": {}, "flow": {}}
         rgb = self.rgb.window_probs(
-            source, clip_stride=stride, start_s=start_s, end_s=end_s, timing_s=timing_s["rgb"], drop_first=True
+            source,
+            clip_stride=stride,
+            start_s=start_s,
+            end_s=end_s,
+            timing_s=timing_s["rgb"],
+            on_progress=on_progress,
+            drop_first=True,
         )
         flow = self.flow.window_probs(
-            flow_source, clip_stride=stride, start_s=start_s, end_s=end_s, timing_s=timing_s["flow"]
+            flow_source,
+            clip_stride=stride,
+            start_s=start_s,
+            end_s=end_s,
+            timing_s=timing_s["flow"],
+            on_progress=on_progress,
         )
         return to_result(
             fuse(rgb, flow, self.rgb_weight),

@@ -1,0 +1,113 @@
+"""The command line: a table of commands, and the one place where errors become lines and exit codes.
+
+Exit codes: 0 all went well, 1 error, 2 wrong usage, 3 some inputs failed and the others are done, 130 interrupted.
+Results go to stdout, progress and errors to stderr. No command imports torch before it needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+
+from lrcn.cli import exits
+from lrcn.errors import LRCNError
+
+COMMANDS = {
+    "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
+    "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
+    "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
+    "data": ("lrcn.cli.data:app", "Build and check data sets."),
+    "ablate": ("lrcn.cli.ablate:app", "Find out whether the order of frames matters for your classes."),
+    "reproduce": ("lrcn.cli.reproduce:reproduce", "Fill in the paper's table on UCF-101, HMDB-51 or the like."),
+    "import-caffe": ("lrcn.cli.import_caffe:import_caffe", "Turn a net of the LRCN release into a model file."),
+    "info": ("lrcn.cli.info:info", "Print everything a model file says about itself."),
+}
+"""Command -> where it lives, and its line in `lrcn --help` (known without importing it)."""
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("lrcn")
+
+
+def make_app() -> App:
+    """Return the command line as cyclopts sees it."""
+    app = App(
+        name="lrcn",
+        help="Recognise actions in video: a CNN looks at every frame, an LSTM reads the sequence.",
+        version=_version,
+        default_parameter=Parameter(negative_iterable=()),
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, (import_path, line) in COMMANDS.items():
+        app.command(import_path, name=name, help=line)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what users should know is printed by us; -W or PYTHONWARNINGS shows the rest
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a label in another script must not stop a run on an old terminal
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `lrcn ... | head`: nobody reads on. Python would complain when it flushes at exit, so give it a sink.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.BROKEN_PIPE
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = make_app()(arguments)
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        print("lrcn: interrupted", file=sys.stderr)
+        return exits.INTERRUPTED
+    except exits.UsageError as exc:
+        return exits.fail(str(exc), exits.USAGE)
+    except LRCNError as exc:
+        return exits.fail(str(exc), exits.ERROR)
+    except CycloptsError as exc:
+        return exits.fail(f"{_usage_message(exc)}\n{_help_hint(exc)}", exits.USAGE)
+    except OSError as exc:
+        if exc.filename is None:
+            return _report_bug()
+        return exits.fail(f"{exc.filename}: {exc.strerror}", exits.ERROR)
+    except Exception as exc:
+        if type(exc).__name__ == "OutOfMemoryError":  # of torch, which need not be imported here
+            return exits.fail("the device ran out of memory; try a smaller --batch-size or --device cpu", exits.ERROR)
+        return _report_bug()
+    return code if isinstance(code, int) else exits.OK
+
+
+def _usage_message(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"unexpected argument {error.unused_tokens[0]!r}"
+    return " ".join(str(error).split())
+
+
+def _help_hint(error: CycloptsError) -> str:
+    return f"try: {' '.join(['lrcn', *(error.command_chain or ())])} --help"
+
+
+def _report_bug() -> int:
+    traceback.print_exc()
+    print(
+        f"lrcn: this is a bug in lrcn {_version()}; please report it with the lines above and the command you ran",
+        file=sys.stderr,
+    )
+    return exits.ERROR

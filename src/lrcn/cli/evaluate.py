@@ -1,0 +1,102 @@
+"""`lrcn evaluate`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrcn.cli.exits import exit_code_after
+from lrcn.cli.options import (
+    DATA_SET,
+    BatchSize,
+    Crops,
+    Data,
+    DataSet,
+    Device,
+    FlowModel,
+    Json,
+    Model,
+    Quiet,
+    RGBWeight,
+)
+from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
+from lrcn.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from lrcn.evaluation import EvaluationReport, Predictor
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    /,
+    *,
+    split: str = "test",
+    flow_model: FlowModel = None,
+    rgb_weight: RGBWeight = 1 / 3,
+    crops: Crops = 1,
+    output: Path | None = None,
+    seed: int = 0,
+    json_output: Json = False,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    quiet: Quiet = False,
+    data_set: DataSet = DATA_SET,
+) -> int:
+    """Measure how good a model is on a data set.
+
+    Every video goes through the same code as in `lrcn recognize`, so the numbers are those that users will see; nothing
+    is taken from the training cache. Videos that cannot be read count in no score; they are listed, and the exit code
+    is then 3.
+
+    Args:
+        split: Which part of the data set: test, val or train.
+        output: Also write `report.json`, `per_class.csv`, `confusion.csv`, `predictions.csv` and `confusion.png`
+            into this folder.
+        seed: Seed of the training run, for `--split val` of a data set from which the run took its validation clips.
+    """
+    from lrcn import evaluation
+    from lrcn.cli.streams import load_two_stream, views_of
+    from lrcn.data.flow import flow_path
+    from lrcn.inference.recognizer import load
+
+    predictor: Predictor
+    if flow_model is None:
+        predictor = load(model, device=device, batch_size=batch_size, views=views_of(crops))
+        known = data_set.read(data, seed=seed)
+    else:
+        flow_file_of = None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, data)
+        predictor = load_two_stream(
+            model, flow_model, rgb_weight, crops, device=device, batch_size=batch_size, flow_file_of=flow_file_of
+        )
+        known = data_set.read_videos(data, seed=seed)
+    for warning in known.warnings:
+        remark(f"lrcn: warning: {warning}", quiet=quiet)
+    with ProgressBar(1, quiet=quiet) as bar:
+        report = evaluation.evaluate(
+            predictor,
+            known,
+            split=split,
+            on_progress=lambda done, total: bar.update(done, f"{split} video {min(done + 1, total)} of {total}", total),
+        )
+    if json_output:
+        print(report.to_json())
+    else:
+        print_report(results_console(), report)
+    if output is not None:
+        _save(report, output, quiet=quiet)
+    return exit_code_after(report.num_videos, [failure.message for failure in report.failures], "videos")
+
+
+def _save(report: EvaluationReport, folder: Path, *, quiet: bool) -> None:
+    import numpy as np
+
+    from lrcn.plots.charts import save_confusion
+
+    report.save(folder)
+    try:
+        save_confusion(np.array(report.confusion), report.labels, folder / "confusion.png")
+    except MissingExtraError as exc:
+        remark(f"no confusion.png: {exc}", quiet=quiet)
+    remark(f"report: {folder}", quiet=quiet)

@@ -1,0 +1,40 @@
+"""`lrcn import-caffe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def import_caffe(
+    model: Annotated[Path, Parameter(help="The `.caffemodel`.")],
+    /,
+    *,
+    labels: Path,
+    output: Path,
+    prototxt: Path | None = None,
+    stream: Literal["rgb", "flow"] | None = None,
+) -> None:
+    """Turn an activity recognition net of the LRCN release, in Caffe's format, into a model file.
+
+    Takes single-frame and LSTM nets, on CaffeNet, VGG16 or the paper's hybrid net, of any width, and says which layers
+    it took. A net that would compute something else here than in Caffe is refused.
+
+    Args:
+        labels: Text file of the classes: one a line in the order of the outputs, or UCF-101's `classInd.txt`.
+        output: The model file to write, `.safetensors`.
+        prototxt: The net's description, where the caffemodel's own is missing or lists layers that are not wanted.
+        stream: What the pixels are, RGB frames or flow images. Left out, it is taken from the net's data layer or,
+            failing that, from the names of net and file.
+    """
+    from lrcn.export import caffe
+
+    report = caffe.import_caffe(model, labels=labels, output=output, prototxt=prototxt, stream=stream)
+    config, preprocess = report.header.model, report.header.preprocess
+    kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
+    print(f"{report.path}: {kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels")
+    print(f"stream: {preprocess.stream} ({report.stream_reason})")
+    print(f"taken: {', '.join(report.taken)}")
+    print(f"ignored: {', '.join(report.ignored) or 'none'}")

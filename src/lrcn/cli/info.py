@@ -1,0 +1,48 @@
+"""`lrcn info`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from lrcn.cli.options import Json
+
+
+def info(
+    model: Annotated[str, Parameter(help="A `.safetensors` file, a folder that `lrcn train` wrote, or `demo`.")],
+    /,
+    *,
+    json_output: Json = False,
+) -> None:
+    """Print everything a model file says about itself, after checking that the file is undamaged.
+
+    That is the network, what its pixels must look like, the labels, where the weights come from, and the sha256.
+    """
+    from lrcn.model_file.header import header_to_dict
+    from lrcn.model_file.storage import inspect, resolve
+
+    fields = header_to_dict(inspect(model))
+    if json_output:
+        print(json.dumps(fields, ensure_ascii=False))
+        return
+    print(f"file: {resolve(model)}")
+    labels = fields.pop("labels")
+    for line in _lines(fields):
+        print(line)
+    print(f"labels: {len(labels)}")
+    for label_id, label in enumerate(labels):
+        print(f"  {label_id}: {label}")
+
+
+def _lines(fields: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for name, value in fields.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+        else:
+            lines.append(
+                f"{indent}{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            )
+    return lines

@@ -1,0 +1,91 @@
+"""Flags that several commands share, with the help that each shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from lrcn.data.examples import RecognitionData
+
+Model = Annotated[
+    str, Parameter(help="`demo` (ships with lrcn), a `.safetensors` file, or a folder that `lrcn train` wrote.")
+]
+Data = Annotated[
+    Path,
+    Parameter(
+        help="The data set: a folder with a folder of videos for each class, `train/CLASS` `val/CLASS` `test/CLASS`, "
+        "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV."
+    ),
+]
+Device = Annotated[
+    str,
+    Parameter(help="Where the network runs: `auto` takes the GPU if there is one; or `cpu`, `cuda`, `cuda:1`, `mps`."),
+]
+BatchSize = Annotated[
+    int,
+    Parameter(help="Frames that pass through the CNN at once; lower it if memory runs out. Results agree to rounding."),
+]
+FlowModel = Annotated[
+    str | None,
+    Parameter(help="A model of the flow stream, to be fused with the RGB model; the flow is computed as needed."),
+]
+RGBWeight = Annotated[
+    float, Parameter(help="Share of the RGB model in the fusion, 0 to 1 (the paper: 0.5 and 0.33).", show_default=False)
+]
+Crops = Annotated[
+    Literal[1, 10],
+    Parameter(help="Crops of each frame to average: the centre, or the paper's ten (10x the time)."),
+]
+Quiet = Annotated[
+    bool, Parameter(negative="", show_default=False, help="No progress and no remarks; errors are still shown.")
+]
+Json = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON on one line instead of a table.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFlags:
+    """How a data set is read."""
+
+    format: str = "auto"
+    """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
+    hmdb51, kinetics, activitynet."""
+    split_number: int = 1
+    """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
+    val_fraction: float = 0.2
+    """Share of each class's training clips held out for validation where the data set has no validation split; clips
+    cut from one source video stay together."""
+    skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Leave out listed videos that are not there, instead of stopping."""
+
+    flow_dir: Path | None = None
+    """Folder that `lrcn data flow` wrote, for models of the flow stream: they read the flow there, not the videos."""
+
+    def read(self, path: Path, *, seed: int = 0) -> RecognitionData:
+        """Return the data set; `seed` decides which clips are held out for validation."""
+        from lrcn.data.flow import with_flow_files
+
+        videos = self.read_videos(path, seed=seed)
+        return videos if self.flow_dir is None else with_flow_files(videos, path, self.flow_dir)
+
+    def read_videos(self, path: Path, *, seed: int = 0) -> RecognitionData:
+        """Return the data set with its videos, whatever `flow_dir` says."""
+        from lrcn.data.recognition import read_recognition_data
+
+        return read_recognition_data(
+            path,
+            format=self.format,
+            val_fraction=self.val_fraction,
+            seed=seed,
+            split_number=self.split_number,
+            skip_missing=self.skip_missing,
+        )
+
+
+DataSet = Annotated[DataFlags, Parameter(name="*", group="Data set")]
+DATA_SET = DataFlags()

@@ -1,0 +1,158 @@
+"""`lrcn recognize`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from lrcn.cli.exits import UsageError, exit_code_after
+from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight
+from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
+from lrcn.errors import MediaError
+from lrcn.files import replacing
+from lrcn.results import RecognitionResult
+
+if TYPE_CHECKING:
+    from lrcn.inference.recognizer import Recognizer
+    from lrcn.inference.two_stream import TwoStreamRecognizer
+
+CSV_COLUMNS = ("source", "start_s", "end_s", "label", "label_id", "prob")
+
+
+def recognize(
+    *sources: str,
+    model: Model = "demo",
+    top_k: int = 5,
+    flow_model: FlowModel = None,
+    rgb_weight: RGBWeight = 1 / 3,
+    crops: Crops = 1,
+    clip_stride: int | None = None,
+    json_output: Json = False,
+    csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
+    save_video: Path | None = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    quiet: Quiet = False,
+) -> int:
+    """Say what happens in videos, and when.
+
+    Prints the most probable labels of each video and a timeline. A video that cannot be read is reported at the end,
+    after the others are done, and the exit code is then 3.
+
+    Args:
+        sources: Videos: files, folders (searched for videos), globs such as `'clips/*.mp4'`. A folder that holds only
+            images is one video.
+        top_k: Labels to name, most probable first.
+        clip_stride: Frames between the starts of neighbouring windows; smaller gives a finer timeline. Left out, the
+            model's own.
+        csv_file: Also write this CSV file, one row a window.
+        save_video: Also write each video into this folder as `NAME.labelled.mp4`, with label, probability and
+            timeline on every frame; size, rate and sound are kept.
+    """
+    if not sources:
+        raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
+    from lrcn.cli.streams import load_two_stream, views_of
+    from lrcn.inference.recognizer import load
+    from lrcn.plots.labelled_video import write_labelled_video
+
+    recognizer: Recognizer | TwoStreamRecognizer
+    if flow_model is None:
+        recognizer = load(model, device=device, batch_size=batch_size, views=views_of(crops))
+    else:
+        recognizer = load_two_stream(model, flow_model, rgb_weight, crops, device=device, batch_size=batch_size)
+    paths, failures = _expand(sources)
+    targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
+    console = results_console()
+    num_done = 0
+    with _segment_table(csv_file) as add_rows, ProgressBar(len(paths), quiet=quiet) as bar:
+        for i, (path, target) in enumerate(zip(paths, targets, strict=True)):
+            text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
+            try:
+                reading, writing = _stages(bar, path, i, text, 1 if target is None else 2)
+                result = recognizer(path, top_k=top_k, clip_stride=clip_stride, on_progress=reading)
+                if target is not None:
+                    write_labelled_video(path, result, target, on_progress=writing)
+            except MediaError as exc:
+                failures.append(str(exc))
+                continue
+            num_done += 1
+            add_rows(result)
+            with bar.hidden():
+                if json_output:
+                    print(result.to_json(), flush=True)
+                else:
+                    print_result(console, result)
+                for warning in result.warnings:
+                    remark(f"lrcn: warning: {warning}", quiet=quiet)
+                if target is not None:
+                    remark(f"labelled video: {target}", quiet=quiet)
+    if csv_file:
+        remark(f"windows as a table: {csv_file}", quiet=quiet)
+    return exit_code_after(num_done, failures, "sources")
+
+
+def _stages(
+    bar: ProgressBar, path: Path, num_before: int, text: str, num_stages: int
+) -> tuple[Callable[[float], None], Callable[[float], None]]:
+    """Return a function for each stage of a source, which moves the bar to the seconds of video that it is given."""
+    from lrcn.video.read import probe
+
+    bar.update(num_before, text)
+    duration_s = probe(path).duration_s if bar.shown else 0.0
+
+    def show(stage: int, done_s: float) -> None:
+        share = min(1.0, done_s / duration_s) if duration_s else 0.0
+        bar.update(num_before + (stage + share) / num_stages, text)
+
+    return partial(show, 0), partial(show, 1)
+
+
+def _expand(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the videos that the sources name, each once, and a message for each source that names none."""
+    from lrcn.video.sources import expand_sources
+
+    found: dict[Path, None] = {}
+    failures = []
+    for source in sources:
+        try:
+            found.update(dict.fromkeys(expand_sources([source])))
+        except MediaError as exc:
+            failures.append(str(exc))
+    return list(found), failures
+
+
+def _labelled_paths(sources: Sequence[Path], folder: Path) -> list[Path]:
+    """Return where each labelled video goes; equal names from different folders get a number."""
+    taken: set[str] = set()
+    paths = []
+    for source in sources:
+        stem = source.resolve().name if source.is_dir() else source.stem
+        name, number = f"{stem}.labelled.mp4", 2
+        while name.casefold() in taken:
+            name, number = f"{stem}-{number}.labelled.mp4", number + 1
+        taken.add(name.casefold())
+        paths.append(folder / name)
+    return paths
+
+
+@contextmanager
+def _segment_table(path: Path | None) -> Iterator[Callable[[RecognitionResult], None]]:
+    """Give a function that adds a result's segments to a CSV file, which appears when all are in it."""
+    with replacing(path) if path else nullcontext() as unfinished:
+        if unfinished is None:
+            yield lambda result: None
+            return
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(CSV_COLUMNS)
+            yield lambda result: writer.writerows(
+                (result.source, segment.start_s, segment.end_s, best.label, best.label_id, best.prob)
+                for segment in result.segments
+                for best in segment.top[:1]
+            )

@@ -1,0 +1,122 @@
+"""`--config FILE`: YAML below the flags and above the defaults."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from collections.abc import Iterable
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+from cyclopts.argument import Argument, ArgumentCollection
+from cyclopts.token import Token
+
+from lrcn.errors import ConfigError
+
+CONFIG_FLAG = "--config"
+_FLOAT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")
+"""`1e-3`, which YAML 1.1 takes for text."""
+
+
+class YamlBelowFlags:
+    """Lets a command's `--config` file fill in the settings that no flag sets.
+
+    cyclopts calls it between reading the flags and making the settings from them, so that settings are checked against
+    each other only when all are known. A pair is written `240,320` in a flag, as well.
+    """
+
+    def __init__(self, settings_class: type) -> None:
+        """Take the dataclass whose fields are the keys of the file."""
+        self._settings_class = settings_class
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Fill in what is missing."""
+        hints = typing.get_type_hints(self._settings_class)
+        own = {argument.keys[-1]: argument for argument in arguments if argument.keys and argument.keys[-1] in hints}
+        for name, argument in own.items():
+            _split_pair(argument, hints[name])
+        path = _path_given(arguments)
+        if path is None:
+            return
+        for name, value in read_settings(path, self._settings_class).items():
+            if not own[name].tokens:
+                own[name].tokens.append(Token(keyword=name, source=str(path), implicit_value=value))
+
+
+def read_settings(path: Path, settings_class: type) -> dict[str, Any]:
+    """Return the settings in a YAML file, each of the type that its field has.
+
+    Raises:
+        ConfigError: If it is no YAML, or a key is unknown, double or of the wrong type; the message names the line.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = typing.get_type_hints(settings_class)
+    names = [field.name for field in fields(settings_class)]
+    settings: dict[str, Any] = {}
+    for name, line, value in _entries(path):
+        place = f"{path} line {line}"
+        if name not in names:
+            near = get_close_matches(name.replace("-", "_"), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "lrcn train recognition --print-config shows all"
+            raise ConfigError(f"{place}: unknown setting {name!r}; {hint}")
+        if name in settings:
+            raise ConfigError(f"{place}: {name!r} stands in the file twice")
+        try:
+            # JSON, in which strict validation takes a list for a tuple and 1 for 1.0, but not true for 1
+            settings[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
+        except ValidationError as exc:
+            complaints = dict.fromkeys(error["msg"] for error in exc.errors())
+            raise ConfigError(f"{place}: {name}: {' or '.join(complaints)}, got {value!r}") from exc
+    return settings
+
+
+def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
+    """Return key, line from 1, and value of every entry."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT_WITHOUT_POINT, list("-+0123456789"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(
+            f"{path}: cannot be read ({getattr(exc, 'strerror', None) or 'it is no UTF-8 text'})"
+        ) from exc
+    try:
+        loader = Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return []
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{path} line {node.start_mark.line + 1}: expected settings, one `name: value` a line")
+        return [
+            (str(key.value), key.start_mark.line + 1, loader.construct_object(value, deep=True))
+            for key, value in node.value
+        ]
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise ConfigError(f"{path} line {line}: no YAML ({exc.problem})") from exc
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        raise ConfigError(f"{path}: no YAML ({' '.join(str(exc).split())})") from exc
+
+
+def _path_given(arguments: ArgumentCollection) -> Path | None:
+    for argument in arguments:
+        if CONFIG_FLAG in argument.names and argument.tokens:
+            return Path(argument.tokens[-1].value)
+    return None
+
+
+def _split_pair(argument: Argument, hint: Any) -> None:
+    """Turn `240,320` into `(240, 320)`."""
+    takes_pair = any(typing.get_origin(choice) is tuple for choice in typing.get_args(hint))
+    if takes_pair and len(argument.tokens) == 1 and re.fullmatch(r"\d+,\d+", argument.tokens[0].value):
+        pair = tuple(int(part) for part in argument.tokens[0].value.split(","))
+        argument.tokens[0] = argument.tokens[0].evolve(value="", implicit_value=pair)

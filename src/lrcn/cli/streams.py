@@ -1,0 +1,34 @@
+"""What `--crops` and `--flow-model` stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lrcn.inference.recognizer import load
+from lrcn.inference.two_stream import TwoStreamRecognizer
+from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS, View
+
+
+def views_of(crops: int) -> Sequence[View]:
+    """Return the views whose probabilities are averaged."""
+    return TEN_CROP_VIEWS if crops == 10 else (CENTER_VIEW,)
+
+
+def load_two_stream(
+    rgb: str,
+    flow: str,
+    rgb_weight: float,
+    crops: int,
+    *,
+    device: str,
+    batch_size: int,
+    flow_file_of: Callable[[Path], Path] | None = None,
+) -> TwoStreamRecognizer:
+    """Load both models and join them.
+
+    Raises:
+        LRCNError: If a model cannot be used, or the two do not fit together.
+    """
+    streams = [load(model, device=device, batch_size=batch_size, views=views_of(crops)) for model in (rgb, flow)]
+    return TwoStreamRecognizer(streams[0], streams[1], rgb_weight=rgb_weight, flow_file_of=flow_file_of)
