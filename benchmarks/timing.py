@@ -26,7 +26,9 @@ class Figure:
     goal: float | None = None
 
 
-def compare(ours: Callable[[], object], baseline: Callable[[], object], *, rounds: int = 5) -> tuple[float, float, float]:
+def compare(
+    ours: Callable[[], object], baseline: Callable[[], object], *, rounds: int = 5
+) -> tuple[float, float, float]:
     """Run both in turn and return the median, smallest and largest ratio baseline / ours; one warm-up each."""
     ours()
     baseline()

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
 from lrcn.video.read import read_frames
 from lrcn.video.write import write_video
-from PIL import Image
 
 FIRST_FRAME, LAST_FRAME = 50, 175  # the walker is wholly in view
 WINDOW_PX, OUTPUT_PX = 524, 320

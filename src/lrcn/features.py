@@ -250,7 +250,8 @@ class FeatureCache:
                 unfinished.write_text(json.dumps(entry))
 
     def _stem(self, content: str, view: View, start_s: float, end_s: float | None) -> Path:
-        return self._dir / hashlib.sha256(json.dumps([content, _fields_of(view), start_s, end_s]).encode()).hexdigest()[:32]
+        name = json.dumps([content, _fields_of(view), start_s, end_s])
+        return self._dir / hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _fields_of(view: View) -> dict[str, float | bool]:
