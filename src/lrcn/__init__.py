@@ -1,1 +1,86 @@
-"""LRCN: a CNN looks at every frame, an LSTM reads the sequence."""
+"""LRCN: a CNN looks at every frame, an LSTM reads the sequence.
+
+    import lrcn
+
+    recognize = lrcn.load("demo")
+    print(recognize("video.mp4").label)
+
+`import lrcn` imports no torch: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "BackboneConfig": "lrcn.config",
+    "ConfigError": "lrcn.errors",
+    "DataError": "lrcn.errors",
+    "EvaluationReport": "lrcn.evaluation",
+    "LRCNError": "lrcn.errors",
+    "LSTMStack": "lrcn.models.lstm",
+    "LSTMState": "lrcn.models.lstm",
+    "MediaError": "lrcn.errors",
+    "ModelFileError": "lrcn.errors",
+    "ModelHeader": "lrcn.config",
+    "PreprocessConfig": "lrcn.config",
+    "RecognitionConfig": "lrcn.config",
+    "RecognitionModel": "lrcn.models.recognition",
+    "RecognitionResult": "lrcn.results",
+    "RecognitionTrainingConfig": "lrcn.training.config",
+    "Recognizer": "lrcn.inference.recognizer",
+    "Segment": "lrcn.results",
+    "TrainResult": "lrcn.training.fit",
+    "TwoStreamRecognizer": "lrcn.inference.two_stream",
+    "evaluate": "lrcn.evaluation",
+    "inspect": "lrcn.model_file",
+    "load": "lrcn.inference.recognizer",
+    "read_recognition_data": "lrcn.data.recognition",
+    "register_backbone": "lrcn.models.backbones",
+    "register_reader": "lrcn.data.recognition",
+    "train": "lrcn.training.fit",
+}
+"""Public name -> module. `tests/test_public_names.py` pins the list."""
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from lrcn.config import BackboneConfig as BackboneConfig
+    from lrcn.config import ModelHeader as ModelHeader
+    from lrcn.config import PreprocessConfig as PreprocessConfig
+    from lrcn.config import RecognitionConfig as RecognitionConfig
+    from lrcn.data.recognition import read_recognition_data as read_recognition_data
+    from lrcn.data.recognition import register_reader as register_reader
+    from lrcn.errors import ConfigError as ConfigError
+    from lrcn.errors import DataError as DataError
+    from lrcn.errors import LRCNError as LRCNError
+    from lrcn.errors import MediaError as MediaError
+    from lrcn.errors import ModelFileError as ModelFileError
+    from lrcn.evaluation import EvaluationReport as EvaluationReport
+    from lrcn.evaluation import evaluate as evaluate
+    from lrcn.inference.recognizer import Recognizer as Recognizer
+    from lrcn.inference.recognizer import load as load
+    from lrcn.inference.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
+    from lrcn.model_file import inspect as inspect
+    from lrcn.models.backbones import register_backbone as register_backbone
+    from lrcn.models.lstm import LSTMStack as LSTMStack
+    from lrcn.models.lstm import LSTMState as LSTMState
+    from lrcn.models.recognition import RecognitionModel as RecognitionModel
+    from lrcn.results import RecognitionResult as RecognitionResult
+    from lrcn.results import Segment as Segment
+    from lrcn.training.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.training.fit import TrainResult as TrainResult
+    from lrcn.training.fit import train as train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,63 @@
+"""The public surface: what it holds, and that it costs nothing until it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import lrcn
+
+NAMES = [
+    "BackboneConfig",
+    "ConfigError",
+    "DataError",
+    "EvaluationReport",
+    "LRCNError",
+    "LSTMStack",
+    "LSTMState",
+    "MediaError",
+    "ModelFileError",
+    "ModelHeader",
+    "PreprocessConfig",
+    "RecognitionConfig",
+    "RecognitionModel",
+    "RecognitionResult",
+    "RecognitionTrainingConfig",
+    "Recognizer",
+    "Segment",
+    "TrainResult",
+    "TwoStreamRecognizer",
+    "evaluate",
+    "inspect",
+    "load",
+    "read_recognition_data",
+    "register_backbone",
+    "register_reader",
+    "train",
+]
+
+
+def test_the_list_changes_on_purpose_only() -> None:
+    assert lrcn.__all__ == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_there(name: str) -> None:
+    value = getattr(lrcn, name)
+    assert value.__name__ == name
+    assert name in dir(lrcn)
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="recognise"):
+        _ = lrcn.recognise
+
+
+@pytest.mark.parametrize("command", ["import lrcn", "import lrcn.cli; lrcn.cli.main(['--help'])"])
+def test_nothing_heavy_is_imported_before_it_is_used(command: str) -> None:
+    heavy = ("torch", "torchvision", "lightning", "timm", "cv2", "matplotlib")
+    code = f"import sys; {command}; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
