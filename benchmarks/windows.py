@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import Figure, compare
-from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
+from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
 from lrcn.inference.recognizer import Recognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.write import write_video
@@ -73,7 +73,8 @@ def run() -> list[Figure]:
     )
     model = RecognitionModel(config).eval()
     labels = tuple(f"class {k}" for k in range(101))
-    recognizer = Recognizer(model, preprocess, labels)
+    header = ModelHeader(task="recognition", model=config, preprocess=preprocess, labels=labels)
+    recognizer = Recognizer(header, model)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         path = _clip(Path(folder) / "clip.mp4")

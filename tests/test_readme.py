@@ -1,0 +1,64 @@
+"""Every `lrcn` command and the Python block of the README, run in order in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lrcn.cli import main
+from lrcn.data.mocap_actions import build_mocap_actions
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the README takes for granted: `clips/<class>/*.mp4` and a video to recognise."""
+    built = tmp_path / "built"
+    build_mocap_actions(built, train_clips=4, val_clips=0, test_clips=1, size_px=64, workers=1)
+    for label in ("cartwheel", "walk"):
+        (tmp_path / "work" / "clips" / label).mkdir(parents=True)
+        for number in range(4):
+            source = built / "videos" / "train" / label / f"{number}.mp4"
+            source.rename(tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4")
+    (built / "videos" / "test" / "walk" / "0.mp4").rename(tmp_path / "work" / "holiday.mp4")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "work"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder_of_clips")
+def test_commands_and_python_of_the_readme_run_in_order() -> None:
+    commands = [
+        shlex.split(line, comments=True)
+        for block in _blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("lrcn ")
+    ]
+    assert len(commands) >= 4
+    for command in commands:
+        assert main(command[1:]) == 0, command
+    (python,) = _blocks("python")
+    exec(compile(python, "README.md", "exec"), {})
+
+
+def test_pages_and_pictures_that_the_readme_links_exist() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(targets) >= 5
+    missing = [target for target in targets if not (ROOT / target).exists()]
+    assert missing == []
+
+
+def test_make_targets_that_the_readme_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
