@@ -1,6 +1,6 @@
-"""One epoch of training the head: on cached features, against the plain epoch that decodes and runs the CNN each time.
+"""One epoch of training the head: on cached features, against the plain epoch that runs the CNN each time.
 
-64 clips of 16 frames, AlexNet fc6 frozen or not, LSTM 256, batches of 8. The cached epoch does less work: the CNN is not
+64 clips of 16 frames, AlexNet fc6, LSTM 256, batches of 8. The cached epoch does less work: the CNN is not
 fine-tuned and its views were drawn once. That is the point of it, and what it gives up.
 """
 
