@@ -94,7 +94,7 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
         node = loader.get_single_node()
         if node is None:
             return []
-        if not isinstance(node, yaml.MappingNode):
+        if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise ConfigError(f"{path} line {node.start_mark.line + 1}: expected settings, one `name: value` a line")
         return [
             (str(key.value), key.start_mark.line + 1, loader.construct_object(value, deep=True))

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import lrcn.cli
+from lrcn.cli import exits, main
+from lrcn.errors import ConfigError
+
+LRCN = [sys.executable, "-m", "lrcn"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*LRCN, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_imports_no_torch_and_is_quick() -> None:
+    code = (
+        "import resource, sys; from lrcn.cli import main; code = main(sys.argv[1:]);"
+        "heavy = {'torch', 'torchvision', 'lightning', 'numpy', 'av', 'timm', 'pydantic'} & set(sys.modules);"
+        "print('SEEN', code, sorted(heavy), resource.getrusage(resource.RUSAGE_SELF).ru_utime)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    _, exit_code, *heavy, seconds = done.stdout.splitlines()[-1].split()
+    assert (exit_code, heavy) == ("0", ["[]"])
+    assert float(seconds) < 1.5  # 0.3 s on an idle machine; generous for a busy one
+    for name, (_, line) in lrcn.cli.COMMANDS.items():
+        assert name in done.stdout
+        assert line.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("command", ["recognize", "train recognition", "evaluate", "data check", "data build", "info"])
+def test_help_of_a_command_explains_every_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    for line in lines:
+        if line.startswith("--") and "(-h)" not in line and not line.startswith("--version"):
+            words = [word for word in line.split() if not word.startswith("--") and not word.isupper()]
+            # a long flag may have its text on the lines after it, where only its negative stands beside it
+            assert words, f"no help for {line!r}"
+
+
+def test_no_command_module_imports_torch() -> None:
+    modules = sorted({path.partition(":")[0] for path, _ in lrcn.cli.COMMANDS.values()})
+    code = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recognise"], 'Unknown command "recognise". Did you mean "recognize"?'),
+        (["recognize", "a.mp4", "--modle", "m"], "Unknown option: --modle. Did you mean --model?"),
+        (["recognize", "a.mp4", "--top-k", "few"], 'Invalid value for --top-k: unable to convert "few" into int.'),
+        (["recognize"], "name at least one video, folder or glob"),
+        (["info"], "MODEL requires an argument"),
+        (["info", "a", "b"], "unexpected argument 'b'"),
+        (["train", "recognition", "DATA"], "train needs --output DIR"),
+        (["train", "recognition", "--output", "x"], "train needs a data set"),
+        (["train", "recognition", "D", "--output", "x", "--hiden-size", "3"], "Did you mean --hidden-size?"),
+    ],
+)
+def test_wrong_usage_is_told_in_two_lines_and_exits_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == exits.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("lrcn: error: ")
+    assert message in captured.err
+    assert "--help" in captured.err
+    assert len(captured.err.splitlines()) <= 2
+
+
+def failing_app(error: BaseException) -> object:
+    def app(arguments: Sequence[str]) -> int:
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("x must be 1"), 1, "lrcn: error: x must be 1\n"),
+        (exits.UsageError("a without b"), 2, "lrcn: error: a without b\n"),
+        (KeyboardInterrupt(), 130, "lrcn: interrupted\n"),
+        (PermissionError(13, "Permission denied", "/etc/x.csv"), 1, "lrcn: error: /etc/x.csv: Permission denied\n"),
+    ],
+)
+def test_errors_become_one_line_and_a_code(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lrcn.cli, "make_app", lambda: failing_app(error))
+    assert main([]) == code
+    assert capsys.readouterr().err == said
+
+
+def test_bug_shows_its_traceback_and_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lrcn.cli, "make_app", lambda: failing_app(ZeroDivisionError("oops")))
+    assert main([]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert "ZeroDivisionError: oops" in lines
+    assert "please report it" in lines[-1]
+
+
+def test_device_out_of_memory_names_the_flag_that_helps(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    monkeypatch.setattr(lrcn.cli, "make_app", lambda: failing_app(OutOfMemoryError("CUDA ...")))
+    assert main([]) == 1
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    done = run("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, version("lrcn"))
+
+
+def test_reader_that_goes_away_is_no_error(tiny_model: Path) -> None:
+    with subprocess.Popen([*LRCN, "info", str(tiny_model)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == exits.BROKEN_PIPE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
+def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: Path, tmp_path: Path) -> None:
+    table = tmp_path / "out.csv"
+    sources = [str(clip20.parent / f"../{clip20.parent.name}/{'./' * i}{clip20.name}") for i in range(400)]
+    command = [*LRCN, "recognize", *sources, "--model", str(tiny_model), "--csv", str(table), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()  # it is at work
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read() == "lrcn: interrupted\n"
+    assert process.returncode == exits.INTERRUPTED
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tests.conftest import MakeClip
+
+from lrcn.cli import main
+from lrcn.cli.recognize import _labelled_paths
+from lrcn.inference.recognizer import load
+
+
+def recognize(model: Path, *arguments: str | Path) -> int:
+    return main(["recognize", *map(str, arguments), "--model", str(model), "--device", "cpu"])
+
+
+@pytest.fixture
+def folder(make_clip: MakeClip, frames20: np.ndarray, tmp_path: Path) -> Path:
+    """Two videos and, between them, a file that is none."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    make_clip(folder / "a.avi", frames20[:10])
+    (folder / "b.mp4").write_bytes(b"no video")
+    make_clip(folder / "c.avi", frames20[10:])
+    return folder
+
+
+def test_json_is_what_the_api_returns(tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert recognize(tiny_model, clip20, "--json", "--top-k", "2", "--clip-stride", "4") == 0
+    printed = json.loads(capsys.readouterr().out)
+    expected = load(tiny_model, device="cpu")(clip20, top_k=2, clip_stride=4).to_dict()
+    for one in (printed, expected):
+        del one["timing_s"]
+    assert printed == json.loads(json.dumps(expected))
+
+
+def test_table_names_labels_and_times(tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert recognize(tiny_model, clip20) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0] == f"{clip20}  2.0 s"
+    assert lines[1].split()[:2] == ["whole", "video"]
+    result = load(tiny_model, device="cpu")(clip20)
+    shown = [line for line in lines if " - " in line]
+    assert shown[0].split()[:4] == ["0.0", "-", shown[0].split()[2], "s"]
+    assert shown[-1].split()[2] == "2.0"
+    assert {line.split()[4] for line in shown} <= {segment.top[0].label for segment in result.segments}
+    assert "\x1b" not in captured.out  # no colours where it is no terminal
+    assert captured.err == ""
+
+
+def test_broken_source_is_reported_last_and_the_others_are_done(
+    tiny_model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, folder, folder / "missing.mp4", "--json") == 3
+    captured = capsys.readouterr()
+    assert [Path(json.loads(line)["source"]).name for line in captured.out.splitlines()] == ["a.avi", "c.avi"]
+    missing, broken, summary = captured.err.splitlines()
+    assert missing.startswith(f"lrcn: error: {folder / 'missing.mp4'}: ")
+    assert broken.startswith(f"lrcn: error: {folder / 'b.mp4'}: ")
+    assert summary == "lrcn: 2 of 4 sources failed; the others are done"
+
+
+def test_only_source_that_fails_is_a_plain_error(
+    tiny_model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, folder / "b.mp4") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_csv_has_a_row_for_each_window(
+    tiny_model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "new" / "out.csv"
+    assert recognize(tiny_model, folder, "--csv", table, "--json") == 3
+    segments = [
+        (result["source"], segment["start_s"], segment["end_s"], segment["top"][0])
+        for result in map(json.loads, capsys.readouterr().out.splitlines())
+        for segment in result["segments"]
+    ]
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(segments) == 8
+    for row, (source, start_s, end_s, best) in zip(rows, segments, strict=True):
+        assert (row["source"], float(row["start_s"]), float(row["end_s"])) == (source, start_s, end_s)
+        assert (row["label"], int(row["label_id"]), float(row["prob"])) == tuple(best.values())
+
+
+def test_labelled_videos_are_written_for_what_can_be_read(
+    tiny_model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, folder, "--save-video", tmp_path / "out") == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.labelled.mp4", "c.labelled.mp4"]
+    assert f"labelled video: {tmp_path / 'out' / 'a.labelled.mp4'}" in capsys.readouterr().err
+    with av.open(str(tmp_path / "out" / "a.labelled.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.frames, stream.width, stream.height, stream.average_rate) == (10, 64, 48, 10)
+
+
+def test_labelled_videos_of_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    names = ["x/a.mp4", "y/a.avi", "y/A.mov", "z/b.mp4"]
+    paths = _labelled_paths([Path(name) for name in names], tmp_path)
+    expected = ["a.labelled.mp4", "a-2.labelled.mp4", "A-3.labelled.mp4", "b.labelled.mp4"]
+    assert [path.name for path in paths] == expected
+
+
+def test_quiet_prints_results_and_errors_only(
+    tiny_model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recognize(tiny_model, folder / "a.avi", "--save-video", tmp_path, "--csv", tmp_path / "x.csv", "--quiet", "--json")
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert len(captured.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--clip-stride", "99"], "clip_stride must be between 1 and the model's clip_length (4), got 99"),
+        (["--top-k", "0"], "top_k must be at least 1, got 0"),
+        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
+        (["--device", "tpu9"], "device 'tpu9' cannot be used here"),
+    ],
+)
+def test_wrong_setting_is_one_line(
+    tiny_model: Path, clip20: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recognize", str(clip20), "--model", str(tiny_model), *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"lrcn: error: {message}")
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_table_that_cannot_be_written_is_one_line(
+    tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, clip20, "--csv", clip20 / "out.csv") == 1  # a file is no folder
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"lrcn: error: {clip20}")
+    assert len(captured.err.splitlines()) == 1
