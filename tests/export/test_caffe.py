@@ -220,38 +220,49 @@ def test_lstm_equations_of_caffe_over_several_clips_with_resets(static: int) -> 
         np.testing.assert_allclose(output.numpy(), h, rtol=0, atol=1e-6)
 
 
+RGB_MEAN, FLOW_MEAN = (103.939, 116.779, 123.68), (128.0, 128.0, 128.0)
+MEAN_OF_CAFFENET = chunk(100, float32(5, 104.0) + float32(5, 117.0) + float32(5, 123.0))
 STREAMS = {
-    "nothing": (b"", "net.caffemodel", "rgb"),
-    "mean of 128": (chunk(100, float32(5, 128.0) * 3), "net.caffemodel", "flow"),
-    "mean of colours": (
-        chunk(100, float32(5, 103.9) + float32(5, 116.8) + float32(5, 123.7)),
-        "flow.caffemodel",
-        "rgb",
-    ),
-    "data layer of flow": (chunk(130, chunk(2, "videoReadTrain_flow")), "net.caffemodel", "flow"),
-    "data layer of RGB": (chunk(130, chunk(2, "videoReadTrain_RGB")), "flow.caffemodel", "rgb"),
-    "file name": (b"", "flow_lstm_model_iter_50000.caffemodel", "flow"),
+    "nothing": (b"", "net.caffemodel", "rgb", RGB_MEAN),
+    "mean of 128": (chunk(100, float32(5, 128.0) * 3), "net.caffemodel", "flow", FLOW_MEAN),
+    "one mean for all": (chunk(100, float32(5, 128.0)), "net.caffemodel", "flow", FLOW_MEAN),
+    "mean of colours": (MEAN_OF_CAFFENET, "flow.caffemodel", "rgb", (104.0, 117.0, 123.0)),
+    "data layer of flow": (chunk(130, chunk(2, "videoReadTrain_flow")), "net.caffemodel", "flow", FLOW_MEAN),
+    "data layer of RGB": (chunk(130, chunk(2, "videoReadTrain_RGB")), "flow.caffemodel", "rgb", RGB_MEAN),
+    "file name": (b"", "flow_lstm_model_iter_50000.caffemodel", "flow", FLOW_MEAN),
 }
+
+
+def _with_data_layer(folder: Path, name: str, extra: bytes) -> Path:
+    path = folder / name
+    golden = (GOLDEN / "activity_thin.caffemodel").read_bytes()
+    path.write_bytes(layer("data", "Data", tops=["data"], extra=extra) + golden)
+    return path
 
 
 @pytest.mark.parametrize("evidence", STREAMS)
 def test_the_stream_and_its_pixels_are_found(tmp_path: Path, labels: Path, evidence: str) -> None:
-    extra, name, expected = STREAMS[evidence]
-    path = tmp_path / name
-    path.write_bytes(
-        layer("data", "Data", tops=["data"], extra=extra) + (GOLDEN / "activity_thin.caffemodel").read_bytes()
-    )
+    extra, name, stream, mean = STREAMS[evidence]
+    path = _with_data_layer(tmp_path, name, extra)
     preprocess = import_caffe(path, labels=labels, output=tmp_path / "m.safetensors").header.preprocess
-    assert preprocess.stream == expected
-    assert preprocess.mean == {"rgb": (103.939, 116.779, 123.68), "flow": (128, 128, 128)}[expected]
+    assert (preprocess.stream, preprocess.mean) == (stream, mean)
     assert (preprocess.channel_order, preprocess.std, preprocess.sample_fps) == ("bgr", (1, 1, 1), None)
     assert (preprocess.resize, preprocess.crop) == ((240, 320), 227)
     assert (preprocess.clip_length, preprocess.clip_stride) == (16, 8)
+    assert not preprocess.release_quirks
 
 
-def test_a_given_stream_wins(tmp_path: Path) -> None:
-    report = _import(tmp_path, SINGLE_FRAME, stream="flow")
-    assert report.header.preprocess.stream == "flow"
+def test_release_quirks_bring_the_wrong_red_mean_to_rgb_alone(tmp_path: Path) -> None:
+    quirky = _import(tmp_path, SINGLE_FRAME, release_quirks=True).header.preprocess
+    assert (quirky.release_quirks, quirky.mean) == (True, (103.939, 116.779, 128.68))
+    flow = _import(tmp_path, SINGLE_FRAME, release_quirks=True, stream="flow").header.preprocess
+    assert (flow.release_quirks, flow.mean) == (True, FLOW_MEAN)
+
+
+def test_a_given_stream_wins_over_the_data_layer(tmp_path: Path, labels: Path) -> None:
+    path = _with_data_layer(tmp_path, "net.caffemodel", MEAN_OF_CAFFENET)
+    report = import_caffe(path, labels=labels, output=tmp_path / "m.safetensors", stream="flow")
+    assert (report.header.preprocess.stream, report.header.preprocess.mean) == ("flow", FLOW_MEAN)
     assert report.stream_reason == "as given"
 
 

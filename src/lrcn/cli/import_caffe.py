@@ -16,6 +16,7 @@ def import_caffe(
     output: Path,
     prototxt: Path | None = None,
     stream: Literal["rgb", "flow"] | None = None,
+    release_quirks: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Turn an activity recognition net of the LRCN release, in Caffe's format, into a model file.
 
@@ -28,10 +29,14 @@ def import_caffe(
         prototxt: The net's description, where the caffemodel's own is missing or lists layers that are not wanted.
         stream: What the pixels are, RGB frames or flow images. Left out, it is taken from the net's data layer or,
             failing that, from the names of net and file.
+        release_quirks: Prepare pixels with the mistakes of the released code, a red mean of 128.68 among them, as the
+            published numbers of the released weights were made.
     """
     from lrcn.export import caffe
 
-    report = caffe.import_caffe(model, labels=labels, output=output, prototxt=prototxt, stream=stream)
+    report = caffe.import_caffe(
+        model, labels=labels, output=output, prototxt=prototxt, stream=stream, release_quirks=release_quirks
+    )
     config, preprocess = report.header.model, report.header.preprocess
     kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
     print(f"{report.path}: {kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels")

@@ -26,7 +26,10 @@ from lrcn.export.caffe_weights import (
 Stream = Literal["rgb", "flow"]
 
 _MEANS = {"rgb": (103.939, 116.779, 123.68), "flow": (128.0, 128.0, 128.0)}
-"""BGR. The data layer of the released LSTM nets has 128.68 for red, a slip (pull request 13 of the release)."""
+"""BGR, from the prototxts of the released single-frame nets."""
+
+_QUIRKY_RGB_MEAN = (103.939, 116.779, 128.68)
+"""Of sequence_input_layer.py and classify_video.py: red is a slip of the pen (pull request 13 of the release)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def import_caffe(
     output: str | Path,
     prototxt: str | Path | None = None,
     stream: Stream | None = None,
+    release_quirks: bool = False,
 ) -> ImportReport:
     """Write the model file of a released activity model: single frame or LSTM, RGB or flow.
 
@@ -70,6 +74,8 @@ def import_caffe(
         output: The model file to write; its folder must exist.
         prototxt: The net's description, where the one inside the caffemodel is missing or lists layers too many.
         stream: What the pixels are; None takes it from the data layer or, failing that, from the names of net and file.
+        release_quirks: Prepare pixels with the mistakes of the released code, a red mean of 128.68 among them, as the
+            published numbers of the released weights were made; see `PreprocessConfig.release_quirks`.
 
     Raises:
         ModelFileError: If a file is damaged or foreign, or a layer is missing, unknown or of another shape; nothing
@@ -84,7 +90,7 @@ def import_caffe(
     header = ModelHeader(
         task="recognition",
         model=network.config,
-        preprocess=_preprocess(stream, network.input_px),
+        preprocess=_preprocess(stream, _mean(model, stream, release_quirks), network.input_px, release_quirks),
         labels=read_labels(labels, num_classes=network.config.num_classes),
         provenance=_provenance(model, network.taken),
     )
@@ -162,10 +168,9 @@ def _network(model: CaffeModel) -> _Network:
 
 
 def _find_stream(model: CaffeModel) -> tuple[Stream, str]:
+    if mean := _stated_mean(model):
+        return ("flow" if mean == _MEANS["flow"] else "rgb"), f"its data layer subtracts {mean}"
     for layer in model.layers:
-        means = layer.settings.get("mean")
-        if means:
-            return ("flow" if set(means) == {128.0} else "rgb"), f"its data layer subtracts {means}"
         if source := layer.settings.get("python_layer"):
             return ("flow" if "flow" in source.lower() else "rgb"), f"its data layer is {source}"
     for kind, name in (("file", model.path.name), ("net", model.name)):
@@ -174,7 +179,26 @@ def _find_stream(model: CaffeModel) -> tuple[Stream, str]:
     return "rgb", "nothing says flow"
 
 
-def _preprocess(stream: Stream, input_px: int) -> PreprocessConfig:
+def _stated_mean(model: CaffeModel) -> tuple[float, float, float] | None:
+    """What the file's data layer subtracts from each channel, where it says so."""
+    for layer in model.layers:
+        values = [round(value, 4) for value in layer.settings.get("mean", ())]  # they are stored as float32
+        if len(values) in (1, 3):
+            blue, green, red = values * (3 // len(values))
+            return blue, green, red
+    return None
+
+
+def _mean(model: CaffeModel, stream: Stream, release_quirks: bool) -> tuple[float, float, float]:
+    if release_quirks and stream == "rgb":
+        return _QUIRKY_RGB_MEAN
+    stated = _stated_mean(model)
+    return stated if stated and (stated == _MEANS["flow"]) == (stream == "flow") else _MEANS[stream]
+
+
+def _preprocess(
+    stream: Stream, mean: tuple[float, float, float], input_px: int, release_quirks: bool
+) -> PreprocessConfig:
     # the release crops 227 px from frames of 240 x 320; another crop shows the same part of the picture
     height, width = (round(side * input_px / 227) for side in (240, 320))
     return PreprocessConfig(
@@ -183,10 +207,11 @@ def _preprocess(stream: Stream, input_px: int) -> PreprocessConfig:
         resize=(height, width),
         crop=input_px,
         channel_order="bgr",
-        mean=_MEANS[stream],
+        mean=mean,
         std=(1.0, 1.0, 1.0),
         clip_length=16,
         clip_stride=8,
+        release_quirks=release_quirks,
     )
 
 
