@@ -11,10 +11,14 @@ import av
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
 from lrcn.model_file.storage import save
 from lrcn.models.recognition import RecognitionModel
+
+settings.register_profile("lrcn", deadline=None)  # the wall clock of a busy machine is no property of the code
+settings.load_profile("lrcn")
 
 
 class MakeClip(Protocol):
