@@ -21,7 +21,7 @@ def main() -> int:
         result = lrcn.load("demo")(str(video))
     path = OUTPUT / "walking.json"
     path.write_text(result.to_json() + "\n", encoding="utf-8")
-    print(f"\nlabelled video: {OUTPUT / 'walking.labelled.mp4'}\nresult as JSON: {path}")
+    print(f"result as JSON: {path}")
     print("your own videos: lrcn recognize VIDEO ...  |  train on your own classes: lrcn train recognition --help")
     return 0
 
