@@ -107,7 +107,7 @@ def test_lstm_cells_in_a_loop_give_the_same_outputs_and_state(variant: str) -> N
     assert_states_close(final, LSTMState(torch.stack(hidden), torch.stack(cell_values)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     variant=st.sampled_from(sorted(VARIANTS)),
     lengths=st.lists(st.integers(1, 7), min_size=3, max_size=3),

@@ -127,7 +127,7 @@ def irregular(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> 
     return path, frames, (pts_ms - pts_ms[0]) / 1000
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sample_fps=st.one_of(st.sampled_from([1.0, 10.0, 25.0, 29.97, 1000.0]), st.floats(0.5, 200)),
     start_s=st.floats(0, 2),
@@ -141,8 +141,10 @@ def test_sampling_takes_the_frame_shown_at_each_time(
     sampled, times_s = quiet(path, sample_fps=sample_fps, start_s=start_s, end_s=end_s)
     np.testing.assert_allclose(times_s, start_s + np.arange(len(times_s)) / sample_fps)
     for pixels, time_s in zip(sampled, times_s, strict=True):
-        last_shown = max(i for i, from_s in enumerate(shown_from_s) if from_s <= time_s + CLOCK_TOLERANCE_S)
-        np.testing.assert_array_equal(pixels, frames[last_shown])
+        reached_s = shown_from_s - CLOCK_TOLERANCE_S - time_s
+        last_shown = max(np.flatnonzero(reached_s <= 0), default=0)
+        if np.abs(reached_s).min() > 1e-9:  # else rounding decides
+            np.testing.assert_array_equal(pixels, frames[last_shown])
     following_s = start_s + len(times_s) / sample_fps
     video_end_s = shown_from_s[-1] + 0.04  # Matroska states 1/25 s for the last frame
     assert following_s > min(video_end_s, end_s or np.inf) - 3 * CLOCK_TOLERANCE_S
@@ -166,7 +168,7 @@ def test_a_slower_video_repeats_its_frames(clip20: Path, frames20: np.ndarray) -
     np.testing.assert_allclose(times_s, np.arange(60) / 30)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts_ms=st.lists(st.integers(1, 1999), min_size=1, max_size=6, unique=True))
 def test_neighbouring_intervals_share_no_frame_and_lose_none(
     clip20: Path, frames20: np.ndarray, cuts_ms: list[int]

@@ -100,7 +100,8 @@ def divide_train(
         sizes = clips[label]
         if len(sizes) == 1:
             alone.append(label)
-        target = max(1, round(val_fraction * sum(sizes.values())))
+        total = sum(sizes.values())
+        target = min(max(1, round(val_fraction * total)), total - 1)
         taken = sum(size for group, size in sizes.items() if moved.get(group))
         free = sorted((group for group in sizes if group not in moved), key=lambda group: _shuffled(seed, group))
         for group in free:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lrcn.config import BackboneConfig
@@ -14,6 +13,7 @@ from lrcn.export.caffe_reader import CaffeLayer, CaffeModel, read_net
 from lrcn.export.caffe_weights import (
     backbone_weights,
     chain_to,
+    checked_tensor,
     classifier_tensors,
     last_dense,
     lstm_weights,
@@ -121,9 +121,9 @@ def read_caption_weights(model_path: str | Path, prototxt: str | Path | None = N
 
 def _embedding(model: CaffeModel, layer: CaffeLayer) -> Tensor:
     """The vectors of all words, `(words, E)`."""
-    vectors = torch.from_numpy(matrix(model, layer, 0).copy())
+    vectors = checked_tensor(model, layer, 0, matrix(model, layer, 0).shape)
     if len(layer.blobs) > 1:
-        vectors += torch.from_numpy(layer.blobs[1].reshape(-1).copy())  # the bias joins every word's vector alike
+        vectors += checked_tensor(model, layer, 1, (vectors.shape[1],))  # it joins every word's vector alike
     return vectors
 
 

@@ -28,7 +28,7 @@ _V1_TYPES = {
 """Today's names of the old types that the importer tells apart; LRN has kept its name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class CaffeLayer:
     """One layer: how it is connected, what it does, and what it has learnt."""
 
@@ -161,8 +161,9 @@ def _layer(path: Path, layer: Any, type_name: str) -> CaffeLayer:
 
 
 def _text(value: str | bytes) -> str:
-    """A name; protobuf gives bytes where it is no UTF-8, which Caffe does not mind."""
-    return value if isinstance(value, str) else value.decode(errors="replace")
+    """A name, fit to be printed; protobuf gives bytes where it is no UTF-8, which Caffe does not mind."""
+    text = value if isinstance(value, str) else value.decode(errors="replace")
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _blob(blob: Any, where: str) -> Blob:

@@ -148,7 +148,7 @@ def backbone_weights(model: CaffeModel, chain: Sequence[CaffeLayer]) -> Backbone
         _check_settings(model, layer, module, name)
         if isinstance(module, nn.Conv2d | nn.Linear):
             tensors |= {f"{path}.{key}": value for key, value in dense_tensors(model, layer, module).items()}
-    feature_size = _blob(model, [layer for layer in chain if layer.type == "InnerProduct"][-1], 0).shape[-2]
+    feature_size = matrix(model, [layer for layer in chain if layer.type == "InnerProduct"][-1], 0).shape[0]
     return BackboneWeights(config, input_px, feature_size, tensors)
 
 
@@ -160,12 +160,12 @@ def dense_tensors(model: CaffeModel, layer: CaffeLayer, module: nn.Conv2d | nn.L
     Raises:
         ModelFileError: If the layer has no weights or other shapes.
     """
-    weight = _checked(model, layer, 0, tuple(module.weight.shape))
+    weight = checked_tensor(model, layer, 0, tuple(module.weight.shape))
     if len(layer.blobs) > 2:
         raise ModelFileError(f"{model.path}: layer {layer.name!r} has {len(layer.blobs)} blobs, expected 1 or 2")
     if len(layer.blobs) == 1:
         return {"weight": weight, "bias": torch.zeros(weight.shape[0])}
-    return {"weight": weight, "bias": _checked(model, layer, 1, (weight.shape[0],))}
+    return {"weight": weight, "bias": checked_tensor(model, layer, 1, (weight.shape[0],))}
 
 
 def classifier_tensors(model: CaffeModel, layer: CaffeLayer, in_features: int) -> dict[str, Tensor]:
@@ -204,16 +204,16 @@ def lstm_weights(model: CaffeModel, layers: Sequence[CaffeLayer], *, input_size:
         if len(layer.blobs) not in (3, 4):
             raise ModelFileError(f"{model.path}: layer {layer.name!r} has {len(layer.blobs)} blobs, expected 3 or 4")
         rows = 4 * hidden_size
-        from_input = _checked(model, layer, 0, (rows, below))
-        bias = _checked(model, layer, 1, (rows,))
+        from_input = checked_tensor(model, layer, 0, (rows, below))
+        bias = checked_tensor(model, layer, 1, (rows,))
         if len(layer.blobs) == 4:
             if context_size:
                 raise ModelFileError(
                     f"{model.path}: layer {layer.name!r} is the second with a static input, expected one"
                 )
             context_size, context_layer = matrix(model, layer, 2).shape[1], i
-            from_input = torch.cat([from_input, _checked(model, layer, 2, (rows, context_size))], dim=1)
-        from_hidden = _checked(model, layer, -1, (rows, hidden_size))
+            from_input = torch.cat([from_input, checked_tensor(model, layer, 2, (rows, context_size))], dim=1)
+        from_hidden = checked_tensor(model, layer, -1, (rows, hidden_size))
         tensors |= {
             f"layers.{i}.weight_ih_l0": _torch_gates(from_input),
             f"layers.{i}.weight_hh_l0": _torch_gates(from_hidden),
@@ -249,8 +249,12 @@ def _blob(model: CaffeModel, layer: CaffeLayer, index: int) -> Blob:
     return layer.blobs[index]
 
 
-def _checked(model: CaffeModel, layer: CaffeLayer, index: int, shape: tuple[int, ...]) -> Tensor:
-    """A blob as a tensor of its own, after leading ones that old files write are dropped."""
+def checked_tensor(model: CaffeModel, layer: CaffeLayer, index: int, shape: tuple[int, ...]) -> Tensor:
+    """A blob as a tensor of its own; old files write ones before its dimensions, which are dropped.
+
+    Raises:
+        ModelFileError: If there is no such blob, or it has another shape.
+    """
     blob = _blob(model, layer, index)
     found = blob.shape
     while len(found) > len(shape) and found[0] == 1:
@@ -273,7 +277,10 @@ def _sizes(model: CaffeModel, chain: Sequence[CaffeLayer]) -> dict[str, int]:
     for kind, names in _SIZE_NAMES.items():
         layers = [layer for layer in chain if layer.type == kind]
         for name, layer in zip(names, layers, strict=False):
-            sizes[name] = _blob(model, layer, 0).shape[0 if kind == "Convolution" else -2]
+            outputs = matrix(model, layer, 0) if kind == "InnerProduct" else _blob(model, layer, 0)
+            if not outputs.shape:
+                raise _wrong_shape(model, layer, 0, "(outputs, ...)")
+            sizes[name] = outputs.shape[0]
     return sizes
 
 

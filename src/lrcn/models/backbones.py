@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,14 @@ class Backbone(nn.Module):
         """Set the training mode; a frozen backbone stays in evaluation mode."""
         super().train(mode and not self.frozen)
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        # a network cut by torchvision comes back from copying in training mode, whatever mode it was in
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__ = deepcopy(self.__dict__, memo)
+        copied.trunk.train(self.trunk.training)
+        return copied
 
 
 def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> Backbone:

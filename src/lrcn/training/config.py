@@ -157,15 +157,9 @@ class RecognitionTrainingConfig:
             f"lr_step goes with lr_schedule 'step' and only with it, got lr_step {self.lr_step} and "
             f"lr_schedule {self.lr_schedule!r}",
         )
-        self.recognition_config(1)  # the checks of the stored configuration apply here too
-        if self.crop is not None and self.resize is not None:
-            self.preprocess_config({})
-        else:
-            _require(self.clip_length >= 1, f"clip_length must be at least 1, got {self.clip_length}")
-            _require(
-                1 <= self.clip_stride <= self.clip_length,
-                f"clip_stride must be between 1 and clip_length ({self.clip_length}), got {self.clip_stride}",
-            )
+        # the checks of the stored configuration apply here too; what is null is not known yet and stands back
+        self.recognition_config(1)
+        self.preprocess_config({"resize": self.crop or 1, "crop": 1})
 
     def recognition_config(self, num_classes: int) -> RecognitionConfig:
         """Return the network's part, as it is stored in the model file."""

@@ -91,7 +91,7 @@ class RecognitionTask(LightningModule):
         assert isinstance(optimizer, Optimizer)
         set_lr(optimizer, lr_at(self._state.step, self._config, self._total_steps))
         number = self._state.step * self._config.accumulate + batch_idx % self._config.accumulate
-        torch.manual_seed(batch_seed(self._config.seed, number, self.global_rank))
+        seed_dropout(batch_seed(self._config.seed, number, self.global_rank), self.device)
 
     def training_step(self, batch: FeatureBatch | FrameBatch, batch_idx: int) -> Tensor:
         """Return the mean cross-entropy over the valid frames of the batch.
@@ -132,6 +132,18 @@ def lost_number(
     return ConfigError(
         f"{name} became {value} at step {state.step} (learning rate {lr:.3g}): set a lower lr, or clip_norm"
     )
+
+
+def seed_dropout(seed: int, device: torch.device) -> None:
+    """Seed the generators that dropout draws from on this device.
+
+    `torch.manual_seed` does so for all devices, at 5 ms a call where CUDA is installed and not in use.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def batch_seed(seed: int, number: int, rank: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,7 +55,8 @@ def write_video(
     except (av.FFmpegError, OSError) as exc:
         raise MediaError(f"{path}: cannot be written ({one_line(exc)})") from exc
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _encode(container: OutputContainer, frames: Iterable[Frames], fps: Fraction, crf: int, sound: _Sound | None) -> int:

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
+from lrcn.errors import MediaError
+from lrcn.features import FeatureCache, FeatureExtractor, VideoFeatures, content_hash, load_or_encode
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.flow import FlowImages
+from lrcn.video.flow_file import FlowTag, write_flow_file
+from lrcn.video.read import read_all
+from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS, Preprocess, View
+
+SIZES = {"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67}
+PIXELS = PreprocessConfig(resize=72, crop=67, mean=(100.0, 110.0, 120.0), std=(50.0, 60.0, 70.0))
+CORNER = View(0.0, 1.0, mirror=True)
+
+
+def make_model(seed: int = 0, layer: str = "fc6") -> RecognitionModel:
+    torch.manual_seed(seed)
+    backbone = BackboneConfig(name="caffenet", layer=layer, sizes=SIZES)
+    model = RecognitionModel(RecognitionConfig(backbone=backbone, num_classes=2))
+    for param in model.parameters():
+        if param.dim() > 1:
+            nn.init.normal_(param, std=2 / param[0].numel() ** 0.5)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> RecognitionModel:
+    return make_model()
+
+
+@pytest.fixture
+def extractor(model: RecognitionModel) -> FeatureExtractor:
+    return FeatureExtractor(model, PIXELS)
+
+
+def frame_by_frame(model: RecognitionModel, images: np.ndarray, config: PreprocessConfig, view: View) -> torch.Tensor:
+    preprocess = Preprocess(config)
+    with torch.no_grad():
+        return torch.cat([model.backbone(preprocess(image[None], view)) for image in images])
+
+
+def test_features_are_those_of_each_frame_alone(model: RecognitionModel, clip20: Path) -> None:
+    encoded = FeatureExtractor(model, PIXELS, batch_size=7).encode_video(clip20, (CENTER_VIEW, CORNER))
+
+    frames, times_s = read_all(clip20, sample_fps=10, resize=72)
+    assert encoded.features.shape == (2, 20, 8)
+    for features, view in zip(encoded.features, (CENTER_VIEW, CORNER), strict=True):
+        torch.testing.assert_close(features, frame_by_frame(model, frames, PIXELS, view), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(encoded.times_s, times_s)
+    assert encoded.duration_s == pytest.approx(2.0)
+
+
+def test_each_frame_passes_the_cnn_once_per_view(model: RecognitionModel, clip20: Path) -> None:
+    seen: list[int] = []
+    hook = model.backbone.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
+    FeatureExtractor(model, PIXELS, batch_size=8).encode_video(clip20, TEN_CROP_VIEWS)
+    hook.remove()
+    assert sum(seen) == 20 * 10
+
+
+def test_part_of_a_video_has_the_features_of_that_part(extractor: FeatureExtractor, clip20: Path) -> None:
+    whole = extractor.encode_video(clip20)
+    part = extractor.encode_video(clip20, start_s=0.5, end_s=1.2)
+    torch.testing.assert_close(part.features, whole.features[:, 5:12], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(part.times_s, whole.times_s[5:12])
+    assert part.duration_s == pytest.approx(1.2)
+
+
+def test_array_has_the_features_of_the_file(extractor: FeatureExtractor, clip20: Path, frames20: np.ndarray) -> None:
+    from_file, from_array = extractor.encode_video(clip20), extractor.encode_video(frames20)
+    torch.testing.assert_close(from_array.features, from_file.features, rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(from_array.times_s, from_file.times_s)
+    assert from_array.duration_s == pytest.approx(from_file.duration_s)
+
+
+@pytest.mark.parametrize(
+    "frames", [np.zeros((3, 8, 8), np.uint8), np.zeros((3, 8, 8, 3)), np.zeros((0, 8, 8, 3), np.uint8)]
+)
+def test_array_of_another_layout_is_refused(extractor: FeatureExtractor, frames: Any) -> None:
+    with pytest.raises(MediaError, match="must be RGB"):
+        extractor.encode_video(frames)
+
+
+def test_part_without_frames_is_refused(extractor: FeatureExtractor, clip20: Path) -> None:
+    with pytest.raises(MediaError, match="no frame"):
+        extractor.encode_video(clip20, start_s=7.0, end_s=8.0)
+
+
+def test_backbone_is_used_in_evaluation_mode(
+    model: RecognitionModel, clip20: Path, extractor: FeatureExtractor
+) -> None:
+    expected = extractor.encode_video(clip20).features
+    model.train()
+    found = extractor.encode_video(clip20).features
+    model.eval()
+    assert torch.equal(found, expected)
+
+
+# --- flow -------------------------------------------------------------------------------------------------------------
+
+FLOW = replace(PIXELS, stream="flow", mean=(128.0,) * 3)
+
+
+def test_flow_features_are_those_of_the_images_between_frames(model: RecognitionModel, clip20: Path) -> None:
+    encoded = FeatureExtractor(model, FLOW, batch_size=6).encode_video(clip20, (CENTER_VIEW, CORNER))
+
+    frames, times_s = read_all(clip20, sample_fps=10, resize=72)
+    images = FlowImages("dis").push(frames)
+    assert encoded.features.shape == (2, 19, 8)
+    for features, view in zip(encoded.features, (CENTER_VIEW, CORNER), strict=True):
+        torch.testing.assert_close(features, frame_by_frame(model, images, FLOW, view), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(encoded.times_s, times_s[1:])
+
+
+def test_single_frame_has_one_flow_feature(model: RecognitionModel, frames20: np.ndarray) -> None:
+    encoded = FeatureExtractor(model, FLOW).encode_video(frames20[:1])
+    assert encoded.features.shape == (1, 1, 8)
+    np.testing.assert_array_equal(encoded.times_s, [0.0])
+
+
+def test_flow_file_stands_for_the_video(model: RecognitionModel, clip20: Path, tmp_path: Path) -> None:
+    frames, _ = read_all(clip20, sample_fps=10, resize=72)
+    path = tmp_path / "clip20.flow.mkv"
+    write_flow_file(path, FlowImages("dis").push(frames), fps=10, tag=FlowTag("dis", 10.0, 72))
+    extractor = FeatureExtractor(model, FLOW)
+
+    stored, computed = extractor.encode_video(path), extractor.encode_video(clip20)
+    np.testing.assert_allclose(stored.times_s, computed.times_s, atol=1e-3)
+    assert stored.duration_s == pytest.approx(computed.duration_s, abs=1e-3)
+    scale = computed.features.abs().max()
+    assert (stored.features - computed.features).abs().max() < 0.1 * scale
+    part = extractor.encode_video(path, start_s=0.5, end_s=1.2), extractor.encode_video(clip20, start_s=0.5, end_s=1.2)
+    np.testing.assert_allclose(part[0].times_s, part[1].times_s, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"), [(PIXELS, "looks at RGB"), (replace(FLOW, flow_method="farneback"), "made as .*'dis'")]
+)
+def test_flow_file_made_otherwise_is_refused(
+    model: RecognitionModel, frames20: np.ndarray, tmp_path: Path, config: PreprocessConfig, message: str
+) -> None:
+    path = tmp_path / "v.flow.mkv"
+    write_flow_file(path, frames20, fps=10, tag=FlowTag("dis", 10.0, 72))
+    with pytest.raises(MediaError, match=message):
+        FeatureExtractor(model, config).encode_video(path)
+
+
+# --- cache ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def video(clip20: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(clip20, tmp_path / "video.avi"))
+
+
+def test_cache_gives_back_what_was_put_rounded_to_float16(
+    extractor: FeatureExtractor, video: Path, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    assert cache.get(video, (CENTER_VIEW, CORNER)) is None
+    encoded = extractor.encode_video(video, (CENTER_VIEW, CORNER))
+    cache.put(video, encoded, (CENTER_VIEW, CORNER))
+
+    found = FeatureCache(tmp_path / "cache", extractor.key()).get(video, (CENTER_VIEW, CORNER))
+    assert found is not None
+    assert torch.equal(found.features, encoded.features.half().float())
+    np.testing.assert_array_equal(found.times_s, encoded.times_s)
+    assert (found.duration_s, found.warnings) == (encoded.duration_s, encoded.warnings)
+    assert cache.get(video, (CORNER,)) is not None
+    assert np.load(cache.file(video, CORNER)).dtype == np.float16
+
+
+def test_encoding_and_cache_give_the_same_values(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    first = load_or_encode(extractor, cache, video)
+    seen: list[int] = []
+    hook = extractor._backbone.register_forward_hook(lambda module, args, output: seen.append(1))
+    again = load_or_encode(extractor, cache, video)
+    hook.remove()
+    assert torch.equal(first.features, again.features)
+    assert not seen
+
+
+def test_renamed_video_is_found(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    load_or_encode(extractor, cache, video)
+    assert cache.get(video.rename(tmp_path / "other.avi")) is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(lambda: FeatureExtractor(make_model(seed=1), PIXELS), id="weights"),
+        pytest.param(lambda: FeatureExtractor(make_model(layer="fc7"), PIXELS), id="layer"),
+        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, resize=80)), id="resize"),
+        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, mean=(1.0, 2.0, 3.0))), id="mean"),
+        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, channel_order="bgr")), id="channels"),
+        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, sample_fps=5.0)), id="sample_fps"),
+        pytest.param(lambda: FeatureExtractor(make_model(), FLOW), id="stream"),
+    ],
+)
+def test_other_features_have_another_key(other: Callable[[], FeatureExtractor]) -> None:
+    assert FeatureExtractor(make_model(), PIXELS).key() == FeatureExtractor(make_model(), PIXELS).key()
+    assert other().key() != FeatureExtractor(make_model(), PIXELS).key()
+
+
+def test_clip_lengths_leave_features_as_they_are(model: RecognitionModel) -> None:
+    shorter = replace(PIXELS, clip_length=4, clip_stride=2, flow_method="farneback")
+    assert FeatureExtractor(model, shorter).key() == FeatureExtractor(model, PIXELS).key()
+
+
+def test_one_changed_weight_changes_the_key() -> None:
+    model = make_model()
+    before = FeatureExtractor(model, PIXELS).key()
+    with torch.no_grad():
+        next(model.backbone.parameters()).view(-1)[0].add_(1e-6)
+    assert FeatureExtractor(model, PIXELS).key() != before
+
+
+def test_other_view_part_or_content_misses(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    load_or_encode(extractor, cache, video)
+    assert cache.get(video, (View(0.5, 0.5, mirror=True),)) is None
+    assert cache.get(video, start_s=0.1) is None
+    assert cache.get(video, end_s=1.0) is None
+    video.write_bytes(video.read_bytes() + b"x")
+    assert cache.get(video) is None
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("left", [0, 40])
+def test_torn_entry_counts_as_missing(
+    extractor: FeatureExtractor, video: Path, tmp_path: Path, suffix: str, left: int
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    whole = load_or_encode(extractor, cache, video)
+    path = cache.file(video, CENTER_VIEW).with_suffix(suffix)
+    path.write_bytes(path.read_bytes()[:left])
+    assert cache.get(video) is None
+    assert torch.equal(load_or_encode(extractor, cache, video).features, whole.features)
+    assert cache.get(video) is not None
+
+
+def test_values_beyond_float16_are_kept_in_float32(video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
+    features = torch.tensor([[[1e5, 0.1], [3.0, -7e6]]])
+    cache.put(video, VideoFeatures(features, np.array([0.0, 0.1]), 0.2))
+    found = cache.get(video)
+    assert found is not None
+    assert torch.equal(found.features, features)
+
+
+def test_content_of_a_folder_of_images_counts(tmp_path: Path) -> None:
+    for name, content in (("a.png", b"1"), ("b.png", b"2")):
+        (tmp_path / name).write_bytes(content)
+    before = content_hash(tmp_path)
+    (tmp_path / "b.png").write_bytes(b"33")
+    assert content_hash(tmp_path) != before
+
+
+def test_missing_file_has_no_content(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"gone\.avi: cannot be read"):
+        content_hash(tmp_path / "gone.avi")

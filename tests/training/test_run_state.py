@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_training import tiny_config
+
+from lrcn.errors import DataError
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.optimizers import make_optimizer
+from lrcn.training.run_state import RunState, load_checkpoint, load_trainable, save_checkpoint, trainable_state
+
+
+def make_model(seed: int, *, frozen: bool) -> RecognitionModel:
+    torch.manual_seed(seed)
+    model = RecognitionModel(tiny_config().recognition_config(3))
+    if frozen:
+        model.freeze_backbone()
+    return model
+
+
+def write(path: Path) -> RunState:
+    model = make_model(0, frozen=True)
+    state = RunState(step=7, loss_sum=0.1, history=[{"epoch": 1, "train_loss": 0.3}], best_epoch=1, best_loss=0.5)
+    weights = trainable_state(model)
+    optimizer = make_optimizer(model, tiny_config())
+    save_checkpoint(path, state, model=weights, best=weights, optimizer=optimizer, precision={})
+    return state
+
+
+def test_state_is_read_back(tmp_path: Path) -> None:
+    state = write(tmp_path / "last.ckpt")
+    found, rest = load_checkpoint(tmp_path / "last.ckpt")
+    assert found == state
+    assert rest.keys() == {"schema", "model", "best", "optimizer", "precision"}
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_backbone_is_left_out(frozen: bool) -> None:
+    model, other = make_model(0, frozen=frozen), make_model(1, frozen=frozen)
+    weights = trainable_state(model)
+    assert any(name.startswith("backbone.") for name in weights) != frozen
+    load_trainable(other, weights)
+    for name, value in weights.items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_kept_weights_do_not_follow_the_model() -> None:
+    model = make_model(0, frozen=True)
+    weights = trainable_state(model)
+    before = weights["classifier.weight"].clone()
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+    assert torch.equal(weights["classifier.weight"], before)
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000])
+def test_torn_checkpoint_is_refused_in_one_line(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "last.ckpt"
+    write(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DataError, match=r"last\.ckpt: damaged; delete it") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[object, ...]:
+        return print, ("code in a checkpoint was run",)
+
+
+def test_pickled_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"schema": 1, "state": {}, "model": Trap()}, tmp_path / "last.ckpt")
+    with pytest.raises(DataError, match="damaged"):
+        load_checkpoint(tmp_path / "last.ckpt")
+    assert "was run" not in capsys.readouterr().out
+
+
+def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    torch.save({"schema": 99, "state": {}}, tmp_path / "last.ckpt")
+    with pytest.raises(DataError, match="another version"):
+        load_checkpoint(tmp_path / "last.ckpt")

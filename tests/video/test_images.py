@@ -1,0 +1,117 @@
+"""Still images, animated images and folders of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import textured_frames
+from PIL import Image
+
+from lrcn.errors import MediaError
+from lrcn.video.read import probe, read_all
+
+
+def _save_all(folder: Path, frames: np.ndarray, pattern: str = "frame{}.png", first: int = 8) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, pixels in enumerate(frames, start=first):
+        Image.fromarray(pixels).save(folder / pattern.format(index))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".png", {}),
+        (".bmp", {}),
+        (".tiff", {}),
+        (".ppm", {}),
+        (".webp", {"lossless": True}),
+        (".jpg", {"quality": 100, "subsampling": 0}),
+    ],
+)
+def test_a_still_image_is_a_video_of_one_frame(tmp_path: Path, suffix: str, options: dict[str, object]) -> None:
+    frame = textured_frames(1, 31, 45)[0]
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(frame).save(path, **options)
+    for name in (path, path.rename(tmp_path / "b.mp4")):  # told by content
+        path = name if name.exists() else tmp_path / "b.mp4"
+        decoded, times_s = read_all(path, sample_fps=10)
+        assert decoded.shape == (1, 31, 45, 3)
+        assert np.abs(decoded[0].astype(int) - frame).max() <= (4 if suffix == ".jpg" else 0)
+        assert times_s.tolist() == [0.0]
+    info = probe(path)
+    assert (info.width, info.height, info.num_frames, info.fps) == (45, 31, 1, pytest.approx(30))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "LA", "I;16"])
+def test_every_colour_mode_of_a_still(tmp_path: Path, mode: str) -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+    image = Image.fromarray(ramp.astype(np.uint16) * 257 if mode == "I;16" else ramp).convert(mode)
+    path = tmp_path / ("a.tiff" if mode == "CMYK" else "a.png")
+    image.save(path)
+    decoded, _ = read_all(path)
+    expected = ramp if mode != "1" else np.asarray(image.convert("L"))
+    assert np.abs(decoded[0].astype(int) - expected[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_animations_keep_their_frames_and_times(tmp_path: Path, suffix: str) -> None:
+    frames = textured_frames(6, 24, 32)
+    images = [Image.fromarray(pixels) for pixels in frames]
+    path = tmp_path / f"a{suffix}"
+    durations_ms = [100, 40, 300, 60, 100, 200]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=durations_ms, lossless=True)
+    decoded, times_s = read_all(path, on_warning=pytest.fail)
+    np.testing.assert_array_equal(decoded, frames)
+    starts_s = np.cumsum([0, *durations_ms[:-1]]) / 1000
+    np.testing.assert_allclose(times_s, starts_s)
+    sampled, sampled_s = read_all(path, sample_fps=20)
+    shown = [int(np.flatnonzero(starts_s <= time_s + 1e-3)[-1]) for time_s in sampled_s]
+    np.testing.assert_array_equal(sampled, frames[shown])
+    assert len(sampled) == 16
+    assert probe(path).duration_s == pytest.approx(0.8)
+    assert probe(path).num_frames == 6
+
+
+def test_a_folder_of_images_plays_at_30_fps_in_natural_order(tmp_path: Path) -> None:
+    frames = textured_frames(12, 24, 32)
+    folder = _save_all(tmp_path / "shots", frames)  # frame8 ... frame19
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    decoded, times_s = read_all(folder, on_warning=pytest.fail)
+    np.testing.assert_array_equal(decoded, frames)
+    np.testing.assert_allclose(times_s, np.arange(12) / 30)
+    np.testing.assert_array_equal(read_all(folder, sample_fps=10)[0], frames[::3])
+    np.testing.assert_array_equal(read_all(folder, start_s=0.2)[0], frames[6:])
+    info = probe(folder)
+    assert (info.num_frames, info.width, info.height) == (12, 32, 24)
+    assert info.duration_s == pytest.approx(0.4)
+
+
+def test_a_damaged_image_in_a_folder_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    frames = textured_frames(5, 24, 32)
+    folder = _save_all(tmp_path / "shots", frames, first=1)
+    damaged = folder / "frame3.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    warnings: list[str] = []
+    decoded, times_s = read_all(folder, on_warning=warnings.append)
+    np.testing.assert_array_equal(decoded, frames[[0, 1, 3, 4]])
+    np.testing.assert_allclose(times_s, np.array([0, 1, 3, 4]) / 30)
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{folder}: left out {damaged}: ")
+
+
+def test_images_of_other_sizes_are_resized_to_the_first(tmp_path: Path) -> None:
+    folder = _save_all(tmp_path / "shots", textured_frames(2, 24, 32), first=1)
+    _save_all(folder, textured_frames(1, 50, 40), first=3)
+    assert read_all(folder)[0].shape == (3, 24, 32, 3)
+
+
+def test_a_damaged_still_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(textured_frames(1, 64, 64)[0]).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(MediaError, match=r"a\.jpg: the image is damaged"):
+        read_all(path)
