@@ -155,7 +155,7 @@ for number in range(10**9):
 """
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.011, 0.053])
+@pytest.mark.parametrize("delay_s", [0.0, 0.023])
 def test_killed_while_saving_leaves_a_whole_file(tmp_path: Path, delay_s: float) -> None:
     path = tmp_path / "m.safetensors"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}

@@ -106,8 +106,9 @@ def _look_at(path: Path, *, decode: bool) -> _File:
         if not decode:
             return _File(path, digest)
         duration_s = probe(path).duration_s
-        for _ in read_frames(path, sample_fps=1, resize=16, on_warning=warnings.append):
-            pass  # the decoder's complaints are what is wanted; hardly a frame is converted at this rate and size
+        # the reader's complaints are what is wanted; a video is decoded whole at any rate, but images only if chosen
+        for _ in read_frames(path, sample_fps=None if path.is_dir() else 1, resize=16, on_warning=warnings.append):
+            pass
     except MediaError as exc:
         return _File(path, error=str(exc))
     except OSError as exc:
