@@ -62,8 +62,9 @@ def _write(path: Path, frames: list[av.VideoFrame], colorspace: int | None, colo
         (BT709, 1, LIMITED, (64, 64)),
         (BT709, 1, FULL, (64, 64)),
         (BT2020, 9, LIMITED, (64, 64)),
-        (BT601, None, None, (640, 480)),
-        (BT709, None, None, (1280, 720)),
+        (BT601, None, None, (64, 64)),
+        (BT709, None, None, (1280, 32)),
+        (BT709, None, None, (32, 578)),
     ],
 )
 def test_matrix_and_range_are_those_of_the_file(

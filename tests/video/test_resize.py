@@ -76,6 +76,6 @@ def test_arrays_of_any_strides_give_the_same() -> None:
 def test_tiny_frames(make_clip: MakeClip, tmp_path: Path, size: tuple[int, int]) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
     assert FrameResizer((8, 8))(frames).shape == (2, 8, 8, 3)
-    path = make_clip(tmp_path / "a.mkv", frames, codec="png", pix_fmt="rgb24")
+    path = make_clip(tmp_path / "a.mov", frames, codec="png", pix_fmt="rgb24")
     np.testing.assert_array_equal(read_all(path)[0], frames)
     assert read_all(path, resize=(8, 8))[0].shape == (2, 8, 8, 3)
