@@ -98,7 +98,7 @@ def test_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
         ("lr: true\n", "line 1: lr: Input should be a valid number, got True"),
         ("epochs: 2.5\n", "line 1: epochs: Input should be a valid integer, got 2.5"),
         ("optimizer: adamm\n", "line 1: optimizer: Input should be 'adamw' or 'sgd', got 'adamm'"),
-        ("layer: 2024-01-01\n", "line 1: layer: Input should be a valid string"),
+        ("layer: 5\n", "line 1: layer: Input should be a valid string, got 5"),
         ("lr: 1\nlr: 2\n", "line 2: 'lr' stands in the file twice"),
         ("- lr\n", "line 1: expected settings, one `name: value` a line"),
         ("{[a]: 1}\n", "line 1: expected settings"),

@@ -92,7 +92,7 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
     try:
         loader = Loader(text)
         node = loader.get_single_node()
-        if node is None:
+        if node is None or node.tag.endswith(":null"):
             return []
         if not isinstance(node, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
             raise ConfigError(f"{path} line {node.start_mark.line + 1}: expected settings, one `name: value` a line")
