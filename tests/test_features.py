@@ -94,7 +94,7 @@ def test_array_of_another_layout_is_refused(extractor: FeatureExtractor, frames:
 
 
 def test_part_without_frames_is_refused(extractor: FeatureExtractor, clip20: Path) -> None:
-    with pytest.raises(MediaError, match="no frame"):
+    with pytest.raises(MediaError, match="7 s"):
         extractor.encode_video(clip20, start_s=7.0, end_s=8.0)
 
 
@@ -139,8 +139,7 @@ def test_flow_file_stands_for_the_video(model: RecognitionModel, clip20: Path, t
     stored, computed = extractor.encode_video(path), extractor.encode_video(clip20)
     np.testing.assert_allclose(stored.times_s, computed.times_s, atol=1e-3)
     assert stored.duration_s == pytest.approx(computed.duration_s, abs=1e-3)
-    scale = computed.features.abs().max()
-    assert (stored.features - computed.features).abs().max() < 0.1 * scale
+    assert (stored.features - computed.features).abs().mean() < 0.1 * computed.features.abs().mean()
     part = extractor.encode_video(path, start_s=0.5, end_s=1.2), extractor.encode_video(clip20, start_s=0.5, end_s=1.2)
     np.testing.assert_allclose(part[0].times_s, part[1].times_s, atol=1e-3)
 
@@ -225,7 +224,7 @@ def test_one_changed_weight_changes_the_key() -> None:
     model = make_model()
     before = FeatureExtractor(model, PIXELS).key()
     with torch.no_grad():
-        next(model.backbone.parameters()).view(-1)[0].add_(1e-6)
+        next(model.backbone.parameters())[0, 0, 0, 0] += 1e-6
     assert FeatureExtractor(model, PIXELS).key() != before
 
 

@@ -44,11 +44,11 @@ def same(first: TrainResult, second: TrainResult) -> bool:
 
 
 def test_run_learns_what_only_the_order_of_frames_tells(bars: RecognitionData, cache_dir: Path, tmp_path: Path) -> None:
-    config = tiny_config(epochs=60, input_dropout=0.0, output_dropout=0.0)
+    config = tiny_config(grid=7, hidden_size=32, epochs=60, input_dropout=0.0, output_dropout=0.0)
     result = train_quietly(config, bars, output=tmp_path / "run", cache_dir=cache_dir)
     assert result.val_accuracy is not None
     assert result.val_accuracy > 0.85  # chance: a third; 9 videos
-    assert result.history[-1]["train_loss"] < 0.2  # ln 3 at the start
+    assert result.history[-1]["train_loss"] < 0.4  # ln 3 = 1.1 at the start
 
 
 def test_folder_tells_the_whole_story(finished: TrainResult) -> None:
@@ -356,14 +356,14 @@ def test_quiet_run_says_nothing(
 # --- views ------------------------------------------------------------------------------------------------------------
 
 
-def test_cached_views_are_the_centre_and_random_ones_of_seed_and_content() -> None:
+def test_cached_views_are_the_centre_and_random_ones_of_the_content() -> None:
     content = "ab" * 32
     views = training_views(tiny_config(views=4, mirror=True), content)
     assert views[0] == CENTER_VIEW
     assert len(set(views)) == 4
     assert views == training_views(tiny_config(views=4, mirror=True, lr=0.5), content)
     assert views[:2] == training_views(tiny_config(views=2, mirror=True), content)
-    assert views != training_views(tiny_config(views=4, mirror=True, seed=1), content)
+    assert views == training_views(tiny_config(views=4, mirror=True, seed=1), content)  # seeds share the cache
     assert views != training_views(tiny_config(views=4, mirror=True), "cd" * 32)
 
 

@@ -133,7 +133,7 @@ def test_cosine_schedule_rises_then_falls_to_nothing() -> None:
     lrs = [lr_at(step, config, 200) for step in range(200)]
     assert lrs[:10] == pytest.approx([0.04 * (step + 1) for step in range(10)])
     assert max(lrs) == pytest.approx(0.4)
-    assert all(later < earlier for earlier, later in itertools.pairwise(lrs))
+    assert all(later < earlier for earlier, later in itertools.pairwise(lrs[10:]))
     assert lrs[105] == pytest.approx(0.2)
     assert 0 < lrs[-1] < 1e-4
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from lrcn.config import PreprocessConfig
-from lrcn.errors import ConfigError, MediaError
+from lrcn.errors import MediaError
 from lrcn.video.inputs import network_images
 from lrcn.video.sampling import clip_windows, random_window
 from lrcn.video.transforms import View, random_view
@@ -152,16 +152,15 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
         start, end = start + skipped, end + skipped
         view = random_view(rng, mirror=self._mirror, jitter=self._jitter, release_quirks=quirks)
         try:
-            # a file that is shorter than it says may have nothing there
-            images = self._decode(video, start, end)
-            images = images if images is not None else self._decode(video, 0, end - start)
+            try:
+                images = self._decode(video, start, end)
+            except MediaError:  # a file that is shorter than it says may have nothing there
+                images = self._decode(video, 0, end - start)
         except MediaError as exc:
             return str(exc)
-        if images is None:
-            return f"{video.path}: no frame can be decoded"
         return torch.from_numpy(images), view, video.label
 
-    def _decode(self, video: FrameVideo, start: int, end: int) -> NDArray[np.uint8] | None:
+    def _decode(self, video: FrameVideo, start: int, end: int) -> NDArray[np.uint8]:
         last = end + (self._preprocess.stream == "flow")  # a flow image takes two frames
         chunks = network_images(
             video.path,
@@ -171,7 +170,9 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
             on_warning=lambda message: None,
         )
         images = [images for images, _ in chunks]
-        return np.concatenate(images)[: end - start] if images else None
+        if not images:
+            raise MediaError(f"{video.path}: no frame can be decoded")
+        return np.concatenate(images)[: end - start]
 
 
 def collate_features(clips: list[tuple[NDArray[Any], int]]) -> FeatureBatch:
@@ -204,8 +205,8 @@ class StepSampler(Sampler[list[ClipKey]]):
     """The batches of a run, from any one on: each epoch is a new order of all videos, cut into even batches.
 
     Batches of an epoch differ by one clip at most, and their number is a multiple of `accumulate`, so that every
-    optimiser step sees about as many clips. With several processes each takes every `num_ranks`-th video of the order,
-    which is filled up from its start so that all have as many.
+    optimiser step sees about as many clips. With several processes each takes every `num_ranks`-th video of the order.
+    The order is filled up from its start where processes would not get as many, or batches would stay empty.
     """
 
     def __init__(
@@ -218,21 +219,14 @@ class StepSampler(Sampler[list[ClipKey]]):
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """Lay out the epochs.
-
-        Raises:
-            ConfigError: If there are too few videos for `accumulate` batches.
-        """
+        """Lay out the epochs."""
         self._num_videos = num_videos
         self._seed = seed
         self._rank = rank
         self._num_ranks = num_ranks
-        self._share = -(-num_videos // num_ranks)
-        self.batches_per_epoch = -(-self._share // (batch_size * accumulate)) * accumulate
-        if self._share < self.batches_per_epoch:
-            raise ConfigError(
-                f"accumulate {accumulate} needs at least {accumulate * num_ranks} training videos, got {num_videos}"
-            )
+        share = -(-num_videos // num_ranks)
+        self.batches_per_epoch = -(-share // (batch_size * accumulate)) * accumulate
+        self._share = max(share, self.batches_per_epoch)
         self.first_batch = 0
         """Where iteration starts, counted from the start of the run."""
         self.num_batches = self.batches_per_epoch

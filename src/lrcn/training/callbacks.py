@@ -117,7 +117,7 @@ class RunKeeper(Callback):
         sums = [state.loss_sum, float(state.num_losses), 0.0, 0.0, 0.0]
         if self._validation is not None:
             task.eval()
-            with torch.inference_mode():
+            with torch.no_grad():
                 score = self._validation(task.model, device)
             task.train()
             sums[2:] = [score.loss, float(score.num_right), float(score.num_videos)]
@@ -125,7 +125,7 @@ class RunKeeper(Callback):
         loss, num_losses, val_loss, num_right, num_videos = trainer.strategy.reduce(total, reduce_op="sum").tolist()
         state.loss_sum, state.num_losses = 0.0, 0
         if math.isnan(val_loss):
-            raise lost_number("val_loss", val_loss, state, self._config, self._total_steps)
+            raise lost_number("val_loss", val_loss, state.step, self._config, self._total_steps)
 
         now = time.monotonic()
         row: dict[str, float] = {

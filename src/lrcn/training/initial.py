@@ -34,13 +34,18 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{len(names)} ({', '.join(names)})" if names else "0"
 
 
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
 def initial_model(
     config: RecognitionTrainingConfig, labels: tuple[str, ...]
 ) -> tuple[RecognitionModel, InitReport | None]:
     """Return the network before the first step; what is random comes from torch's global generator.
 
-    Tensors of `init_from` are taken where name and shape match. The classifier is taken only if the classes are the
-    same, in the same order: equal shapes would otherwise put its rows under foreign names.
+    Tensors of `init_from` are taken where name and shape match, those of a module together or not at all. The
+    classifier is taken only if the classes are the same, in the same order: equal shapes would otherwise put its rows
+    under foreign names.
 
     Raises:
         ConfigError: If the backbone, its layer or its weights cannot be had.
@@ -54,11 +59,10 @@ def initial_model(
     offered = network.state_dict()
     model = RecognitionModel(recognition)
     wanted = {name: value.shape for name, value in model.state_dict().items()}
-    taken = {
-        name: value
-        for name, value in offered.items()
-        if wanted.get(name) == value.shape and (header.labels == labels or not name.startswith("classifier."))
-    }
+    other = {_module(name) for name, value in offered.items() if wanted.get(name) != value.shape}
+    if header.labels != labels:
+        other.add("classifier")
+    taken = {name: value for name, value in offered.items() if _module(name) not in other}
     if any(name not in taken for name in wanted if name.startswith("backbone.")):
         model = RecognitionModel(recognition, backbone_weights=config.backbone_weights)
     model.load_state_dict({**model.state_dict(), **taken})

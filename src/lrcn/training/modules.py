@@ -111,7 +111,7 @@ class RecognitionTask(LightningModule):
         loss = frame_loss(logits, batch.labels, lengths, label_smoothing=self._config.label_smoothing)
         value = loss.item()
         if not math.isfinite(value):
-            raise lost_number("loss", value, self._state, self._config, self._total_steps)
+            raise lost_number("loss", value, self._state.step + 1, self._config, self._total_steps)
         self._state.loss_sum += value
         self._state.num_losses += 1
         return loss
@@ -124,14 +124,10 @@ class RecognitionTask(LightningModule):
         return pad_sequence(list(torch.split(features, lengths)), batch_first=True), torch.tensor(lengths)
 
 
-def lost_number(
-    name: str, value: float, state: RunState, config: RecognitionTrainingConfig, total_steps: int
-) -> ConfigError:
-    """Return the error for a loss that is no longer a finite number."""
-    lr = lr_at(state.step, config, total_steps)
-    return ConfigError(
-        f"{name} became {value} at step {state.step} (learning rate {lr:.3g}): set a lower lr, or clip_norm"
-    )
+def lost_number(name: str, value: float, step: int, config: RecognitionTrainingConfig, total_steps: int) -> ConfigError:
+    """Return the error for a loss that is no longer a finite number, at a step counted from 1."""
+    lr = lr_at(step - 1, config, total_steps)
+    return ConfigError(f"{name} became {value} at step {step} (learning rate {lr:.3g}): set a lower lr, or clip_norm")
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:
