@@ -120,7 +120,7 @@ def train(
     model, init = initial_model(config, data.labels)
     model.backbone.check_input(preprocess.crop)
     # as `FeatureExtractor` has it: were the first validation to change it, rounding would depend on when that was
-    model.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.backbone.to(memory_format=torch.channels_last)
     if init is not None:
         narrator.note(str(init))
     prepared = _prepare(model, data, config, preprocess, cache_dir or default_cache_dir(), target, narrator)

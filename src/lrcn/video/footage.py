@@ -92,7 +92,7 @@ class Clock:
         return self._first + round(time_s / self._time_base_s)
 
     def jump(self, frame: av.VideoFrame) -> float:
-        """Return the time of a frame that was seeked to, and expect that frame next."""
+        """Return the time of a frame that was jumped to, and expect that frame next."""
         self._expected_s = (frame.pts or 0) * self._time_base_s - self._origin_s
         return self._expected_s
 
