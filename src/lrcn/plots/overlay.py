@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,59 +36,53 @@ class Overlay:
         self.stretches = stretches
         self.duration_s = max(duration_s, stretches[-1].end_s)
         self.colours = colours_for(stretch.label for stretch in stretches)
-        self._position = 0
+        self._ends_s = np.array([stretch.end_s for stretch in stretches])
+        self._strip = np.empty((0, 3), dtype=np.uint8)
 
     def draw(self, frame: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
-        """Return a labelled copy of a frame `(H, W, 3)`; times must not go back from call to call."""
-        while self._position + 1 < len(self.stretches) and self.stretches[self._position].end_s <= time_s:
-            self._position += 1
-        now = self.stretches[self._position]
+        """Return a labelled copy of a frame `(H, W, 3)`."""
         height, width, _ = frame.shape
         if min(height, width) < MIN_FRAME_PX:
             return frame.copy()
         text_px = max(MIN_TEXT_PX, round(height * 0.055))
         margin = max(3, round(text_px * 0.45))
         strip_px = max(4, round(text_px * 0.35))
-        band_top = max(0, height - (text_px + 3 * margin + strip_px))
+        band_px = min(height, text_px + 3 * margin + strip_px)
 
         labelled = frame.copy()
-        band = labelled[band_top:].astype(np.float32)
-        labelled[band_top:] = (band * (1 - BAND_OPACITY) + np.array(BAND_COLOUR) * BAND_OPACITY).astype(np.uint8)
-        image = Image.fromarray(labelled)
-        canvas = ImageDraw.Draw(image)
-        self._draw_text(canvas, now, width, band_top + margin, text_px, margin)
-        self._draw_strip(canvas, width, height - margin - strip_px, strip_px, margin, time_s)
-        return np.asarray(image)
+        band = labelled[-band_px:].astype(np.float32)
+        band = (band * (1 - BAND_OPACITY) + np.array(BAND_COLOUR, dtype=np.float32) * BAND_OPACITY).astype(np.uint8)
+        self._draw_strip(band[-margin - strip_px : -margin, margin : width - margin], time_s)
+        image = Image.fromarray(band)
+        self._draw_text(ImageDraw.Draw(image), self.stretches[self._at(time_s)], width, text_px, margin)
+        labelled[-band_px:] = image
+        return labelled
 
-    def _draw_text(
-        self, canvas: ImageDraw.ImageDraw, now: Stretch, width: int, top: int, text_px: int, margin: int
-    ) -> None:
+    def _at(self, time_s: NDArray[np.float64] | float) -> Any:
+        return np.minimum(np.searchsorted(self._ends_s, time_s, side="right"), len(self.stretches) - 1)
+
+    def _draw_text(self, canvas: ImageDraw.ImageDraw, now: Stretch, width: int, text_px: int, margin: int) -> None:
         font = _font(text_px)
         swatch = round(text_px * 0.8)
-        offset = (text_px - swatch) // 2
-        canvas.rectangle(
-            (margin, top + offset, margin + swatch - 1, top + offset + swatch - 1), fill=self.colours[now.label]
-        )
+        top = margin + (text_px - swatch) // 2
+        canvas.rectangle((margin, top, margin + swatch - 1, top + swatch - 1), fill=self.colours[now.label])
         percent = f"{now.prob:.0%}"
         left, right = 2 * margin + swatch, width - margin - font.getlength(percent)
-        middle = top + text_px / 2
+        middle = margin + text_px / 2
         canvas.text((right, middle), percent, font=font, fill=(225, 228, 235), anchor="lm")
         label = _fitted(now.label, font, right - margin - left)
         canvas.text((left, middle), label, font=font, fill=(255, 255, 255), anchor="lm")
 
-    def _draw_strip(
-        self, canvas: ImageDraw.ImageDraw, width: int, top: int, strip_px: int, margin: int, time_s: float
-    ) -> None:
-        inner = width - 2 * margin
-        canvas.rectangle((margin, top, margin + inner - 1, top + strip_px - 1), fill=(70, 74, 84))
-        for stretch in self.stretches:
-            first = margin + round(inner * stretch.start_s / self.duration_s)
-            last = margin + round(inner * stretch.end_s / self.duration_s) - 1
-            canvas.rectangle((first, top, max(first, last), top + strip_px - 1), fill=self.colours[stretch.label])
-        head_px = max(2, strip_px // 3)
-        at = margin + round((inner - head_px) * min(1.0, time_s / self.duration_s))
-        reach = max(1, strip_px // 3)
-        canvas.rectangle((at, top - reach, at + head_px - 1, top + strip_px - 1 + reach), fill=(255, 255, 255))
+    def _draw_strip(self, strip: NDArray[np.uint8], time_s: float) -> None:
+        strip_px, width, _ = strip.shape
+        if len(self._strip) != width:  # the same for every frame, and a long video has thousands of stretches
+            times_s = (np.arange(width) + 0.5) / width * self.duration_s
+            colours = np.array([self.colours[stretch.label] for stretch in self.stretches], dtype=np.uint8)
+            self._strip = colours[self._at(times_s)]
+        strip[:] = self._strip
+        marker_px = max(2, strip_px // 2)
+        left = round((width - marker_px) * min(1.0, time_s / self.duration_s))
+        strip[:, left : left + marker_px] = 255
 
 
 @lru_cache(maxsize=8)
