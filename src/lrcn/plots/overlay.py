@@ -50,12 +50,13 @@ class Overlay:
         band_px = min(height, text_px + 3 * margin + strip_px)
 
         labelled = frame.copy()
-        band = labelled[-band_px:].astype(np.float32)
-        band = (band * (1 - BAND_OPACITY) + np.array(BAND_COLOUR, dtype=np.float32) * BAND_OPACITY).astype(np.uint8)
+        band = labelled[-band_px:]
+        dark = np.array(BAND_COLOUR, dtype=np.float32) * BAND_OPACITY
+        band[:] = band.astype(np.float32) * (1 - BAND_OPACITY) + dark
         self._draw_strip(band[-margin - strip_px : -margin, margin : width - margin], time_s)
         image = Image.fromarray(band)
         self._draw_text(ImageDraw.Draw(image), self.stretches[self._at(time_s)], width, text_px, margin)
-        labelled[-band_px:] = image
+        band[:] = np.asarray(image)
         return labelled
 
     def _at(self, time_s: NDArray[np.float64] | float) -> Any:
