@@ -111,6 +111,6 @@ def find(wanted: Integers, table: Integers) -> tuple[Integers, npt.NDArray[np.bo
     return place, table[place] == wanted
 
 
-def _item_numbers(references: Sequence[Sequence[str]]) -> Integers:
+def item_numbers(references: Sequence[Sequence[str]]) -> Integers:
     """Number of the item of each reference, all references one after the other."""
     return np.repeat(np.arange(len(references)), [len(item) for item in references])
