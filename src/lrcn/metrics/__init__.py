@@ -1,1 +1,1 @@
-"""Scores of predictions against the truth, in NumPy."""
+"""How good predictions are: numbers on predictions and references."""
