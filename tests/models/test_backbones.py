@@ -94,7 +94,6 @@ def input_of_classifier(network: nn.Module, frames: Tensor) -> Tensor:
         ("efficientnet_b0", 64),
         ("squeezenet1_1", 64),
         ("shufflenet_v2_x0_5", 64),
-        ("regnet_y_400mf", 64),
         ("swin_t", 64),
     ],
 )

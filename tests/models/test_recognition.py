@@ -65,8 +65,9 @@ def test_the_lstm_head_is_an_lstm_over_the_features_and_a_linear_classifier() ->
 
 def test_feature_change_joins_the_difference_from_the_frame_before() -> None:
     model, features = make(feature_change=True), torch.randn(3, 7, 6)
-    before = np.concatenate([features[:, :1], features[:, :-1]], axis=1)
-    joined = torch.from_numpy(np.concatenate([features, features - before], axis=2))
+    values = features.numpy()
+    change = np.diff(values, axis=1, prepend=values[:, :1])
+    joined = torch.from_numpy(np.concatenate([values, change], axis=2))
     reference = nn.LSTM(12, 5, batch_first=True)
     reference.load_state_dict(model.lstm.layers[0].state_dict())
     expected = reference(joined)[0] @ model.classifier.weight.T + model.classifier.bias
@@ -221,16 +222,16 @@ def test_non_contiguous_features_give_the_same_answer() -> None:
     torch.testing.assert_close(model(features.transpose(0, 1)), model(features.transpose(0, 1).contiguous()))
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("readout", READOUTS)
-def test_the_whole_model_stays_on_the_meta_device(head: str, readout: str) -> None:
+@pytest.mark.parametrize(("backbone", "head"), [("efficientnet_lite0", "lstm"), ("small", "frame"), ("small", "mean")])
+def test_the_whole_model_stays_on_the_meta_device(backbone: str, head: str) -> None:
     with torch.device("meta"):
-        model = RecognitionModel(RecognitionConfig(num_classes=4, head=head, readout=readout))
+        model = RecognitionModel(
+            RecognitionConfig(backbone=BackboneConfig(name=backbone), num_classes=4, head=head, readout="last")
+        )
     frames, lengths = torch.empty(6, 3, 112, 112, device="meta"), torch.ones(2, dtype=torch.int64, device="meta")
     features = model.encode(frames).unflatten(0, (2, 3))
     loss = frame_loss(model(features, lengths), torch.zeros(2, dtype=torch.int64, device="meta"), lengths)
     loss.backward()
-    model.freeze_backbone()
     assert {tensor.device.type for tensor in (*model.state_dict().values(), loss)} == {"meta"}
     assert model.clip_probs(features, lengths).device.type == "meta"
 

@@ -116,8 +116,12 @@ def test_crops_lie_inside_the_frame(room: int, fraction: float) -> None:
     assert abs(crop_offset(room, 0.5) - room / 2) <= 0.5
 
 
+def test_the_centre_crop_is_caffes() -> None:
+    assert (crop_offset(240 - 227, 0.5), crop_offset(320 - 227, 0.5)) == (6, 46)  # (240 - 227) / 2 in integers
+
+
 def test_uniform_fractions_give_uniform_offsets() -> None:
-    offsets = np.array([crop_offset(4, fraction) for fraction in np.linspace(0, 1, 1000, endpoint=False)])
+    offsets = np.array([crop_offset(4, fraction) for fraction in (np.arange(1000) + 0.5) / 1000])
     assert np.bincount(offsets).tolist() == [200] * 5
 
 

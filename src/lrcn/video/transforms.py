@@ -64,9 +64,9 @@ def crop_offset(room: int, fraction: float) -> int:
     """Return the px left before a crop that `room` px are free around.
 
     The fraction's range 0 to 1 is cut into `room + 1` equal parts, one for each offset: uniform fractions give uniform
-    offsets, and the centre of an odd room is its upper middle.
+    offsets, and the centre of an odd room is the smaller of its two middles, as in Caffe (240 px less 227: 6).
     """
-    return min(room, math.floor(fraction * (room + 1)))
+    return max(0, math.ceil(fraction * (room + 1)) - 1)
 
 
 class Preprocess(nn.Module):
