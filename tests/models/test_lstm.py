@@ -193,6 +193,20 @@ def test_outputs_have_the_dtype_of_the_weights(dtype: torch.dtype) -> None:
     assert {outputs.dtype, output.dtype, *(part.dtype for part in (*final, *stepped))} == {dtype}
 
 
+def test_under_automatic_mixed_precision_the_recurrence_stays_in_full_precision() -> None:
+    stack, inputs, state, context = make("2f")
+    rounded = inputs.bfloat16()
+    expected, expected_state = stack(rounded.float(), state, context)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, final = stack(rounded, state, context, torch.tensor([7, 7, 7]))
+        stepped, stepped_state = run_steps(stack, rounded, state, context)
+    outputs.sum().backward()
+    torch.testing.assert_close(outputs, expected, **TOLERANCE)
+    torch.testing.assert_close(stepped, expected, **TOLERANCE)
+    assert_states_close(final, expected_state)
+    assert_states_close(stepped_state, expected_state)
+
+
 def test_everything_stays_on_the_meta_device() -> None:
     with torch.device("meta"):
         stack = LSTMStack(6, 5, 2, context_size=3, context_layer=1)

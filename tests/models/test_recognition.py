@@ -210,6 +210,15 @@ def test_dropout_acts_on_the_feature_and_before_the_classifier_in_training_only(
     assert not (seen["feature"] == 0).any()
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_automatic_mixed_precision_trains_every_parameter(head: str) -> None:
+    model, lengths = make(head).train(), torch.tensor([4, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        features = model.encode(torch.randn(8, 3, 16, 16)).unflatten(0, (2, 4))
+        frame_loss(model(features, lengths), torch.tensor([0, 3]), lengths).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
+
+
 def test_half_precision_logits_give_float32_probabilities() -> None:
     model = make().to(torch.bfloat16)
     probs = model.clip_probs(torch.randn(3, 7, 6, dtype=torch.bfloat16), torch.tensor([7, 2, 4]))

@@ -106,6 +106,10 @@ class LSTMStack(nn.Module):
         if inputs.dim() != 3:
             raise ShapeError(f"LSTM inputs must be (batch, steps, {self.input_size}), got {tuple(inputs.shape)}")
         self._check(inputs, state, context)
+        if torch.is_autocast_enabled(inputs.device.type):
+            with torch.autocast(inputs.device.type, enabled=False):
+                outputs, after = self(*self._in_own_dtype(inputs, state, context), lengths)
+                return outputs, after
         batch, steps = inputs.shape[:2]
         cpu_lengths = None if lengths is None else _checked_lengths(lengths, batch, steps)
         outputs, hidden, cell = inputs, [], []
@@ -140,6 +144,9 @@ class LSTMStack(nn.Module):
         if inputs.dim() != 2:
             raise ShapeError(f"LSTM step inputs must be (batch, {self.input_size}), got {tuple(inputs.shape)}")
         self._check(inputs, state, context)
+        if torch.is_autocast_enabled(inputs.device.type):
+            with torch.autocast(inputs.device.type, enabled=False):
+                return self.step(*self._in_own_dtype(inputs, state, context))
         output, hidden, cell = inputs, [], []
         for i, layer in enumerate(self.layers):
             if context is not None and i == self.context_layer:
@@ -149,6 +156,18 @@ class LSTMStack(nn.Module):
             hidden.append(output)
             cell.append(c)
         return output, LSTMState(torch.stack(hidden), torch.stack(cell))
+
+    def _in_own_dtype(
+        self, inputs: Tensor, state: LSTMState, context: Tensor | None
+    ) -> tuple[Tensor, LSTMState, Tensor | None]:
+        """Everything in the dtype of the weights.
+
+        Under automatic mixed precision the recurrence stays in full precision: oneDNN has no LSTM whose inputs and
+        weights differ in dtype (torch 2.14), and rounding errors would pile up from step to step.
+        """
+        dtype = next(self.parameters()).dtype
+        context = None if context is None else context.to(dtype)
+        return inputs.to(dtype), LSTMState(state.hidden.to(dtype), state.cell.to(dtype)), context
 
     def _check(self, inputs: Tensor, state: LSTMState, context: Tensor | None) -> None:
         batch = inputs.shape[0]
