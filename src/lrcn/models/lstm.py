@@ -106,7 +106,7 @@ class LSTMStack(nn.Module):
         if inputs.dim() != 3:
             raise ShapeError(f"LSTM inputs must be (batch, steps, {self.input_size}), got {tuple(inputs.shape)}")
         self._check(inputs, state, context)
-        if torch.is_autocast_enabled(inputs.device.type):
+        if _under_autocast(inputs.device.type):
             with torch.autocast(inputs.device.type, enabled=False):
                 outputs, after = self(*self._in_own_dtype(inputs, state, context), lengths)
                 return outputs, after
@@ -144,7 +144,7 @@ class LSTMStack(nn.Module):
         if inputs.dim() != 2:
             raise ShapeError(f"LSTM step inputs must be (batch, {self.input_size}), got {tuple(inputs.shape)}")
         self._check(inputs, state, context)
-        if torch.is_autocast_enabled(inputs.device.type):
+        if _under_autocast(inputs.device.type):
             with torch.autocast(inputs.device.type, enabled=False):
                 return self.step(*self._in_own_dtype(inputs, state, context))
         output, hidden, cell = inputs, [], []
@@ -183,6 +183,11 @@ class LSTMStack(nn.Module):
             )
         if context is not None and context.shape != (batch, self.context_size):
             raise ShapeError(f"context must be {(batch, self.context_size)}, got {tuple(context.shape)}")
+
+
+def _under_autocast(device_type: str) -> bool:
+    # asking about a device without autocast (`meta`) is an error
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 def _weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
