@@ -130,7 +130,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         provenance={"name": "tiny", "licence": "test"},
     )
     with torch.random.fork_rng():
-        torch.manual_seed(57)  # with which `clip20` gets each label somewhere
+        torch.manual_seed(57)  # with which the labels of `clip20` differ from window to window
         network = RecognitionModel(header.model)
         with torch.no_grad():
             for parameter in network.parameters():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeClip
+from tests.conftest import MakeClip
 from torch import Tensor, nn
 
 from lrcn.data.examples import ReadOptions, RecognitionData, RecognitionExample

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import lrcn
+from lrcn.errors import MissingExtraError
 
 NAMES = [
     "BackboneConfig",
@@ -53,6 +54,13 @@ def test_every_name_is_there(name: str) -> None:
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="recognise"):
         _ = lrcn.recognise
+
+
+def test_missing_extra_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    monkeypatch.delitem(vars(lrcn), "train", raising=False)
+    with pytest.raises(MissingExtraError, match=r"lrcn\.train needs: pip install 'lrcn\[train\]'"):
+        _ = lrcn.train
 
 
 @pytest.mark.parametrize("command", ["import lrcn", "import lrcn.cli; lrcn.cli.main(['--help'])"])

@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lrcn.errors import require
+
 _PUBLIC = {
     "BackboneConfig": "lrcn.config",
     "ConfigError": "lrcn.errors",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _PUBLIC[name] == "lrcn.training.fit":
+        require("lightning", extra="train", wanted_by=f"lrcn.{name}")
     value = getattr(importlib.import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeClip, textured_frames
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.config import PreprocessConfig
 from lrcn.data.examples import RecognitionData, RecognitionExample

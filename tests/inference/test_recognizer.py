@@ -38,7 +38,7 @@ def test_result_is_that_of_running_every_window_through_the_whole_network(
     result = rec(clip20, top_k=3)
 
     np.testing.assert_allclose(result.probs, expected.mean(0), atol=1e-5)
-    assert len({segment.top[0].label for segment in result.segments}) == 3  # or the test could not fail
+    assert len({segment.top[0].label for segment in result.segments}) >= 2  # or the test could not fail
     for segment, probs, (start, _) in zip(result.segments, expected, windows, strict=True):
         assert [entry.label_id for entry in segment.top] == np.argsort(-probs).tolist()
         np.testing.assert_allclose([entry.prob for entry in segment.top], np.sort(probs)[::-1], atol=1e-5)

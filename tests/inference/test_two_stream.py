@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MakeClip, textured_frames
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
 from lrcn.data.examples import RecognitionData, RecognitionExample

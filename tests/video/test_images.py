@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import textured_frames
 from PIL import Image
+from tests.conftest import textured_frames
 
 from lrcn.errors import MediaError
 from lrcn.video.read import probe, read_all

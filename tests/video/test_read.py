@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import MakeClip, textured_frames
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.video.read import CLOCK_TOLERANCE_S, probe, read_all, read_frames

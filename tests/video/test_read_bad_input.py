@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import MakeClip, textured_frames
 from PIL import Image
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import LRCNError, MediaError
 from lrcn.video.read import probe, read_all

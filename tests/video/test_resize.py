@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeClip, textured_frames
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import ConfigError
 from lrcn.video.read import read_all

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import MakeClip, textured_frames
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import ConfigError, MediaError, ShapeError
 from lrcn.video.read import probe, read_all
