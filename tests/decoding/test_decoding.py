@@ -139,6 +139,31 @@ def test_beam_search_is_never_worse_than_greedy(seed: int, beam_size: int, lengt
     assert (best.ended, best.score(length_penalty) + 1e-9) >= (greedy.ended, greedy.score(length_penalty))
 
 
+def test_the_beginning_greedy_search_follows_keeps_its_place() -> None:
+    """Greedy takes 4, 6, end (probability 0.4 x 0.2); a beam of two would follow the two beginnings 5, 6 and 5, 7."""
+    flat = torch.full((30,), 1 / 26)
+    flat[:4] = 0
+    table = {
+        (BOS,): {4: 0.4, 5: 0.35, 6: 0.25},
+        (BOS, 4): {6: 0.2, **dict.fromkeys(range(7, 15), 0.1)},
+        (BOS, 5): {6: 0.5, 7: 0.5},
+        (BOS, 4, 6): {EOS: 1.0},
+    }
+
+    def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+        rows = tuple((*row, token) for row, token in zip(state.rows, tokens.tolist(), strict=True))
+        probs = torch.stack([flat.clone() if row not in table else torch.zeros(30) for row in rows])
+        for row, prefix in zip(probs, rows, strict=True):
+            for token, prob in table.get(prefix, {}).items():
+                row[token] = prob
+            if prefix not in table and len(prefix) > 3:
+                row.zero_()[EOS] = 1
+        return probs.log(), Prefixes(rows)
+
+    [[best]] = beam_search(step, Prefixes(((),)), batch_size=1, rules=RULES, beam_size=2)
+    assert best == Hypothesis((4, 6), pytest.approx(math.log(0.08)), ended=True)
+
+
 def test_greedy_takes_the_most_probable_token_each_time() -> None:
     seeds = list(range(30))
     found = greedy_search(toy_step(), start(seeds), batch_size=30, rules=RULES)
