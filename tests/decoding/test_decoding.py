@@ -134,7 +134,7 @@ def test_beam_search_is_never_worse_than_greedy(seed: int, beam_size: int, lengt
     [[best]] = beam_search(
         step, start([seed]), batch_size=1, rules=rules, beam_size=beam_size, length_penalty=length_penalty
     )
-    if beam_size == 1:
+    if beam_size == 1 and length_penalty == 0.0:  # normalised by length, a longer one may win
         assert best == greedy
     assert (best.ended, best.score(length_penalty) + 1e-9) >= (greedy.ended, greedy.score(length_penalty))
 

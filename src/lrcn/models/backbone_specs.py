@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from typing import Any
 
 import timm
+import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -133,7 +134,7 @@ def torchvision_spec(name: str) -> BackboneSpec:
         layers=_classifier_layers(name),
         default_layer=layer_before_classifier,
         weights=lambda: torchvision.models.get_model(name, weights=weights).state_dict(),
-        weights_hint=f"place {file_name} in ~/.cache/torch/hub/checkpoints, give the path of a weights file, "
+        weights_hint=f"place {file_name} in {torch.hub.get_dir()}/checkpoints, give the path of a weights file, "
         "or use weights 'none'",
         preprocess=imagenet_preprocess(
             (0.5, 0.5, 0.5) if scaled else tuple(transforms.mean),
