@@ -3,32 +3,78 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
+import json
+import os
+import pickle
 import random
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_training import tiny_config, train_quietly
 
 from lrcn.data.examples import RecognitionData
 
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["lrcn.training.fit"])  # or each run would spend seconds on imports
+SERVER = Path(__file__).with_name("train_server.py")
 
 
-def run(config: Any, data: RecognitionData, output: Path, cache_dir: Path) -> None:
-    multiprocessing.set_start_method("fork", force=True)  # its workers are its own children, and end with it
-    train_quietly(config, data, output=output, cache_dir=cache_dir, resume=True, checkpoint_every_s=0.05)
+class Server:
+    """Starts training runs and waits for them."""
+
+    def __init__(self, process: subprocess.Popen[str], data: Path, cache_dir: Path) -> None:
+        self._process = process
+        self._data = data
+        self._cache_dir = cache_dir
+
+    def start(self, settings: dict[str, Any], output: Path) -> int:
+        order = {
+            "settings": settings,
+            "data": str(self._data),
+            "output": str(output),
+            "cache_dir": str(self._cache_dir),
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"settings": settings, **folders}) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def wait(self) -> int:
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
 
-def start(*args: Any) -> Any:
-    process = processes.Process(target=run, args=args)
-    process.start()
-    return process
+@pytest.fixture(scope="module")
+def server(bars: RecognitionData, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("server") / "data.pickle"
+    data.write_bytes(pickle.dumps(bars))
+    command = [sys.executable, str(SERVER)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Server(process, data, cache_dir)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def written(checkpoint: Path) -> int:
+    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+
+def wait_for_checkpoints(checkpoint: Path, count: int, pid: int) -> None:
+    """Return when `count` more checkpoints were written, or the process has ended."""
+    seen = written(checkpoint)
+    while count > 0 and Path(f"/proc/{pid}").exists():
+        time.sleep(0.002)
+        if written(checkpoint) != seen:
+            seen = written(checkpoint)
+            count -= 1
 
 
 def history(output: Path) -> list[dict[str, str]]:
@@ -36,39 +82,37 @@ def history(output: Path) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="watches processes in /proc")
 @pytest.mark.parametrize(
-    "changes",
+    "settings",
     [
-        pytest.param({"workers": 0, "epochs": 80}, id="features"),
-        pytest.param({"workers": 2, "epochs": 60, "optimizer": "sgd", "accumulate": 2}, id="features-workers"),
-        pytest.param({"workers": 2, "epochs": 6, "backbone_trainable": True}, id="frames-workers"),
+        pytest.param({"workers": 0, "epochs": 60}, id="features"),
+        pytest.param({"workers": 2, "epochs": 40, "optimizer": "sgd", "accumulate": 2}, id="features-workers"),
+        pytest.param({"workers": 2, "epochs": 8, "backbone_trainable": True}, id="frames-workers"),
     ],
 )
-def test_killed_and_resumed_run_ends_bit_equal(
-    bars: RecognitionData, cache_dir: Path, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    config = tiny_config(**changes)
+def test_killed_and_resumed_run_ends_bit_equal(server: Server, tmp_path: Path, settings: dict[str, Any]) -> None:
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    began = time.monotonic()
-    uninterrupted = start(config, bars, whole, cache_dir)
-    uninterrupted.join(120)
-    took_s = time.monotonic() - began
-    assert uninterrupted.exitcode == 0
+    server.start(settings, whole)
+    assert server.wait() == 0
 
-    kills = 0
-    for _ in range(3):
-        process = start(config, bars, pieces, cache_dir)
-        time.sleep(random.uniform(0.2, 0.8) * took_s)
-        process.kill()
-        process.join()
-        kills += process.exitcode != 0
-    last = start(config, bars, pieces, cache_dir)
-    last.join(120)
+    kills = []
+    for number in range(4):
+        pid = server.start(settings, pieces)
+        if number == 0:
+            time.sleep(random.uniform(0.0, 0.3))  # before or soon after the first step
+        else:
+            wait_for_checkpoints(pieces / "last.ckpt", random.randint(1, 4), pid)
+            time.sleep(random.uniform(0.0, 0.03))
+        os.kill(pid, signal.SIGKILL)
+        kills.append(server.wait())
+    server.start(settings, pieces)
+    assert server.wait() == 0
 
-    assert last.exitcode == 0
-    assert kills >= 1
+    assert -signal.SIGKILL in kills[1:]
     expected, found = (load_file(folder / "model.safetensors") for folder in (whole, pieces))
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         assert torch.equal(value, found[name]), name
     assert history(pieces) == history(whole)
+    assert not [path for path in pieces.iterdir() if path.name.startswith(".last")]
