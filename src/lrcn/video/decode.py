@@ -16,7 +16,7 @@ from av.codec.context import ThreadType
 from av.stream import Disposition
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import Clock, Picture, TimedFrame, one_line, orientation_of
+from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, TimedFrame, one_line, orientation_of
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
@@ -30,6 +30,9 @@ _SEEK_FROM_S = 3.0
 
 _SEEK_MARGIN_S = 1.0
 """Seeks aim this much too early: mp4 looks keyframes up by decoding time, which runs ahead of the time shown."""
+
+_LONGEST_VIDEO_S = 1e7
+"""A video that claims to be longer (116 days) has a damaged header."""
 
 _MAX_READ_FAILURES = 32
 """Reads that may fail in a row before the rest of a damaged file is given up."""
@@ -102,7 +105,7 @@ class VideoFile:
     def fps(self) -> float:
         """Mean frame rate that the file states; 30 where it states none, or an impossible one."""
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate is not None and 0 < rate <= 1000:
+            if rate is not None and 1 / LONGEST_STEP_S <= rate <= 1000:
                 return float(rate)
         return 30.0
 
@@ -116,12 +119,13 @@ class VideoFile:
         """Length of the video stream that the file states, or of the whole file where only that is stated."""
         time_base = self._stream.time_base or Fraction(0)
         if self._stream.duration and time_base:
-            return float(self._stream.duration * time_base)
-        end_s = self._container.duration / av.time_base if self._container.duration else 0.0
-        if self._container.format.name == "matroska,webm":  # states ends, counted from 0
-            end_s = _seconds(self._stream.metadata.get("DURATION", "")) or end_s
-            end_s -= float((self._stream.start_time or 0) * time_base)
-        return end_s if end_s > 0 else None
+            duration_s = float(self._stream.duration * time_base)
+        else:
+            duration_s = self._container.duration / av.time_base if self._container.duration else 0.0
+            if self._container.format.name == "matroska,webm":  # states ends, counted from 0
+                duration_s = _seconds(self._stream.metadata.get("DURATION", "")) or duration_s
+                duration_s -= float((self._stream.start_time or 0) * time_base)
+        return duration_s if 0 < duration_s <= _LONGEST_VIDEO_S else None
 
     @property
     def stated_frames(self) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
 
-_LONGEST_STEP_S = 600.0
+LONGEST_STEP_S = 600.0
 """A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
 
 
@@ -102,7 +102,7 @@ class Clock:
         if frame.pts is not None and self._time_base_s:
             stamp_s = frame.pts * self._time_base_s
             earliest_s = self._expected_s - self._nominal_s
-            if earliest_s - 1e-9 <= stamp_s - self._origin_s <= earliest_s + _LONGEST_STEP_S:
+            if earliest_s - 1e-9 <= stamp_s - self._origin_s <= earliest_s + LONGEST_STEP_S:
                 time_s = stamp_s - self._origin_s
             else:
                 self._origin_s = stamp_s - time_s  # count on from here
@@ -112,4 +112,4 @@ class Clock:
     def duration(self, frame: av.VideoFrame) -> float:
         """Return how long a frame stays."""
         stated_s = frame.duration * self._time_base_s
-        return stated_s if 0 < stated_s <= _LONGEST_STEP_S else self._nominal_s
+        return stated_s if 0 < stated_s <= LONGEST_STEP_S else self._nominal_s
