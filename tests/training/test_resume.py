@@ -33,12 +33,7 @@ class Server:
         self._cache_dir = cache_dir
 
     def start(self, settings: dict[str, Any], output: Path) -> int:
-        order = {
-            "settings": settings,
-            "data": str(self._data),
-            "output": str(output),
-            "cache_dir": str(self._cache_dir),
-        }
+        folders = {"data": str(self._data), "output": str(output), "cache_dir": str(self._cache_dir)}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"settings": settings, **folders}) + "\n")
         self._process.stdin.flush()
