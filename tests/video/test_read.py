@@ -255,6 +255,25 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     np.testing.assert_array_equal(quiet(tmp_path / "a.png")[0][0], upright)
 
 
+def test_exif_inside_a_motion_jpeg_is_applied(tmp_path: Path) -> None:
+    stored = np.kron(np.random.default_rng(2).integers(0, 256, (4, 6, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / "a.jpg", exif=exif, quality=100, subsampling=0)
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuvj444p"
+        stream.codec_context.open()
+        for index in range(3):
+            packet = av.Packet((tmp_path / "a.jpg").read_bytes())
+            packet.stream, packet.time_base = stream, stream.codec_context.time_base
+            packet.pts = packet.dts = index
+            container.mux(packet)
+    decoded, _ = quiet(tmp_path / "a.avi")
+    assert decoded.shape == (3, 48, 32, 3)
+    assert np.abs(decoded[0].astype(int) - np.rot90(stored, -1)).mean() < 3
+
+
 # --- sound ------------------------------------------------------------------------------------------------------------
 
 

@@ -209,6 +209,18 @@ def test_the_last_frames_do_not_depend_on_decoder_threads(make_clip: MakeClip, t
     np.testing.assert_array_equal(decoded[lost:], whole[lost + 1 :])
 
 
+def test_a_header_of_years_a_frame_is_not_believed(make_clip: MakeClip, tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.avi", textured_frames(20, 48, 64), 10)
+    content = bytearray(path.read_bytes())
+    scale = content.index(b"strh") + 8 + 20  # dwScale of the stream header, before dwRate
+    assert struct.unpack_from("<II", content, scale) == (1, 10)
+    content[scale + 3] = 0x58
+    path.write_bytes(content)
+    decoded, _ = read_all(path, sample_fps=10, on_warning=lambda message: None)
+    assert 1 <= len(decoded) <= 20
+    assert probe(path).duration_s < 10
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "pix_fmt"),
     [

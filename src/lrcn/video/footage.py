@@ -55,9 +55,21 @@ class TimedFrame(NamedTuple):
     """Fetches the picture, None if it is damaged; called only for frames that are wanted."""
 
 
+_TURNS = (
+    Orientation(),
+    Orientation(transpose=True, flip_rows=True),
+    Orientation(flip_rows=True, flip_columns=True),
+    Orientation(transpose=True, flip_columns=True),
+)
+"""By quarter turns counterclockwise."""
+
+
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Return what the frame's display matrix asks for, to the nearest right angle."""
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    try:
+        matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    except ValueError:  # PyAV 18.1 trips over side data that came with ffmpeg 8, EXIF for one; the angle is left
+        return _TURNS[round(frame.rotation / 90) % 4]
     if matrix is None:
         return Orientation()
     # x' = a x + c y, y' = b x + d y in 16.16 fixed point, y pointing down (libavutil/display.h)
