@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import Figure, compare
-from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.inference.recognizer import Recognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.read import read_all
@@ -72,7 +72,7 @@ def run() -> list[Figure]:
     )
     model = RecognitionModel(config).eval()
     labels = tuple(f"class {k}" for k in range(101))
-    header = ModelHeader(task="recognition", model=config, preprocess=preprocess, labels=labels)
+    header = RecognitionHeader(model=config, preprocess=preprocess, labels=labels)
     recognizer = Recognizer(header, model)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:

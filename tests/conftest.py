@@ -13,9 +13,18 @@ import pytest
 import torch
 from hypothesis import settings
 
-from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.config import (
+    BackboneConfig,
+    CaptioningConfig,
+    CaptioningHeader,
+    PreprocessConfig,
+    RecognitionConfig,
+    RecognitionHeader,
+)
 from lrcn.model_file.storage import save
+from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
+from lrcn.text import Vocabulary
 
 settings.register_profile("lrcn", deadline=None)  # the wall clock of a busy machine is no property of the code
 settings.load_profile("lrcn")
@@ -108,20 +117,22 @@ def clip20(frames20: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return _make_clip(tmp_path_factory.mktemp("clips") / "clip20.avi", frames20, 10)
 
 
+_TINY_BACKBONE = BackboneConfig(
+    name="caffenet",
+    layer="fc6",
+    sizes={"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67},
+)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a recognition model of three labels with random weights, whose answers differ from window to window.
 
     It looks at 10 frames per second, in windows of 4 frames, 2 apart.
     """
-    header = ModelHeader(
-        task="recognition",
+    header = RecognitionHeader(
         model=RecognitionConfig(
-            backbone=BackboneConfig(
-                name="caffenet",
-                layer="fc6",
-                sizes={"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67},
-            ),
+            backbone=_TINY_BACKBONE,
             num_classes=3,
             hidden_size=8,
         ),
@@ -139,5 +150,34 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 else:
                     parameter.normal_(std=3 / parameter[0].numel() ** 0.5)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save(path, header, network.state_dict())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_caption_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a captioning model of six words with random weights, which says different things about different pictures.
+
+    Its sentences go on to the greatest length. It takes 10 frames per second of a video.
+    """
+    words = ("a", "red", "blue", "square", "circle", "moves")
+    config = CaptioningConfig(backbone=_TINY_BACKBONE, vocabulary_size=10, embedding_size=6, hidden_size=8)
+    with torch.random.fork_rng():
+        torch.manual_seed(51)
+        network = CaptioningModel(config)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.dim() == 1:
+                    parameter.zero_()
+                else:
+                    parameter.normal_(std=3 / parameter[0].numel() ** 0.5)
+            network.classifier.bias[Vocabulary.EOS] = -4.0
+    header = CaptioningHeader(
+        model=config,
+        preprocess=PreprocessConfig(resize=72, crop=67),
+        vocabulary=words,
+        provenance={"name": "tiny captions", "licence": "test"},
+    )
+    path = tmp_path_factory.mktemp("models") / "tiny_captions.safetensors"
     save(path, header, network.state_dict())
     return path

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from lrcn.config import SCHEMA, BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.config import SCHEMA, BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.model_file import MIGRATIONS, header_from_dict, header_to_dict, inspect, load, resolve, save
 from lrcn.models.recognition import RecognitionModel
@@ -26,7 +26,7 @@ from lrcn.models.recognition import RecognitionModel
 on_shared_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def some_header(**changes: Any) -> ModelHeader:
+def some_header(**changes: Any) -> RecognitionHeader:
     fields: dict[str, Any] = {
         "task": "recognition",
         "model": RecognitionConfig(num_classes=2),
@@ -34,7 +34,7 @@ def some_header(**changes: Any) -> ModelHeader:
         "labels": ("walk", "rückwärts"),
         "provenance": {"scores": {"val": 0.75}, "seed": None, "data_sha256": "ab" * 32},
     }
-    return ModelHeader(**{**fields, **changes})
+    return RecognitionHeader(**{**fields, **changes})
 
 
 def some_state() -> dict[str, torch.Tensor]:

@@ -12,6 +12,11 @@ from lrcn.errors import MissingExtraError
 
 NAMES = [
     "BackboneConfig",
+    "CaptionData",
+    "CaptionExample",
+    "CaptioningConfig",
+    "CaptioningHeader",
+    "CaptioningModel",
     "ConfigError",
     "DataError",
     "EvaluationReport",
@@ -20,9 +25,9 @@ NAMES = [
     "LSTMState",
     "MediaError",
     "ModelFileError",
-    "ModelHeader",
     "PreprocessConfig",
     "RecognitionConfig",
+    "RecognitionHeader",
     "RecognitionModel",
     "RecognitionResult",
     "RecognitionTrainingConfig",

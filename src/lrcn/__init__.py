@@ -17,6 +17,11 @@ from lrcn.errors import require
 
 _PUBLIC = {
     "BackboneConfig": "lrcn.config",
+    "CaptionData": "lrcn.data.caption_examples",
+    "CaptionExample": "lrcn.data.caption_examples",
+    "CaptioningConfig": "lrcn.config",
+    "CaptioningHeader": "lrcn.config",
+    "CaptioningModel": "lrcn.models.captioning",
     "ConfigError": "lrcn.errors",
     "DataError": "lrcn.errors",
     "EvaluationReport": "lrcn.evaluation",
@@ -25,9 +30,9 @@ _PUBLIC = {
     "LSTMState": "lrcn.models.lstm",
     "MediaError": "lrcn.errors",
     "ModelFileError": "lrcn.errors",
-    "ModelHeader": "lrcn.config",
     "PreprocessConfig": "lrcn.config",
     "RecognitionConfig": "lrcn.config",
+    "RecognitionHeader": "lrcn.config",
     "RecognitionModel": "lrcn.models.recognition",
     "RecognitionResult": "lrcn.results",
     "RecognitionTrainingConfig": "lrcn.training.config",
@@ -49,9 +54,13 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from lrcn.config import BackboneConfig as BackboneConfig
-    from lrcn.config import ModelHeader as ModelHeader
+    from lrcn.config import CaptioningConfig as CaptioningConfig
+    from lrcn.config import CaptioningHeader as CaptioningHeader
     from lrcn.config import PreprocessConfig as PreprocessConfig
     from lrcn.config import RecognitionConfig as RecognitionConfig
+    from lrcn.config import RecognitionHeader as RecognitionHeader
+    from lrcn.data.caption_examples import CaptionData as CaptionData
+    from lrcn.data.caption_examples import CaptionExample as CaptionExample
     from lrcn.data.recognition import read_recognition_data as read_recognition_data
     from lrcn.data.recognition import register_reader as register_reader
     from lrcn.errors import ConfigError as ConfigError
@@ -66,6 +75,7 @@ if TYPE_CHECKING:
     from lrcn.inference.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
     from lrcn.model_file import inspect as inspect
     from lrcn.models.backbones import register_backbone as register_backbone
+    from lrcn.models.captioning import CaptioningModel as CaptioningModel
     from lrcn.models.lstm import LSTMStack as LSTMStack
     from lrcn.models.lstm import LSTMState as LSTMState
     from lrcn.models.recognition import RecognitionModel as RecognitionModel

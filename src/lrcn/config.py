@@ -17,6 +17,13 @@ SCHEMA = 1
 """Version of the model file's header. Raise it with a migration in `model_file.py` when a field changes meaning."""
 
 
+VARIANTS = {"1u": (1, 0), "2u": (2, 0), "2f": (2, 1)}
+"""Captioning variant -> LSTM layers, and the layer, counted from 0, whose input the context joins."""
+
+RESERVED_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+"""Tokens 0 to 3 of every vocabulary: padding, beginning, end, unknown word."""
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
@@ -74,6 +81,57 @@ class RecognitionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaptioningConfig:
+    """The captioning network: backbone feature of each frame -> context vector -> LSTM -> logits of the next word.
+
+    An image is a video of one frame.
+    """
+
+    backbone: BackboneConfig | None = field(default_factory=BackboneConfig)
+    """Null for a model that reads ready vectors, one or a sequence of them for each sentence."""
+    vector_size: int | None = None
+    """Size of the ready vectors; given exactly where `backbone` is null."""
+    projection_size: int = 0
+    """Units of a linear layer, without activation, that each feature passes first; 0 for none. On `fc7` it is what
+    `fc8` is in the released nets: 1000."""
+    context: Literal["mean", "lstm"] = "mean"
+    """How the features of several frames become one vector: their mean, or the last output of an LSTM layer that reads
+    them in order (the paper's encoder; `hidden_size` units)."""
+    variant: Literal["1u", "2u", "2f"] = "2f"
+    """Where the context joins: the input of the only layer (`1u`), of the first of two (`2u`), or of the second, so
+    that the first reads words alone (`2f`, the paper's best)."""
+    vocabulary_size: int
+    """Tokens: the words and the reserved ones."""
+    embedding_size: int = 1000
+    """Size of a word's vector (released: 1000)."""
+    hidden_size: int = 1000
+    """Units of every LSTM layer (paper: 1000)."""
+    feature_dropout: float = 0.0
+    """Dropout on each feature (released nets: 0.5, on fc7)."""
+    embedding_dropout: float = 0.0
+    """Dropout on the words' vectors (the release: 0.5 in its language model, none in the captioning nets)."""
+    output_dropout: float = 0.0
+    """Dropout before the word logits (the release: as `embedding_dropout`)."""
+
+    def __post_init__(self) -> None:
+        _require(
+            (self.vector_size is None) == (self.backbone is not None),
+            "vector_size goes with a null backbone and only with it",
+        )
+        _require(self.variant in VARIANTS, f"variant must be one of {', '.join(VARIANTS)}, got {self.variant!r}")
+        _require(
+            self.vocabulary_size > len(RESERVED_TOKENS),
+            f"vocabulary_size must be above {len(RESERVED_TOKENS)}, got {self.vocabulary_size}",
+        )
+        for name, least in (("embedding_size", 1), ("hidden_size", 1), ("projection_size", 0), ("vector_size", 1)):
+            value = getattr(self, name)
+            _require(value is None or value >= least, f"{name} must be at least {least}, got {value}")
+        for name in ("feature_dropout", "embedding_dropout", "output_dropout"):
+            value = getattr(self, name)
+            _require(0.0 <= value < 1.0, f"{name} must be in [0, 1), got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
     """How a video becomes the backbone's input, and how its frames are grouped into clips."""
 
@@ -120,19 +178,28 @@ class PreprocessConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelHeader:
-    """Everything a model file says about itself, besides the weights."""
+class _Header:
+    """What every model file says about itself, besides the weights."""
 
     schema: int = SCHEMA
-    task: Literal["recognition"]
-    model: RecognitionConfig
-    preprocess: PreprocessConfig
-    labels: tuple[str, ...]
-    """Class names; the position is the label id."""
+    task: str
+    model: object
+    preprocess: PreprocessConfig | None
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: training configuration, data set, versions, date, licence, scores."""
     sha256: str = ""
     """Of the whole file with these 64 digits set to zero; filled in by `model_file.save`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionHeader(_Header):
+    """What the file of a recognition model says about itself."""
+
+    task: Literal["recognition"] = "recognition"
+    model: RecognitionConfig
+    preprocess: PreprocessConfig
+    labels: tuple[str, ...]
+    """Class names; the position is the label id."""
 
     def __post_init__(self) -> None:
         _require(
@@ -140,3 +207,28 @@ class ModelHeader:
             f"{len(self.labels)} labels for {self.model.num_classes} classes",
         )
         _require(len(set(self.labels)) == len(self.labels), "labels must differ from each other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptioningHeader(_Header):
+    """What the file of a captioning model says about itself."""
+
+    task: Literal["captioning"] = "captioning"
+    model: CaptioningConfig
+    preprocess: PreprocessConfig | None
+    """None exactly where the model has no backbone and reads ready vectors."""
+    vocabulary: tuple[str, ...]
+    """The words, without the reserved tokens: `lrcn.text.Vocabulary(header.vocabulary)`."""
+
+    def __post_init__(self) -> None:
+        expected = self.model.vocabulary_size - len(RESERVED_TOKENS)
+        _require(len(self.vocabulary) == expected, f"{len(self.vocabulary)} words in the vocabulary, not {expected}")
+        _require(len(set(self.vocabulary)) == expected, "the words of the vocabulary must differ from each other")
+        _require(
+            (self.preprocess is None) == (self.model.backbone is None),
+            "preprocess must be null exactly where the model has no backbone",
+        )
+
+
+ModelHeader = RecognitionHeader | CaptioningHeader
+"""What a model file says about itself; `task` tells which."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig
-from lrcn.errors import MediaError
+from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
 from lrcn.video.inputs import ARRAY_FPS, network_images
 from lrcn.video.inputs import Source as Source
@@ -55,18 +55,18 @@ class VideoFeatures:
 
 class _ConfigWithBackbone(Protocol):
     @property
-    def backbone(self) -> BackboneConfig: ...
+    def backbone(self) -> BackboneConfig | None: ...
 
 
 class HasBackbone(Protocol):
-    """A model that looks at frames, such as `RecognitionModel`."""
+    """A model that looks at frames, such as `RecognitionModel`; a captioning model may have no backbone."""
 
     @property
     def config(self) -> _ConfigWithBackbone:
         """Says in `backbone` what the backbone was built from."""
 
     @property
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> nn.Module | None:
         """Frames `(N, 3, H, W)` to features `(N, D)`."""
 
 
@@ -88,7 +88,12 @@ class FeatureExtractor:
             preprocess: What its pixels must look like.
             device: Where it runs.
             batch_size: Frames that pass through it at once.
+
+        Raises:
+            ConfigError: If the model has no backbone.
         """
+        if model.backbone is None or model.config.backbone is None:
+            raise ConfigError("this model has no backbone: it reads ready vectors, not pictures")
         self.preprocess_config = preprocess
         self.device = torch.device(device)
         # convolutions are faster with the channels last, on CPUs and GPUs alike

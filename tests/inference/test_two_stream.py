@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.conftest import MakeClip, textured_frames
 
-from lrcn.config import BackboneConfig, ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.data.flow import build_flow, flow_path
 from lrcn.errors import ConfigError
@@ -28,8 +28,7 @@ LABELS = ("walk", "wave", "jump")
 
 def _recognizer(stream: str, *, seed: int = 0, labels: tuple[str, ...] = LABELS, **preprocess: object) -> Recognizer:
     backbone = BackboneConfig(name="caffenet", layer="fc6", sizes=SIZES)
-    header = ModelHeader(
-        task="recognition",
+    header = RecognitionHeader(
         model=RecognitionConfig(backbone=backbone, num_classes=len(labels), hidden_size=8),
         preprocess=replace(PREPROCESS, stream=stream, **preprocess),
         labels=labels,

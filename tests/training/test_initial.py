@@ -8,7 +8,7 @@ import torch
 from tiny_training import LABELS, tiny_config
 
 from lrcn import model_file
-from lrcn.config import ModelHeader, PreprocessConfig
+from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.errors import ModelFileError
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.initial import initial_model
@@ -17,7 +17,7 @@ from lrcn.training.initial import initial_model
 def stage_1(folder: Path, labels: tuple[str, ...] = LABELS, **changes: Any) -> tuple[Path, RecognitionModel]:
     torch.manual_seed(5)
     model = RecognitionModel(tiny_config(**changes).recognition_config(len(labels)))
-    header = ModelHeader(task="recognition", model=model.config, preprocess=PreprocessConfig(), labels=labels)
+    header = RecognitionHeader(model=model.config, preprocess=PreprocessConfig(), labels=labels)
     path = folder / "model.safetensors"
     model_file.save(path, header, model.state_dict())
     return path, model

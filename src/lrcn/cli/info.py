@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from lrcn.cli.options import Json
+from lrcn.config import RESERVED_TOKENS
 
 
 def info(
@@ -18,7 +19,8 @@ def info(
 ) -> None:
     """Print everything a model file says about itself, after checking that the file is undamaged.
 
-    That is the network, what its pixels must look like, the labels, where the weights come from, and the sha256.
+    That is the network, what its pixels must look like, the labels or words, where the weights come from, and the
+    sha256.
     """
     from lrcn.model_file.header import header_to_dict
     from lrcn.model_file.storage import inspect, resolve
@@ -28,12 +30,14 @@ def info(
         print(json.dumps(fields, ensure_ascii=False))
         return
     print(f"file: {resolve(model)}")
-    labels = fields.pop("labels")
+    known = "labels" if "labels" in fields else "vocabulary"
+    names = fields.pop(known)
     for line in _lines(fields):
         print(line)
-    print(f"labels: {len(labels)}")
-    for label_id, label in enumerate(labels):
-        print(f"  {label_id}: {label}")
+    print(f"{known}: {len(names)}")
+    first = len(RESERVED_TOKENS) if known == "vocabulary" else 0
+    for number, name in enumerate(names, start=first):
+        print(f"  {number}: {name}")
 
 
 def _lines(fields: dict[str, Any], indent: str = "") -> list[str]:

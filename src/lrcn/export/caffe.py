@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from lrcn import model_file
-from lrcn.config import ModelHeader, PreprocessConfig, RecognitionConfig
+from lrcn.config import PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import DataError, ModelFileError, TaskMismatchError
 from lrcn.export.caffe_reader import CaffeModel, read_net
 from lrcn.export.caffe_weights import (
@@ -37,7 +37,7 @@ class ImportReport:
     """What an import wrote, and where it came from."""
 
     path: Path
-    header: ModelHeader
+    header: RecognitionHeader
     """Of the written file, digest included."""
     taken: tuple[str, ...]
     """Layers of the caffemodel whose weights are in the file."""
@@ -87,8 +87,7 @@ def import_caffe(
     model = read_net(model_path, prototxt)
     network = _network(model)
     stream, reason = (stream, "as given") if stream else _find_stream(model)
-    header = ModelHeader(
-        task="recognition",
+    header = RecognitionHeader(
         model=network.config,
         preprocess=_preprocess(stream, _mean(model, stream, release_quirks), network.input_px, release_quirks),
         labels=read_labels(labels, num_classes=network.config.num_classes),

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrcn import model_file
-from lrcn.config import ModelHeader
+from lrcn.config import RecognitionHeader
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import FeatureChunk, FeatureExtractor, Source
 from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
@@ -35,7 +35,7 @@ class Recognizer:
 
     def __init__(
         self,
-        header: ModelHeader,
+        header: RecognitionHeader,
         model: RecognitionModel,
         *,
         name: str = "",

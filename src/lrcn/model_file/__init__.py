@@ -1,7 +1,7 @@
 """The model file: one `.safetensors` that holds the weights and everything needed to use them.
 
-Its metadata entry `lrcn` is JSON: `{schema, task, model, preprocess, labels, provenance, sha256}`. The digest covers
-the whole file with its own 64 digits set to zero, so that a flipped bit anywhere is noticed.
+Its metadata entry `lrcn` is JSON: `{schema, task, model, preprocess, labels | vocabulary, provenance, sha256}`. The
+digest covers the whole file with its own 64 digits set to zero, so that a flipped bit anywhere is noticed.
 """
 
 from lrcn.model_file.header import MIGRATIONS, header_from_dict, header_to_dict

@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lrcn.config import SCHEMA, ModelHeader
+from lrcn.config import SCHEMA, CaptioningHeader, ModelHeader, RecognitionHeader
 from lrcn.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+_HEADERS: dict[str, Any] = {"recognition": list[RecognitionHeader], "captioning": list[CaptioningHeader]}
+"""Task -> a list of one header of its model files: pydantic refuses a configuration for a bare dataclass."""
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Schema -> function that turns a header of that schema into one of the next (`schema` itself is raised for it)."""
@@ -26,7 +29,7 @@ def header_to_dict(header: ModelHeader) -> dict[str, Any]:
     from pydantic_core import PydanticSerializationError
 
     try:
-        fields: dict[str, Any] = _adapter().dump_python([header], mode="json")[0]
+        fields: dict[str, Any] = _adapter(header.task).dump_python([header], mode="json")[0]
     except PydanticSerializationError as exc:
         raise ModelFileError(f"the provenance must be JSON (text, numbers, lists, dictionaries): {exc}") from exc
     return fields
@@ -45,9 +48,16 @@ def header_from_dict(fields: dict[str, Any], *, source: str) -> ModelHeader:
     from pydantic import ValidationError
 
     fields = _migrated(fields, source)
+    task = fields.get("task")
+    if not isinstance(task, str) or task not in _HEADERS:
+        raise ModelFileError(
+            f"{source}: a model for the unknown task {task!r}, not {' or '.join(_HEADERS)}; "
+            "was it written by a newer lrcn?"
+        )
     try:
         # from JSON text, because strict validation takes a list for a tuple only there
-        return _adapter().validate_json(json.dumps([fields]))[0]
+        header: ModelHeader = _adapter(task).validate_json(json.dumps([fields]))[0]
+        return header
     except ValidationError as exc:
         raise ModelFileError(f"{source}: {_first_complaint(exc.errors(include_url=False))}") from exc
     except ConfigError as exc:
@@ -73,11 +83,11 @@ def _migrated(fields: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[list[ModelHeader]]:
-    # pydantic takes a tenth of a second to import. A list, because it refuses a configuration for a bare dataclass.
+def _adapter(task: str) -> TypeAdapter[list[Any]]:
+    # pydantic takes a tenth of a second to import
     from pydantic import ConfigDict, TypeAdapter
 
-    return TypeAdapter(list[ModelHeader], config=ConfigDict(extra="forbid", strict=True))
+    return TypeAdapter(_HEADERS[task], config=ConfigDict(extra="forbid", strict=True))
 
 
 def _first_complaint(complaints: list[Any]) -> str:

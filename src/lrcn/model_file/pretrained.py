@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
-from lrcn.config import ModelHeader
+from lrcn.config import CaptioningHeader, ModelHeader, RecognitionHeader
 from lrcn.errors import ModelFileError
 from lrcn.model_file.header import header_to_dict
 from lrcn.model_file.storage import MODEL_NAME, TASK_COMMANDS, load, resolve, save
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lrcn.models.captioning import CaptioningModel
     from lrcn.models.recognition import RecognitionModel
 
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -54,9 +55,33 @@ def save_pretrained(
     return path
 
 
+@overload
 def from_pretrained(
-    model: str | Path, *, revision: str | None = None, task: str = "recognition", device: str | torch.device = "cpu"
-) -> tuple[ModelHeader, RecognitionModel]:
+    model: str | Path,
+    *,
+    revision: str | None = None,
+    task: Literal["recognition"] = "recognition",
+    device: str | torch.device = "cpu",
+) -> tuple[RecognitionHeader, RecognitionModel]: ...
+
+
+@overload
+def from_pretrained(
+    model: str | Path,
+    *,
+    revision: str | None = None,
+    task: Literal["captioning"],
+    device: str | torch.device = "cpu",
+) -> tuple[CaptioningHeader, CaptioningModel]: ...
+
+
+def from_pretrained(
+    model: str | Path,
+    *,
+    revision: str | None = None,
+    task: Literal["recognition", "captioning"] = "recognition",
+    device: str | torch.device = "cpu",
+) -> tuple[ModelHeader, RecognitionModel | CaptioningModel]:
     """Return header and network of a local model (see `resolve`) or of a repository on the Hugging Face Hub.
 
     Args:
@@ -109,7 +134,13 @@ def model_card(header: ModelHeader, name: str) -> str:
     """
     config = header_to_dict(header)
     command = TASK_COMMANDS[header.task]
-    front = ["library_name: lrcn", "pipeline_tag: video-classification", f"tags: [lrcn, {header.task}]"]
+    if isinstance(header, CaptioningHeader):
+        pipeline, source, code = "image-to-text", "IMAGE", []
+        known, names = "Words", header.vocabulary
+    else:
+        pipeline, source, known, names = "video-classification", "VIDEO", "Labels", header.labels
+        code = ["import lrcn", "", f"recognizer = lrcn.load({name!r})", 'print(recognizer("video.mp4").label)']
+    front = ["library_name: lrcn", f"pipeline_tag: {pipeline}", f"tags: [lrcn, {header.task}]"]
     if isinstance(licence := header.provenance.get("licence"), str):
         front.append(f"license: {json.dumps(licence)}")
     return "\n".join(
@@ -125,17 +156,12 @@ def model_card(header: ModelHeader, name: str) -> str:
             "## Use",
             "```",
             "pip install lrcn",
-            f"{command} VIDEO --model {name}",
+            f"{command} {source} --model {name}",
             "```",
-            "```python",
-            "import lrcn",
+            *(["```python", *code, "```"] if code else []),
             "",
-            f"recognizer = lrcn.load({name!r})",
-            'print(recognizer("video.mp4").label)',
-            "```",
-            "",
-            f"## Labels ({len(header.labels)})",
-            ", ".join(f"`{label}`" for label in header.labels),
+            f"## {known} ({len(names)})",
+            ", ".join(f"`{word}`" for word in names),
             "",
             "## Network",
             *_fenced(config["model"]),

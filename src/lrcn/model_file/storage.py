@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lrcn.config import ModelHeader
+from lrcn.config import CaptioningHeader, ModelHeader, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.files import replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lrcn.models.captioning import CaptioningModel
     from lrcn.models.recognition import RecognitionModel
 
 DEMO = "demo"
@@ -124,9 +125,24 @@ def inspect(model: str | Path) -> ModelHeader:
     return header_from_dict(_checked_fields(path), source=str(path))
 
 
+@overload
 def load(
-    model: str | Path, *, task: str = "recognition", device: str | torch.device = "cpu"
-) -> tuple[ModelHeader, RecognitionModel]:
+    model: str | Path, *, task: Literal["recognition"] = "recognition", device: str | torch.device = "cpu"
+) -> tuple[RecognitionHeader, RecognitionModel]: ...
+
+
+@overload
+def load(
+    model: str | Path, *, task: Literal["captioning"], device: str | torch.device = "cpu"
+) -> tuple[CaptioningHeader, CaptioningModel]: ...
+
+
+def load(
+    model: str | Path,
+    *,
+    task: Literal["recognition", "captioning"] = "recognition",
+    device: str | torch.device = "cpu",
+) -> tuple[ModelHeader, RecognitionModel | CaptioningModel]:
     """Return a model file's header and its network, in evaluation mode, with float32 weights.
 
     Args:
@@ -159,11 +175,12 @@ def load(
     return header, network.to(device).eval()
 
 
-def _build(header: ModelHeader, path: Path) -> RecognitionModel:
+def _build(header: ModelHeader, path: Path) -> RecognitionModel | CaptioningModel:
     """Return the network with arbitrary weights, without taking the time to draw them."""
     import torch
     from torch.overrides import TorchFunctionMode
 
+    from lrcn.models.captioning import CaptioningModel
     from lrcn.models.recognition import RecognitionModel
 
     class SkipRandomFilling(TorchFunctionMode):
@@ -177,6 +194,8 @@ def _build(header: ModelHeader, path: Path) -> RecognitionModel:
 
     try:
         with torch.random.fork_rng(devices=[]), SkipRandomFilling():  # fork: what is drawn next must not change
+            if isinstance(header, CaptioningHeader):
+                return CaptioningModel(header.model)
             return RecognitionModel(header.model)
     except LRCNError as exc:
         raise ModelFileError(f"{path}: its network cannot be built: {exc}") from exc

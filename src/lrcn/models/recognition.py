@@ -12,6 +12,7 @@ from lrcn.config import RecognitionConfig
 from lrcn.errors import ShapeError
 from lrcn.models.backbones import build_backbone
 from lrcn.models.lstm import LSTMStack
+from lrcn.models.pooling import mean_over_frames, valid_steps
 
 
 class RecognitionModel(nn.Module):
@@ -73,7 +74,7 @@ class RecognitionModel(nn.Module):
             expected = f"(clips, frames, {self.backbone.feature_size})"
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
         if self.config.head == "mean":
-            features = _mean_over_frames(features, lengths).unsqueeze(1)
+            features = mean_over_frames(features, lengths).unsqueeze(1)
         if self.lstm is not None and self.config.feature_change:
             features = torch.cat([features, _change(features)], dim=2)
         hidden = self.input_dropout(features)
@@ -94,7 +95,7 @@ class RecognitionModel(nn.Module):
         if probs.shape[1] == 1:
             return probs.squeeze(1)
         if self.config.readout == "mean":
-            return _mean_over_frames(probs, lengths)
+            return mean_over_frames(probs, lengths)
         if lengths is None:
             return probs[:, -1]
         return probs[torch.arange(probs.shape[0], device=probs.device), lengths.to(probs.device) - 1]
@@ -118,26 +119,12 @@ def frame_loss(
     """
     frame_targets = targets.unsqueeze(1).expand(logits.shape[:2])
     if lengths is not None:
-        frame_targets = frame_targets.masked_fill(~_valid(lengths, logits), -100)
+        frame_targets = frame_targets.masked_fill(~valid_steps(lengths, logits), -100)
     return F.cross_entropy(
         logits.flatten(0, 1), frame_targets.flatten(), ignore_index=-100, label_smoothing=label_smoothing
     )
 
 
-def _valid(lengths: Tensor, padded: Tensor) -> Tensor:
-    """Which frames of `padded` `(B, T, ...)` are no padding, `(B, T)` bool."""
-    steps = torch.arange(padded.shape[1], device=padded.device)
-    return steps < lengths.to(padded.device).unsqueeze(1)
-
-
 def _change(features: Tensor) -> Tensor:
     """What each feature of `(B, T, D)` differs by from the one before it, zero at the first."""
     return torch.cat([torch.zeros_like(features[:, :1]), features[:, 1:] - features[:, :-1]], dim=1)
-
-
-def _mean_over_frames(padded: Tensor, lengths: Tensor | None) -> Tensor:
-    """The mean over the valid frames of `(B, T, X)`, `(B, X)`; not-a-number in the padding stays out of it."""
-    if lengths is None:
-        return padded.mean(dim=1)
-    kept = torch.where(_valid(lengths, padded).unsqueeze(2), padded, 0.0)
-    return kept.sum(dim=1) / lengths.to(padded.device).unsqueeze(1)

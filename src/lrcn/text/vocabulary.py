@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from lrcn.config import RESERVED_TOKENS
 from lrcn.errors import DataError
 
 
@@ -21,7 +22,7 @@ class Vocabulary:
         DataError: If a word is reserved, empty or there twice.
     """
 
-    SPECIALS: Final = ("<pad>", "<bos>", "<eos>", "<unk>")
+    SPECIALS: Final = RESERVED_TOKENS
     PAD: Final = 0
     BOS: Final = 1
     EOS: Final = 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lrcn.config import ModelHeader, PreprocessConfig
+from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.datasets import StepSampler
 from lrcn.data.examples import RecognitionData
 from lrcn.data.recognition import read_recognition_data
@@ -159,11 +159,10 @@ class _Run:
     folder: RunFolder
     provenance: dict[str, Any]
 
-    def header(self, state: RunState) -> ModelHeader:
+    def header(self, state: RunState) -> RecognitionHeader:
         """Describe the model of the best epoch."""
         score = {"val_accuracy": state.best_accuracy, "val_loss": state.best_loss} if state.best_accuracy >= 0 else {}
-        return ModelHeader(
-            task="recognition",
+        return RecognitionHeader(
             model=self.model.config,
             preprocess=self.preprocess,
             labels=self.labels,

@@ -1,0 +1,51 @@
+"""What every reader of a caption data set returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrcn.errors import DataError
+
+
+@dataclass(frozen=True)
+class CaptionExample:
+    """An image or a video, or a part of one, and what people said about it."""
+
+    path: Path
+    """An image, a video, or a folder that holds a video's frames as images. Where ready vectors stand in for pictures,
+    no file need be there."""
+    captions: tuple[str, ...]
+    """As the data set has them, not tokenised; one at least, none of them empty."""
+    split: str
+    """`train`, `val` or `test`."""
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None for the end of the video."""
+    key: str = ""
+    """What the data set calls it, and what a file of ready vectors calls its row: the COCO image id, the video id; a
+    CSV's first column as it is written. Different for all examples of a data set."""
+
+
+@dataclass(frozen=True)
+class CaptionData:
+    """A caption data set."""
+
+    examples: tuple[CaptionExample, ...]
+    name: str
+    warnings: tuple[str, ...] = ()
+    """One line each: what a careful user would want to know."""
+
+    def split(self, name: str) -> tuple[CaptionExample, ...]:
+        """Return the examples of one split.
+
+        Raises:
+            DataError: If there are none; the message says which splits there are.
+        """
+        chosen = tuple(example for example in self.examples if example.split == name)
+        if chosen:
+            return chosen
+        counts = Counter(example.split for example in self.examples)
+        known = ", ".join(f"{split} ({count} examples)" for split, count in sorted(counts.items()))
+        raise DataError(f"{self.name}: no {name!r} split; there is {known}: add one, or choose another --split")
