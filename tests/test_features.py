@@ -18,7 +18,8 @@ from lrcn.models.recognition import RecognitionModel
 from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FlowTag, write_flow_file
 from lrcn.video.read import read_all
-from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS, Preprocess, View
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View
 
 SIZES = {"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67}
 PIXELS = PreprocessConfig(resize=72, crop=67, mean=(100.0, 110.0, 120.0), std=(50.0, 60.0, 70.0))

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig
+from lrcn.encoding import encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
-from lrcn.video.inputs import ARRAY_FPS, network_images
 from lrcn.video.inputs import Source as Source
-from lrcn.video.read import probe
-from lrcn.video.transforms import CENTER_VIEW, Preprocess, View
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import CENTER_VIEW, View
 
 _FORMAT = 1
 """Raise it when features of the same video, weights and settings come out differently."""
@@ -70,6 +70,23 @@ class HasBackbone(Protocol):
         """Frames `(N, 3, H, W)` to features `(N, D)`."""
 
 
+class TorchEncoder:
+    """Runs a backbone on the device where it is; an `Encoder`."""
+
+    def __init__(self, backbone: nn.Module, preprocess: PreprocessConfig, device: torch.device) -> None:
+        """Take the backbone, whose weights may be bfloat16: the features are float32 all the same."""
+        self._backbone = backbone
+        self._preprocess = Preprocess(preprocess).to(device)
+        self._dtype = next((p.dtype for p in backbone.parameters()), torch.float32)
+
+    @torch.inference_mode()
+    def __call__(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """Return the features `(N, D)` of images `(N, H, W, 3)`; the backbone is switched to evaluation mode."""
+        self._backbone.eval()
+        features: Tensor = self._backbone(self._preprocess(images, view).to(self._dtype))
+        return features.float().cpu().numpy()
+
+
 class FeatureExtractor:
     """Runs a model's backbone over videos: every sampled frame is decoded once and encoded once per view."""
 
@@ -96,10 +113,9 @@ class FeatureExtractor:
             raise ConfigError("this model has no backbone: it reads ready vectors, not pictures")
         self.preprocess_config = preprocess
         self.device = torch.device(device)
-        # convolutions are faster with the channels last, on CPUs and GPUs alike
-        self._backbone = model.backbone.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._backbone = model.backbone.to(self.device)
+        self._encode = TorchEncoder(self._backbone, preprocess, self.device)
         self._config = model.config.backbone
-        self._preprocess = Preprocess(preprocess).to(self.device)
         self._batch_size = batch_size
 
     def key(self) -> str:
@@ -124,30 +140,18 @@ class FeatureExtractor:
         end_s: float | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[FeatureChunk]:
-        """Yield the features of a video as it is decoded; memory is bounded by a chunk, however long the video.
-
-        Args:
-            source: Video, image or folder of images; or RGB frames `(T, H, W, 3)` uint8, each of which is used.
-            views: Crops of each frame, V of them.
-            start_s: Where to begin, from the start of the video.
-            end_s: Where to end, exclusive; None for the end of the video.
-            on_warning: Told what could not be decoded.
-
-        Raises:
-            MediaError: If nothing can be decoded.
-        """
-        self._backbone.eval()
-        for images, times_s in network_images(
+        """Yield the features of a video as it is decoded; arguments and errors as for `encoding.encode_chunks`."""
+        for chunk in encode_chunks(
             source,
+            self._encode,
             self.preprocess_config,
+            views,
             start_s=start_s,
             end_s=end_s,
             chunk_size=self._batch_size,
             on_warning=on_warning,
         ):
-            with torch.no_grad():
-                features = [self._backbone(self._preprocess(images, view)).float() for view in views]
-            yield FeatureChunk(torch.stack(features), times_s)
+            yield FeatureChunk(torch.from_numpy(chunk.features), chunk.times_s)
 
     def encode_video(
         self,
@@ -169,22 +173,9 @@ class FeatureExtractor:
         return VideoFeatures(
             features=torch.cat([chunk.features for chunk in chunks], dim=1),
             times_s=times_s,
-            duration_s=self.end_of(source, float(times_s[-1]), end_s),
+            duration_s=end_of(source, self.preprocess_config, float(times_s[-1]), end_s),
             warnings=tuple(warnings),
         )
-
-    def end_of(self, source: Source, last_time_s: float, end_s: float | None = None) -> float:
-        """Return when the video ends whose last sampled frame is shown at `last_time_s`, in seconds.
-
-        That is what the file says, but no more than one frame later: files that are cut short say too much.
-        """
-        fps = self.preprocess_config.sample_fps
-        if isinstance(source, np.ndarray):
-            return last_time_s + 1.0 / (fps or ARRAY_FPS)
-        info = probe(source)
-        latest_s = last_time_s + 1.0 / (fps or info.fps)
-        limits = [limit for limit in (info.duration_s, end_s) if limit is not None and limit > last_time_s]
-        return min(latest_s, *limits) if limits else latest_s
 
 
 class FeatureCache:

@@ -56,7 +56,7 @@ def test_each_frame_is_encoded_once(rec: Recognizer, clip20: Path) -> None:
         nonlocal encoded
         encoded += len(inputs[0])
 
-    rec._model.backbone.register_forward_pre_hook(count)
+    rec.runtime.model.backbone.register_forward_pre_hook(count)
     rec(clip20)
     assert encoded == 20
 

@@ -19,7 +19,7 @@ from lrcn.inference.recognizer import Recognizer
 from lrcn.inference.two_stream import TwoStreamRecognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.flow_file import FlowTag
-from lrcn.video.transforms import TEN_CROP_VIEWS
+from lrcn.video.views import TEN_CROP_VIEWS
 
 SIZES = {"conv1": 4, "conv2": 4, "conv3": 4, "conv4": 4, "conv5": 4, "fc6": 8, "fc7": 8, "input_px": 67}
 PREPROCESS = PreprocessConfig(resize=72, crop=67, clip_length=4, clip_stride=2)
@@ -37,7 +37,8 @@ def _recognizer(stream: str, *, seed: int = 0, labels: tuple[str, ...] = LABELS,
     network = RecognitionModel(header.model)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.normal_(std=2 / max(1, parameter[0].numel()) ** 0.5)
+            # drawn apart: filling in place would follow the memory order of the backbone's weights
+            parameter.copy_(torch.randn(parameter.shape) * 2 / max(1, parameter[0].numel()) ** 0.5)
     return Recognizer(header, network, name=stream)
 
 
@@ -86,10 +87,10 @@ def test_flow_files_give_what_flow_on_the_fly_gives(
 
 def test_ten_crops_are_averaged(rgb: Recognizer, clip20: Path) -> None:
     single = [
-        np.array(Recognizer(rgb.header, rgb._model, views=(view,))(clip20).probs, dtype=float)
+        np.array(Recognizer(rgb.header, rgb.runtime, views=(view,))(clip20).probs, dtype=float)
         for view in TEN_CROP_VIEWS
     ]
-    ten = Recognizer(rgb.header, rgb._model, views=TEN_CROP_VIEWS)(clip20)
+    ten = Recognizer(rgb.header, rgb.runtime, views=TEN_CROP_VIEWS)(clip20)
     np.testing.assert_allclose(ten.probs, np.mean(single, axis=0), atol=1e-6)
     assert np.std(single, axis=0).max() > 1e-3  # or the test could not fail
 

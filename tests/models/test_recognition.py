@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,3 +256,30 @@ def test_names_in_the_state_dict_read_well() -> None:
     names = [name for name in make(num_layers=2).state_dict() if not name.startswith("backbone.trunk.")]
     gates = [f"lstm.layers.{i}.{part}_l0" for i in (0, 1) for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     assert names == [*gates, "classifier.weight", "classifier.bias"]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"feature_change": True}, {"head": "frame"}])
+def test_stepping_frame_by_frame_matches_the_whole_clip(options: dict[str, Any]) -> None:
+    model = make(**options).eval()
+    features = torch.randn(2, 7, model.backbone.feature_size)
+    expected = model(features)
+    state, seen = model.initial_state(2), []
+    for t in range(7):
+        logits, state = model.step(features[:, t], state)
+        seen.append(logits)
+    torch.testing.assert_close(torch.stack(seen, dim=1), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_stepping_a_mean_head_gives_the_mean_so_far() -> None:
+    model = make(head="mean").eval()
+    features = torch.randn(2, 5, model.backbone.feature_size)
+    state = model.initial_state(2)
+    for t in range(5):
+        logits, state = model.step(features[:, t], state)
+        torch.testing.assert_close(logits, model(features[:, : t + 1])[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_step_refuses_features_of_another_size() -> None:
+    model = make()
+    with pytest.raises(ShapeError, match="features of a step"):
+        model.step(torch.randn(2, 3), model.initial_state(2))

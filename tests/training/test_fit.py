@@ -24,7 +24,7 @@ from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.data import training_views
 from lrcn.training.fit import TrainResult, train
-from lrcn.video.transforms import CENTER_VIEW
+from lrcn.video.views import CENTER_VIEW
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from lrcn.errors import ConfigError, DataError
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.modules import RecognitionTask, batch_seed
 from lrcn.training.run_state import RunState
-from lrcn.video.transforms import CENTER_VIEW, Preprocess, View
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import CENTER_VIEW, View
 
 PIXELS = PreprocessConfig(resize=36, crop=32)
 

@@ -7,7 +7,8 @@ import torch
 
 from lrcn.config import PreprocessConfig
 from lrcn.training.config import RecognitionTrainingConfig
-from lrcn.video.transforms import Preprocess, View, random_view
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import View, random_view
 
 PLAIN = PreprocessConfig(resize=(24, 32), crop=20, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 24, 32, 3), dtype=np.uint8)

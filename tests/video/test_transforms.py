@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lrcn.config import PreprocessConfig
 from lrcn.errors import ShapeError
 from lrcn.video.flow import FlowImages, encode_flow
-from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS, Preprocess, View, crop_offset, random_view
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View, crop_offset, cut_crops, random_view
 
 CONFIG = PreprocessConfig(
     resize=20, crop=16, clip_length=4, clip_stride=2, mean=(104.0, 117.0, 123.0), std=(58.0, 57.0, 56.0)
@@ -47,9 +48,15 @@ def test_the_equation(stream: str, channel_order: str, mirror: bool, view: View,
     frames = _noise(3, 20, 26, 3)
     values = Preprocess(config)(frames, replace(view, mirror=mirror))
     assert values.dtype == torch.float32
-    assert values.is_contiguous()
+    assert values.permute(0, 2, 3, 1).is_contiguous()  # as the pixels of the frames lie, which spares a copy
     expected = _expected(frames, top, left, mirror, config)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-6, atol=1e-6)
+    crops = cut_crops(frames, replace(view, mirror=mirror), config)
+    assert (crops.dtype, crops.flags.c_contiguous) == (np.uint8, True)
+    if channel_order == "bgr":
+        crops = crops[..., ::-1]
+    from_crops = ((crops - config.mean) / config.std).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(from_crops, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_strides_and_containers_change_nothing() -> None:

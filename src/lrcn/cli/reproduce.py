@@ -54,7 +54,7 @@ def reproduce(
     from dataclasses import replace
 
     from lrcn.experiments import paper_table
-    from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS
+    from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
 
     names = RGB_CONFIGS if streams == "rgb" else (*RGB_CONFIGS, *FLOW_CONFIGS)
     settings = {

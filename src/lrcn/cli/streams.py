@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lrcn.inference.recognizer import load
 from lrcn.inference.two_stream import TwoStreamRecognizer
-from lrcn.video.transforms import CENTER_VIEW, TEN_CROP_VIEWS, View
+from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View
 
 
 def views_of(crops: int) -> Sequence[View]:

@@ -23,7 +23,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.errors import MediaError
 from lrcn.video.inputs import network_images
 from lrcn.video.sampling import clip_windows, random_window
-from lrcn.video.transforms import View, random_view
+from lrcn.video.views import View, random_view
 
 
 class ClipKey(NamedTuple):

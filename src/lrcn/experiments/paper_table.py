@@ -22,7 +22,7 @@ from lrcn.models.backbones import default_preprocess
 from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.fit import train
 from lrcn.video.flow_file import FlowTag
-from lrcn.video.transforms import CENTER_VIEW, View
+from lrcn.video.views import CENTER_VIEW, View
 
 SINGLE_FRAME, LRCN = "single frame", "LRCN-fc6"
 RGB, FLOW, HALF, THIRD = "RGB", "flow", "1/2 RGB + 1/2 flow", "1/3 RGB + 2/3 flow"

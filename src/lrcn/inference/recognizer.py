@@ -9,22 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lrcn import model_file
 from lrcn.config import RecognitionHeader
+from lrcn.encoding import EncodedChunk, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import FeatureChunk, FeatureExtractor, Source
+from lrcn.inference.runtimes.base import Runtime
 from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
 from lrcn.model_file.storage import DEMO, MODEL_NAME
-from lrcn.models.recognition import RecognitionModel
 from lrcn.results import RecognitionResult
+from lrcn.video.inputs import Source
 from lrcn.video.sources import expand_sources
-from lrcn.video.transforms import CENTER_VIEW, View
+from lrcn.video.views import CENTER_VIEW, View
+
+if TYPE_CHECKING:
+    import torch
+
+    from lrcn.models.recognition import RecognitionModel
 
 WINDOW_BATCH = 64
 """Windows that go through the LSTM at once: past this it gets no faster."""
@@ -36,10 +41,10 @@ class Recognizer:
     def __init__(
         self,
         header: RecognitionHeader,
-        model: RecognitionModel,
+        model: RecognitionModel | Runtime,
         *,
         name: str = "",
-        device: str | torch.device = "cpu",
+        device: str = "cpu",
         batch_size: int = 64,
         views: Sequence[View] = (CENTER_VIEW,),
     ) -> None:
@@ -47,9 +52,9 @@ class Recognizer:
 
         Args:
             header: What its file says about it: labels, pixels, windows.
-            model: The network; it is moved to the device.
+            model: The network, which is moved to the device; or what runs it.
             name: Goes into the results.
-            device: Where it runs.
+            device: Where a network runs; a runtime knows its own.
             batch_size: Frames that go through the CNN at once; lower it if memory runs out.
             views: Crops of each frame whose probabilities are averaged; `TEN_CROP_VIEWS` are the paper's ten.
         """
@@ -58,9 +63,13 @@ class Recognizer:
         self.header = header
         self.name = name
         self._views = tuple(views)
-        self._device = torch.device(device)
-        self._model = model.to(self._device).eval()
-        self._extractor = FeatureExtractor(model, header.preprocess, device=self._device, batch_size=batch_size)
+        self._batch_size = batch_size
+        if not isinstance(model, Runtime):
+            from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+
+            model = TorchRuntime(model, header.preprocess, device=device)
+        self.runtime = model
+        """What runs the network."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -68,7 +77,7 @@ class Recognizer:
         return self.header.labels
 
     def __repr__(self) -> str:
-        return f"<Recognizer {self.name or 'unnamed'}: {len(self.labels)} labels on {self._device}>"
+        return f"<Recognizer {self.name or 'unnamed'}: {len(self.labels)} labels on {self.runtime.device}>"
 
     @overload
     def __call__(
@@ -195,7 +204,7 @@ class Recognizer:
 
         for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
             # views side by side, so that a window holds the same frames of all of them: (n, V, D)
-            waiting += buffer.push(chunk.features.transpose(0, 1))
+            waiting += buffer.push(chunk.features.swapaxes(0, 1))
             times_s.append(chunk.times_s)
             if len(waiting) >= WINDOW_BATCH:
                 empty_waiting()
@@ -207,7 +216,7 @@ class Recognizer:
         empty_waiting()
 
         times = np.concatenate(times_s)
-        duration_s = self._extractor.end_of(source, float(times[-1]), end_s)
+        duration_s = end_of(source, self.header.preprocess, float(times[-1]), end_s)
         if timing_s is not None:
             total_s = time.perf_counter() - began
             timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
@@ -215,19 +224,26 @@ class Recognizer:
 
     def _chunks(
         self, source: Source, start_s: float, end_s: float | None, warnings: list[str], *, drop_first: bool
-    ) -> Iterator[FeatureChunk]:
-        chunks = self._extractor.encode_chunks(
-            source, self._views, start_s=start_s, end_s=end_s, on_warning=warnings.append
+    ) -> Iterator[EncodedChunk]:
+        chunks = encode_chunks(
+            source,
+            self.runtime.encode,
+            self.header.preprocess,
+            self._views,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=warnings.append,
         )
         if not drop_first:
             yield from chunks
             return
-        only: FeatureChunk | None = None
+        only: EncodedChunk | None = None
         for number, chunk in enumerate(chunks):
             if number > 0:
                 yield chunk
             elif len(chunk.times_s) > 1:
-                yield FeatureChunk(chunk.features[:, 1:], chunk.times_s[1:])
+                yield EncodedChunk(chunk.features[:, 1:], chunk.times_s[1:])
             else:
                 only = chunk
                 continue
@@ -237,11 +253,10 @@ class Recognizer:
 
     def _probs(self, windows: list[FeatureWindow]) -> NDArray[np.float64]:
         # All of one length: a short window comes only from a short video, and then it is the only one.
-        clips = torch.stack([window.features for window in windows])  # (N, L, V, D)
+        clips = np.stack([window.features for window in windows])  # (N, L, V, D)
         num_windows, length, num_views, size = clips.shape
-        with torch.no_grad():
-            probs = self._model.clip_probs(clips.transpose(1, 2).reshape(num_windows * num_views, length, size))
-        by_view: NDArray[np.float64] = probs.double().reshape(num_windows, num_views, -1).mean(dim=1).cpu().numpy()
+        probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
+        by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)
         return by_view
 
     def _stride(self, clip_stride: int | None) -> int:
@@ -279,7 +294,7 @@ def load(
     target = choose_device(device)
     header, network = model_file.load(path, device=target)
     name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-    return Recognizer(header, network, name=name, device=target, batch_size=batch_size, views=views)
+    return Recognizer(header, network, name=name, device=str(target), batch_size=batch_size, views=views)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -288,6 +303,8 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         ConfigError: If there is no such device here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

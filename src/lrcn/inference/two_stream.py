@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from lrcn.errors import ConfigError
-from lrcn.features import Source
 from lrcn.inference.recognizer import Recognizer
 from lrcn.inference.windows import WindowProbs, name_of_source, to_result
 from lrcn.results import RecognitionResult
+from lrcn.video.inputs import Source
 
 SHARED_SETTINGS = ("sample_fps", "clip_length")
 """Settings in which two streams must agree for their windows to be the same frames."""

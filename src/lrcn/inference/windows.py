@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lrcn.features import Source
 from lrcn.results import LabelProb, RecognitionResult, Segment
+from lrcn.video.inputs import Source
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class FeatureWindow:
 
     start: int
     end: int
-    features: Tensor
+    features: NDArray[np.float32]
     """`(end - start, ...)`, as they were pushed."""
 
 
@@ -39,13 +37,13 @@ class WindowBuffer:
         self.clip_length = clip_length
         self.clip_stride = clip_stride
         self.num_frames = 0
-        self._kept: Tensor | None = None
+        self._kept: NDArray[np.float32] | None = None
         self._next_start = 0
         self._covered = 0
 
-    def push(self, features: Tensor) -> list[FeatureWindow]:
+    def push(self, features: NDArray[np.float32]) -> list[FeatureWindow]:
         """Add the features of the next frames, `(n, ...)`, and return the windows that they complete."""
-        kept = features if self._kept is None else torch.cat([self._kept, features])
+        kept = features if self._kept is None else np.concatenate([self._kept, features])
         self.num_frames += len(features)
         first = self.num_frames - len(kept)
         ready = []
@@ -53,8 +51,8 @@ class WindowBuffer:
             start, self._covered = self._next_start, self._next_start + self.clip_length
             ready.append(FeatureWindow(start, self._covered, kept[start - first : self._covered - first]))
             self._next_start += self.clip_stride
-        # The next window and the tail both lie within the last clip_length frames. The clone lets the chunk go.
-        self._kept = kept[-self.clip_length :].clone()
+        # The next window and the tail both lie within the last clip_length frames. The copy lets the chunk go.
+        self._kept = kept[-self.clip_length :].copy()
         return ready
 
     def finish(self) -> list[FeatureWindow]:

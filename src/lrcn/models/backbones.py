@@ -105,7 +105,9 @@ class Backbone(nn.Module):
             ConfigError: If the output is neither, or no map, or too small a map, where `grid` is above 1.
         """
         super().__init__()
-        self.trunk = trunk
+        # convolutions run 12 to 20 % faster on CPUs with the channels last (measured: lite0, AlexNet, ResNet-18, the
+        # hybrid net), and faster on GPUs; here is the one place that says so, for weights and, below, for frames
+        self.trunk = trunk.to(memory_format=torch.channels_last)
         self.grid = grid
         self.description = description
         self.feature_size = self._feature_size(input_px)
@@ -118,10 +120,7 @@ class Backbone(nn.Module):
         """
         if frames.dim() != 4 or frames.shape[1] != 3:
             raise ShapeError(f"frames must be (frames, 3, height, width), got {tuple(frames.shape)}")
-        if frames.device.type == "cpu":
-            # convolutions run 12 to 20 % faster on CPUs (measured: lite0, AlexNet, ResNet-18, the hybrid net)
-            frames = frames.contiguous(memory_format=torch.channels_last)
-        feature = _feature_of(self.trunk(frames))
+        feature = _feature_of(self.trunk(frames.contiguous(memory_format=torch.channels_last)))
         return F.adaptive_avg_pool2d(feature, self.grid).flatten(1) if feature.dim() == 4 else feature
 
     def check_input(self, px: int) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lrcn.config import RecognitionConfig
 from lrcn.errors import ShapeError
 from lrcn.models.backbones import build_backbone
-from lrcn.models.lstm import LSTMStack
+from lrcn.models.lstm import LSTMStack, LSTMState
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 
@@ -84,6 +84,55 @@ class RecognitionModel(nn.Module):
             hidden = self.output_dropout(hidden)
         logits: Tensor = self.classifier(hidden)
         return logits
+
+    def initial_state(self, batch_size: int) -> dict[str, Tensor]:
+        """What `step` starts from, as its head needs it: zeros, named, on the device of the weights.
+
+        `lstm`: `hidden`, `cell` `(num_layers, B, K)`, and with `feature_change` also `previous` `(B, D)` and `started`
+        `(B,)`; `mean`: `total` `(B, D)` and `count` `(B,)`; `frame`: nothing.
+        """
+        zeros, size = self.classifier.weight.new_zeros, self.backbone.feature_size
+        if self.config.head == "mean":
+            return {"total": zeros(batch_size, size), "count": zeros(batch_size)}
+        if self.lstm is None:
+            return {}
+        state = dict(zip(("hidden", "cell"), self.lstm.initial_state(batch_size), strict=True))
+        if self.config.feature_change:
+            state |= {"previous": zeros(batch_size, size), "started": zeros(batch_size)}
+        return state
+
+    def step(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Read one more frame, as `forward` does for each column of a sequence.
+
+        Args:
+            features: `(B, D)`.
+            state: Of `initial_state` or of the step before; not modified.
+
+        Returns:
+            Logits `(B, A)` (of the mean over the frames so far where the head is `mean`), and the state after the step.
+
+        Raises:
+            ShapeError: If `features` has another shape.
+        """
+        if features.dim() != 2 or features.shape[1] != self.backbone.feature_size:
+            raise ShapeError(
+                f"features of a step must be (clips, {self.backbone.feature_size}), got {tuple(features.shape)}"
+            )
+        after: dict[str, Tensor] = {}
+        hidden = features
+        if self.config.head == "mean":
+            after = {"total": state["total"] + features, "count": state["count"] + 1}
+            hidden = after["total"] / after["count"].unsqueeze(1)
+        if self.lstm is not None and self.config.feature_change:
+            change = (features - state["previous"]) * state["started"].unsqueeze(1)
+            hidden = torch.cat([features, change], dim=1)
+            after = {"previous": features, "started": torch.ones_like(state["started"])}
+        hidden = self.input_dropout(hidden)
+        if self.lstm is not None:
+            hidden, remembered = self.lstm.step(hidden, LSTMState(state["hidden"], state["cell"]))
+            after = {"hidden": remembered.hidden, "cell": remembered.cell, **after}
+            hidden = self.output_dropout(hidden)
+        return self.classifier(hidden), after
 
     def clip_probs(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Class probabilities `(B, A)` of each clip, at least float32; arguments as for `forward`.

@@ -37,7 +37,7 @@ from lrcn.training.progress import Bar, Narrator
 from lrcn.training.validation import FeatureValidation, FrameValidation, Validation
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
-from lrcn.video.transforms import CENTER_VIEW, View, random_view
+from lrcn.video.views import CENTER_VIEW, View, random_view
 
 VIEW_SEED = 0
 """Of the cached views; the same for all runs."""

@@ -119,8 +119,6 @@ def train(
     torch.manual_seed(config.seed)
     model, init = initial_model(config, data.labels)
     model.backbone.check_input(preprocess.crop)
-    # as `FeatureExtractor` has it: were the first validation to change it, rounding would depend on when that was
-    model.backbone.to(memory_format=torch.channels_last)
     if init is not None:
         narrator.note(str(init))
     prepared = _prepare(model, data, config, preprocess, cache_dir or default_cache_dir(), target, narrator)

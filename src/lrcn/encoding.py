@@ -1,0 +1,83 @@
+"""From a source to the features of its frames, whatever runs the CNN. Imports no torch.
+
+Shapes: V views, T frames of a video, N frames of a chunk, D feature size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn.config import PreprocessConfig
+from lrcn.video.ahead import read_ahead
+from lrcn.video.inputs import ARRAY_FPS, Source, network_images
+from lrcn.video.read import probe
+from lrcn.video.views import CENTER_VIEW, View
+
+
+class Encoder(Protocol):
+    """Something that runs the CNN."""
+
+    def __call__(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """Return the features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already."""
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """Features of consecutive frames."""
+
+    features: NDArray[np.float32]
+    """`(V, N, D)`."""
+    times_s: NDArray[np.float64]
+    """When each frame is shown, `(N,)`, from the start of the video."""
+
+
+def encode_chunks(
+    source: Source,
+    encode: Encoder,
+    preprocess: PreprocessConfig,
+    views: Sequence[View] = (CENTER_VIEW,),
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    chunk_size: int = 64,
+    on_warning: Callable[[str], None] | None = None,
+) -> Iterator[EncodedChunk]:
+    """Yield the features of a video while a thread decodes ahead; memory is bounded by three chunks of frames.
+
+    Args:
+        source: Video, image or folder of images; or RGB frames `(T, H, W, 3)` uint8, each of which is used.
+        encode: Runs the CNN, once for each frame and view.
+        preprocess: What the network's pixels must look like.
+        views: Crops of each frame, V of them.
+        start_s: Where to begin, from the start of the video.
+        end_s: Where to end, exclusive; None for the end of the video.
+        chunk_size: Frames that pass through the CNN at once.
+        on_warning: Told what could not be decoded.
+
+    Raises:
+        MediaError: If nothing can be decoded.
+    """
+    images = network_images(
+        source, preprocess, start_s=start_s, end_s=end_s, chunk_size=chunk_size, on_warning=on_warning
+    )
+    for frames, times_s in read_ahead(images):
+        yield EncodedChunk(np.stack([encode(frames, view) for view in views]), times_s)
+
+
+def end_of(source: Source, preprocess: PreprocessConfig, last_time_s: float, end_s: float | None = None) -> float:
+    """Return when the video ends whose last sampled frame is shown at `last_time_s`, in seconds.
+
+    That is what the file says, but no more than one frame later: files that are cut short say too much.
+    """
+    fps = preprocess.sample_fps
+    if isinstance(source, np.ndarray):
+        return last_time_s + 1.0 / (fps or ARRAY_FPS)
+    info = probe(source)
+    latest_s = last_time_s + 1.0 / (fps or info.fps)
+    limits = [limit for limit in (info.duration_s, end_s) if limit is not None and limit > last_time_s]
+    return min(latest_s, *limits) if limits else latest_s

@@ -1,0 +1,49 @@
+"""What every runtime can do with a recognition model. Imports no torch.
+
+Shapes: N frames, B clips or streams, T frames of a clip, D feature size, A classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn.video.views import View
+
+State = dict[str, NDArray[np.float32]]
+"""What a recurrent run remembers, by name, as `RecognitionModel.initial_state` says."""
+
+
+class Runtime(ABC):
+    """A network that is ready to run. Arrays go in and come out; state is passed, never kept."""
+
+    name: str
+    """As `--runtime` takes it, for example `openvino-bf16`."""
+    device: str
+    """Where it runs, for example `cpu`."""
+
+    @abstractmethod
+    def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """Return the features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already."""
+
+    @abstractmethod
+    def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the class probabilities `(B, A)` of clips of features `(B, T, D)`, each read from zero state."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """Return what `step` starts from."""
+
+    @abstractmethod
+    def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        """Read one more frame of each of B streams.
+
+        Args:
+            features: `(B, D)`.
+            state: Of `initial_state` or of the step before; not modified.
+
+        Returns:
+            Class probabilities of this frame `(B, A)`, and the state after it.
+        """

@@ -1,0 +1,83 @@
+"""The network as torch runs it: the reference that the other runtimes are checked against."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrcn.config import PreprocessConfig
+from lrcn.errors import ConfigError
+from lrcn.features import TorchEncoder
+from lrcn.inference.runtimes.base import Runtime, State
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.views import View
+
+Precision = Literal["fp32", "bf16"]
+
+
+class TorchRuntime(Runtime):
+    """Eager torch. With `bf16` the backbone's weights and activations are bfloat16; what reads the features is not."""
+
+    def __init__(
+        self,
+        model: RecognitionModel,
+        preprocess: PreprocessConfig,
+        *,
+        device: str | torch.device = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        """Move the model to the device, in evaluation mode.
+
+        Raises:
+            ConfigError: If bfloat16 is wanted where the device has no instructions for it.
+        """
+        target = torch.device(device)
+        if precision == "bf16" and not has_native_bf16(target):
+            raise ConfigError(f"runtime 'torch-bf16' needs bfloat16 instructions, which {target} has not; use: torch")
+        self.name = "torch" if precision == "fp32" else f"torch-{precision}"
+        self.device = str(target)
+        self.model = model.to(target).eval()
+        # autocast would convert the weights again at each call: five times slower for single frames
+        backbone = model.backbone if precision == "fp32" else copy.deepcopy(model.backbone).to(torch.bfloat16).eval()
+        self._encoder = TorchEncoder(backbone, preprocess, target)
+        self._device = target
+
+    def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """As `Runtime.encode`."""
+        return self._encoder(images, view)
+
+    @torch.inference_mode()
+    def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.clip_probs`."""
+        return self.model.clip_probs(self._tensor(features)).cpu().numpy()
+
+    def initial_state(self, batch_size: int) -> State:
+        """As `Runtime.initial_state`."""
+        return {name: part.cpu().numpy() for name, part in self.model.initial_state(batch_size).items()}
+
+    @torch.inference_mode()
+    def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        """As `Runtime.step`."""
+        before = {name: self._tensor(part) for name, part in state.items()}
+        logits, after = self.model.step(self._tensor(features), before)
+        return logits.softmax(-1).cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
+
+    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16, instead of widening each value first (slower than float32)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    # the test that oneDNN itself makes: AVX-512 with bf16, AMX, or an ARM processor with bf16
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _cpu_has_bf16()
+
+
+def _cpu_has_bf16() -> bool:
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.8
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "amx_bf16_tile", "bf16"))
