@@ -171,7 +171,7 @@ def tiny_caption_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 if parameter.dim() == 1:
                     parameter.zero_()
                 else:
-                    parameter.normal_(std=3 / parameter[0].numel() ** 0.5)
+                    parameter.copy_(torch.randn(parameter.shape) * 3 / parameter[0].numel() ** 0.5)
             network.classifier.bias[Vocabulary.EOS] = -4.0
     header = CaptioningHeader(
         model=config,
