@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from lrcn.data.doctor import DoctorReport
 
 app = App(name="data")
-build = App(name="build", help="Build a data set from what ships with lrcn.")
-app.command(build)
+app.command("lrcn.cli.build:app", name="build", help="Build a data set from what ships with lrcn or with Debian.")
 app.command("lrcn.cli.flow:flow", name="flow", help="Compute the optical flow of a data set once.")
 
 
@@ -61,45 +59,6 @@ def check(
     else:
         _print_findings(report)
     return exits.OK if report.ok else exits.ERROR
-
-
-@build.command
-def mocap_actions(
-    folder: Annotated[Path, Parameter(help="Where to build it; made if missing.")],
-    /,
-    *,
-    train_clips: int = 144,
-    val_clips: int = 12,
-    test_clips: int = 32,
-    size_px: int = 128,
-    workers: int | None = None,
-    quiet: Quiet = False,
-) -> None:
-    """Render MocapActions-14: short videos of 14 actions from real motion recordings, split by camera direction.
-
-    Needs no download. Two pairs of classes differ only in the order of their frames. An interrupted build goes on
-    where it stopped.
-
-    Args:
-        train_clips: Training clips for each class.
-        val_clips: Validation clips for each class.
-        test_clips: Test clips for each class.
-        size_px: Side of the square frames.
-        workers: Processes to render in. Left out, one for each processor.
-    """
-    from lrcn.data.mocap_actions import build_mocap_actions
-
-    with ProgressBar(1, quiet=quiet) as bar:
-        annotations = build_mocap_actions(
-            folder,
-            train_clips=train_clips,
-            val_clips=val_clips,
-            test_clips=test_clips,
-            size_px=size_px,
-            workers=workers,
-            on_progress=lambda done, total: bar.update(done, f"rendering: {done} of {total} clips", total),
-        )
-    print(annotations)
 
 
 def _print_findings(report: DoctorReport) -> None:

@@ -11,21 +11,15 @@ and in nothing else, so a model that ignores order cannot tell them apart.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 
+from lrcn.data.building import build_missing, building_in, check_counts, write_annotations
 from lrcn.data.mocap_clips import ACTIONS, FPS, clip_spec, render
 from lrcn.data.mocap_render import Frames
-from lrcn.errors import ConfigError, DataError
+from lrcn.errors import ConfigError
 from lrcn.files import replacing
 
 GENERATOR_VERSION = 1
@@ -61,96 +55,39 @@ def build_mocap_actions(
         DataError: If the folder cannot be written or holds something else.
     """
     counts = {"train": train_clips, "val": val_clips, "test": test_clips}
-    if min(counts.values()) < 0 or not any(counts.values()):
-        raise ConfigError(f"clips per class must be 0 or more and not all 0, got {counts}")
+    check_counts(counts, "clips per class", workers)
+    check_size(size_px)
+    clips = [(split, label, index) for split, count in counts.items() for index in range(count) for label in ACTIONS]
+    mark = {"generator": "mocap-actions", "version": GENERATOR_VERSION, "size_px": size_px}
+    with building_in(output, mark, "action set"):
+        build_missing(
+            _render_to_file,
+            [(*clip, size_px) for clip in clips],
+            [_video_path(output, *clip) for clip in clips],
+            workers=workers,
+            on_progress=on_progress,
+        )
+        rows = [(_video_path(Path(), split, label, index).as_posix(), label, split) for split, label, index in clips]
+        return write_annotations(output / "annotations.csv", [("path", "label", "split"), *rows])
+
+
+def check_size(size_px: int) -> None:
+    """Make sure that a video can have this side.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
     if size_px < 32 or size_px % 2:
         raise ConfigError(f"size_px must be an even number from 32, got {size_px}")
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be 1 or more, got {workers}")
-    clips = [(split, label, index) for split, count in counts.items() for index in range(count) for label in ACTIONS]
-    try:
-        _claim(output, size_px)
-        missing = [clip for clip in clips if not _video_path(output, *clip).exists()]
-        report = on_progress or (lambda done, total: None)
-        report(len(clips) - len(missing), len(clips))
-        for done, _ in enumerate(_render_all(output, missing, size_px, workers or _num_processors()), start=1):
-            report(len(clips) - len(missing) + done, len(clips))
-        return _write_annotations(output, clips)
-    except OSError as exc:
-        raise DataError(
-            f"{output}: cannot build the action set here ({exc}); choose another folder or free it"
-        ) from exc
-
-
-def _claim(output: Path, size_px: int) -> None:
-    """Mark the folder as a build of this generator, or make sure that it is one already."""
-    mark = {"generator": "mocap-actions", "version": GENERATOR_VERSION, "size_px": size_px}
-    path = output / "build.json"
-    output.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        if path.read_text() != json.dumps(mark):
-            raise DataError(f"{output} holds another build ({path.read_text()[:200]!r}); choose an empty folder")
-    elif any(output.iterdir()):
-        raise DataError(f"{output} is not empty and holds no action set; choose an empty folder")
-    else:
-        with replacing(path) as unfinished:
-            unfinished.write_text(json.dumps(mark))
-
-
-def _write_annotations(output: Path, clips: list[tuple[str, str, int]]) -> Path:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "label", "split"))
-    for split, label, index in clips:
-        writer.writerow((_video_path(Path(), split, label, index).as_posix(), label, split))
-    path = output / "annotations.csv"
-    if not path.exists() or path.read_text() != text.getvalue():
-        with replacing(path) as unfinished:
-            unfinished.write_text(text.getvalue())
-    return path
 
 
 def _video_path(output: Path, split: str, label: str, index: int) -> Path:
     return output / "videos" / split / label / f"{index}.mp4"
 
 
-def _num_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _render_all(output: Path, clips: list[tuple[str, str, int]], size_px: int, workers: int) -> Iterator[None]:
-    """Render clips one by one or in parallel; yield after each."""
-    if workers == 1 or len(clips) < 2:
-        for clip in clips:
-            _render_to_file(output, *clip, size_px)
-            yield
-        return
-    # spawn: a fork of a process with threads (torch, a progress bar) may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=context, initializer=_end_with_parent) as pool:
-        try:
-            for future in as_completed([pool.submit(_render_to_file, output, *clip, size_px) for clip in clips]):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when the build is killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _render_to_file(output: Path, split: str, label: str, index: int, size_px: int) -> None:
+def _render_to_file(path: Path, split: str, label: str, index: int, size_px: int) -> None:
     frames = render(clip_spec(split, label, index), size_px)
-    with replacing(_video_path(output, split, label, index)) as unfinished:
+    with replacing(path) as unfinished:
         write_video(unfinished, frames)
 
 

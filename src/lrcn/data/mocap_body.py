@@ -71,6 +71,14 @@ class Solid:
 
 
 @dataclass(frozen=True)
+class Clothes:
+    """Colours that are given instead of drawn; the shirt is then plain."""
+
+    shirt: Color
+    trousers: Color
+
+
+@dataclass(frozen=True)
 class Body:
     """One person: joint offsets `(13, 3)`, how much longer the legs are than recorded, and the solids."""
 
@@ -88,8 +96,8 @@ def _random_color(rng: np.random.Generator) -> Color:
     return float(red), float(green), float(blue)
 
 
-def draw_body(rng: np.random.Generator) -> Body:
-    """Draw proportions and clothes."""
+def draw_body(rng: np.random.Generator, clothes: Clothes | None = None) -> Body:
+    """Draw proportions and, where they are not given, clothes."""
     height = rng.uniform(0.86, 1.1)
     leg, arm, torso = height * rng.uniform(0.93, 1.07, size=3)
     girth = height * rng.uniform(0.82, 1.3)
@@ -104,7 +112,7 @@ def draw_body(rng: np.random.Generator) -> Body:
             scale[index] = height * rng.uniform(0.92, 1.08)
     scale[3], scale[6] = scale[8], scale[11]  # hips and shoulders are level
     solids = (*_torso(rng, torso, girth, belly), *_limbs(rng, leg, arm, girth))
-    return Body(OFFSETS * scale[:, None], float(leg), _dress(rng, solids))
+    return Body(OFFSETS * scale[:, None], float(leg), _dress(rng, solids, clothes))
 
 
 _Shape = tuple[str, str, tuple[float, float, float], tuple[float, float, float], float, float, tuple[float, float]]
@@ -154,7 +162,7 @@ def _limbs(rng: np.random.Generator, leg: float, arm: float, girth: float) -> li
     return shapes
 
 
-def _dress(rng: np.random.Generator, shapes: tuple[_Shape, ...]) -> tuple[Solid, ...]:
+def _dress(rng: np.random.Generator, shapes: tuple[_Shape, ...], clothes: Clothes | None) -> tuple[Solid, ...]:
     skin: Color = SKIN_TONES[rng.integers(len(SKIN_TONES))]
     hair: Color = HAIR_TONES[rng.integers(len(HAIR_TONES))] if rng.random() < 0.85 else _random_color(rng)
     shirt, trousers, shoe = _random_color(rng), _random_color(rng), _random_color(rng)
@@ -169,6 +177,8 @@ def _dress(rng: np.random.Generator, shapes: tuple[_Shape, ...]) -> tuple[Solid,
     patterned = rng.uniform(0.15, 0.5) if rng.random() < 0.5 else 0.05
     bald = rng.random() < 0.1
     hairline = 3.0 if bald else rng.uniform(0.25, 0.6)
+    if clothes is not None:  # after all draws, so that everything else stays as it is without them
+        shirt, trousers, patterned = clothes.shirt, clothes.trousers, 0.05
 
     solids = []
     for kind, joint, start, end, start_radius, end_radius, flatten in shapes:

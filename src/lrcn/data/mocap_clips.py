@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrcn.data.mocap_body import PosedSolids, draw_body, pose_solids
+from lrcn.data.mocap_body import Clothes, PosedSolids, draw_body, pose_solids
 from lrcn.data.mocap_camera import SECTOR_DEG, CameraPath, draw_camera
 from lrcn.data.mocap_motion import Array, Recording, cut, forward_kinematics, interpolate, load_recordings, repeat
 from lrcn.data.mocap_render import Frames, render_clip
@@ -83,6 +83,7 @@ class ClipSpec:
         mirrored: Whether all frames are flipped left to right; the azimuth is that before the flip.
         reversed: Whether the frames are played backwards.
         seed: Of body, place, camera and grain.
+        clothes: Colours of shirt and trousers; None to draw them.
     """
 
     action: str
@@ -94,6 +95,7 @@ class ClipSpec:
     mirrored: bool
     reversed: bool
     seed: int
+    clothes: Clothes | None = None
 
     @property
     def sector(self) -> int:
@@ -101,14 +103,21 @@ class ClipSpec:
         return int(self.azimuth_deg // SECTOR_DEG) % 12
 
 
-def clip_spec(split: str, label: str, index: int) -> ClipSpec:
+def clip_spec(split: str, label: str, index: int, *, series: str = "", clothes: Clothes | None = None) -> ClipSpec:
     """Return what clip number `index` of a class shows.
+
+    Args:
+        split: Decides the camera sectors.
+        label: Class name.
+        index: From 0.
+        series: Clips of another series are others, under the same numbers.
+        clothes: Colours of shirt and trousers; None to draw them.
 
     Raises:
         UnknownNameError: If the split or the class does not exist.
     """
     sectors, action = lookup(SPLIT_SECTORS, split, kind="split"), lookup(ACTIONS, label, kind="class")
-    seed = int.from_bytes(hashlib.sha256(f"{split}/{label}/{index}".encode()).digest()[:8], "big")
+    seed = int.from_bytes(hashlib.sha256(f"{series}{split}/{label}/{index}".encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)
     take = action.takes[rng.integers(len(action.takes))]
     jitter = rng.uniform(0.85, 1.2) if take.blend_s else rng.uniform(0.88, 1.06)
@@ -124,6 +133,7 @@ def clip_spec(split: str, label: str, index: int) -> ClipSpec:
         mirrored=bool(rng.random() < 0.5),
         reversed=action.reversed,
         seed=int(rng.integers(2**63)),
+        clothes=clothes,
     )
 
 
@@ -147,7 +157,7 @@ def stage(spec: ClipSpec) -> tuple[PosedSolids, CameraPath, Scene]:
     """Return the body over time, the camera and the place of a clip, before mirroring and reversing."""
     rng = np.random.default_rng(spec.seed)
     root, rotations = clip_motion(spec)
-    body = draw_body(rng)
+    body = draw_body(rng, spec.clothes)
     root = root * body.leg_scale
     posed = pose_solids(body, *forward_kinematics(root, rotations, body.offsets))
     # Other proportions than recorded would sink or float: the lowest moments of the clip touch the floor.
