@@ -100,6 +100,8 @@ def test_no_two_things_meet_in_two_splits() -> None:
     assert set(kinds) == {"left", "above"}
     with pytest.raises(UnknownNameError, match="unknown split"):
         scene_spec("tests", 0, NOUNS)
+    with pytest.raises(DataError, match="too few"):
+        scene_spec("val", 0, ["cat"])
 
 
 def _parts() -> dict[str, list[Image.Image]]:

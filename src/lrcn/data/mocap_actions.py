@@ -94,7 +94,9 @@ def _render_to_file(path: Path, split: str, label: str, index: int, size_px: int
 def write_video(path: Path, frames: Frames) -> None:
     """Write RGB frames `(F, H, W, 3)` as H.264 in MP4, 10 a second; the same frames give the same bytes."""
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "16", "preset": "veryfast"})
+        # mbtree: x264's look-ahead gives other bytes from run to run
+        options = {"crf": "16", "preset": "veryfast", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         stream.codec_context.thread_count = 1
         for frame in frames:

@@ -154,12 +154,11 @@ def score_clip_captions(candidates: Sequence[str], references: Sequence[Sequence
         pairs.append((read_clip_caption(candidate), right))
 
     def share(name: str) -> float:
-        return sum(said is not None and getattr(said, name) == getattr(right, name) for said, right in pairs) / len(
-            pairs
-        )
+        hits: list[bool] = [said is not None and getattr(said, name) == getattr(right, name) for said, right in pairs]
+        return sum(hits) / len(hits)
 
-    exact = sum(said == right for said, right in pairs) / len(pairs)
-    return ClipAccuracy(exact, share("action"), share("shirt"), share("trousers"))
+    exact = [said == right for said, right in pairs]
+    return ClipAccuracy(sum(exact) / len(exact), share("action"), share("shirt"), share("trousers"))
 
 
 def build_mocap_captions(

@@ -104,7 +104,7 @@ def plural(noun: str) -> str:
 
 def scene_captions(facts: SceneFacts) -> tuple[str, ...]:
     """Return all sentences that say what the scene shows."""
-    words = {}
+    words: dict[str, str] = {}
     for letter, noun in zip("ab", facts.nouns, strict=False):
         words |= {letter: noun, f"{letter}s": plural(noun), f"{letter}-": with_article(noun)}
     return tuple(template.format_map(words) for template in TEMPLATES[facts.kind])

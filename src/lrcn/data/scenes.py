@@ -6,7 +6,9 @@ pair, whatever the order and the places: no two things that meet in a test pictu
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
 from lrcn.data.scene_captions import SceneFacts
-from lrcn.errors import lookup
+from lrcn.errors import DataError, lookup
 
 SIZE_PX = 224
 PAIR_KINDS = ("left", "above")
@@ -51,24 +53,32 @@ def scene_spec(split: str, index: int, nouns: Sequence[str]) -> SceneSpec:
 
     Raises:
         UnknownNameError: If the split does not exist.
+        DataError: If the nouns are too few for it.
     """
-    tenths = lookup(SPLIT_TENTHS, split, kind="split")
+    pairs = _pairs(split, tuple(nouns))
     rng = np.random.default_rng(_number(f"scene/{split}/{index}"))
     if split == "train" and rng.random() < LONE_SHARE:
-        kind = LONE_KINDS[rng.integers(len(LONE_KINDS))]
-        facts = SceneFacts(kind, (nouns[rng.integers(len(nouns))],))
+        kind = LONE_KINDS[int(rng.integers(len(LONE_KINDS)))]
+        facts = SceneFacts(kind, (nouns[int(rng.integers(len(nouns)))],))
     else:
-        kind = PAIR_KINDS[rng.integers(len(PAIR_KINDS))]
-        while True:
-            first, second = (nouns[i] for i in rng.choice(len(nouns), size=2, replace=False))
-            if pair_tenth(first, second) in tenths:
-                break
-        facts = SceneFacts(kind, (first, second))
+        kind = PAIR_KINDS[int(rng.integers(len(PAIR_KINDS)))]
+        first, second = pairs[int(rng.integers(len(pairs)))]
+        facts = SceneFacts(kind, (first, second) if rng.random() < 0.5 else (second, first))
     return SceneSpec(facts, int(rng.integers(2**63)))
 
 
-def pair_tenth(first: str, second: str) -> int:
-    """Return which tenth of all pairs these two nouns belong to, 0 to 9, whatever their order."""
+@functools.lru_cache(maxsize=8)
+def _pairs(split: str, nouns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """All pairs of nouns that belong to a split."""
+    tenths = lookup(SPLIT_TENTHS, split, kind="split")
+    found = tuple(pair for pair in itertools.combinations(nouns, 2) if _pair_tenth(*pair) in tenths)
+    if not found:
+        raise DataError(f"scenes: {len(nouns)} things are too few for pairs that only {split!r} has; take more parts")
+    return found
+
+
+def _pair_tenth(first: str, second: str) -> int:
+    """Which tenth of all pairs these two belong to, 0 to 9, whatever their order and the other nouns."""
     return _number("pair/" + "/".join(sorted((first, second)))) % 10
 
 
@@ -77,7 +87,7 @@ def compose(spec: SceneSpec, parts: Parts) -> Pixels:
     rng = np.random.default_rng(spec.seed)
     canvas = Image.fromarray(_background(rng)).convert("RGBA")
     nouns = spec.facts.nouns
-    pictures = [parts[noun][rng.integers(len(parts[noun]))] for noun in nouns]
+    pictures = [parts[noun][int(rng.integers(len(parts[noun])))] for noun in nouns]
     if spec.facts.kind in ("small", "large"):
         side = rng.uniform(48, 66) if spec.facts.kind == "small" else rng.uniform(140, 190)
         room = SIZE_PX - side - 2 * MARGIN_PX
@@ -104,7 +114,8 @@ def _background(rng: np.random.Generator) -> Pixels:
     y, x = np.mgrid[:SIZE_PX, :SIZE_PX] - SIZE_PX / 2
     share = 1 / (1 + np.exp(-(x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-60, 60)) / softness))
     pixels = tones[0] + share[..., None] * (tones[1] - tones[0]) + rng.normal(0, rng.uniform(2, 9), (*share.shape, 1))
-    return pixels.clip(0, 255).astype(np.uint8)
+    rounded: Pixels = pixels.clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def _paste(
