@@ -47,7 +47,7 @@ def read_annotations_csv(path: Path, options: ReadOptions) -> RecognitionData:
             f"{file.name} line 1: no column {missing[0]!r}; the first line must name the columns, "
             f"of {','.join(_COLUMNS)}; found {','.join(columns)}"
         )
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     examples: list[RecognitionExample] = []
     seen: dict[tuple[Path, float, float | None], tuple[int, str]] = {}
     for line, cells in rows:

@@ -1,4 +1,4 @@
-"""What every reader of a caption data set returns."""
+"""What every reader of a caption data set takes and returns."""
 
 from __future__ import annotations
 
@@ -49,3 +49,13 @@ class CaptionData:
         counts = Counter(example.split for example in self.examples)
         known = ", ".join(f"{split} ({count} examples)" for split, count in sorted(counts.items()))
         raise DataError(f"{self.name}: no {name!r} split; there is {known}: add one, or choose another --split")
+
+
+@dataclass(frozen=True)
+class CaptionReadOptions:
+    """What a reader of captions may need to know besides the path."""
+
+    skip_missing: bool = False
+    """Leave out listed files that are not there, instead of raising."""
+    need_files: bool = True
+    """Whether the pictures and videos must be there."""

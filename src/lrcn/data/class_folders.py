@@ -23,7 +23,7 @@ def detect_class_folders(path: Path) -> bool:
 
 def read_class_folders(path: Path, options: ReadOptions) -> RecognitionData:
     """Read `DATA/<class>/*`, at any depth below the class; everything is in `train`."""
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     examples = [example for folder in _subfolders(path) for example in _class(folder, "train", problems)]
     warnings = problems.check(len(examples), path)
     return RecognitionData(sorted_labels(examples), tuple(examples), path.resolve().name, warnings)
@@ -36,7 +36,7 @@ def detect_split_folders(path: Path) -> bool:
 
 def read_split_folders(path: Path, options: ReadOptions) -> RecognitionData:
     """Read `DATA/{train,val,test}/<class>/*`, at any depth below the class; each split may be missing."""
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     examples = []
     ignored = []
     for split_folder in _subfolders(path):

@@ -11,6 +11,7 @@ from lrcn.errors import DataError, unknown_name_message
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
+    "restval": "train",
     "val": "val",
     "valid": "val",
     "validate": "val",
@@ -77,10 +78,10 @@ class ReadOptions:
 class Problems:
     """Collects everything wrong with a data set, so that the user hears of it all at once."""
 
-    def __init__(self, options: ReadOptions) -> None:
+    def __init__(self, skip_missing: bool) -> None:
         self._lines: list[str] = []
         self._missing: list[str] = []
-        self._skip_missing = options.skip_missing
+        self._skip_missing = skip_missing
 
     def add(self, place: str, what: str) -> None:
         """Note a bad row; `place` names its file and line."""
@@ -90,8 +91,13 @@ class Problems:
         """Note a row whose video is not there."""
         (self._missing if self._skip_missing else self._lines).append(f"{place}: {name} not found")
 
-    def check(self, num_examples: int, source: Path) -> tuple[str, ...]:
+    def check(self, num_examples: int, source: Path, what: str = "video") -> tuple[str, ...]:
         """Return warnings, after a reader has gone through everything.
+
+        Args:
+            num_examples: Examples that were found.
+            source: Where they were looked for.
+            what: What one example is.
 
         Raises:
             DataError: If a row is bad, or no example is left.
@@ -99,11 +105,11 @@ class Problems:
         if self._lines:
             what_else = ""
             if all(line.endswith("not found") for line in self._lines):
-                what_else = "; put the videos there, or leave such rows out with --skip-missing"
+                what_else = f"; put the {what}s there, or leave such rows out with --skip-missing"
             raise DataError(first_of(self._lines) + what_else, tuple(self._lines))
         if num_examples == 0:
             why = f": {first_of(self._missing)}" if self._missing else ""
-            raise DataError(f"{source}: no video to read{why}; check that the videos lie below this folder")
+            raise DataError(f"{source}: no {what} to read{why}; check that they lie below this folder")
         return (f"{len(self._missing)} rows left out: {first_of(self._missing)}",) if self._missing else ()
 
 

@@ -27,7 +27,7 @@ def read_ucf101(path: Path, options: ReadOptions) -> RecognitionData:
     lists = _lists_folder(path, "ucfTrainTestlist", "trainlist*.txt")
     if lists is None:
         raise DataError(f"{path}: no trainlist01.txt in this folder or in ucfTrainTestlist below it")
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     class_ids = _ucf_class_ids(lists / "classInd.txt", problems)
     index = VideoIndex(path)
     examples = []
@@ -66,7 +66,7 @@ def read_hmdb51(path: Path, options: ReadOptions) -> RecognitionData:
     lists = _lists_folder(path, "testTrainMulti_7030_splits", "*_test_split*.txt")
     if lists is None:
         raise DataError(f"{path}: no <class>_test_split1.txt in this folder or in testTrainMulti_7030_splits below it")
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     index = VideoIndex(path)
     examples = []
     ending = f"_test_split{options.split_number}.txt"

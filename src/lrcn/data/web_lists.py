@@ -28,7 +28,7 @@ def read_kinetics(path: Path, options: ReadOptions) -> RecognitionData:
     Raises:
         DataError: If rows are bad; `problems` holds them all.
     """
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     index = VideoIndex(path.parent if path.is_file() else path)
     examples = []
     for file in _kinetics_files(path):
@@ -70,7 +70,7 @@ def read_activitynet(path: Path, options: ReadOptions) -> RecognitionData:
     if file is None:
         raise DataError(f'{path}: no JSON file with a "database" here')
     database = _database(file)
-    problems = Problems(options)
+    problems = Problems(options.skip_missing)
     index = VideoIndex(file.parent)
     examples = []
     hidden = 0
