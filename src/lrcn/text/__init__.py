@@ -1,6 +1,6 @@
 """Text of captions: the COCO tools' tokens, and the words a model knows."""
 
-from lrcn.text.tokenise import tokenise
+from lrcn.text.tokenise import detokenise, tokenise
 from lrcn.text.vocabulary import Vocabulary
 
-__all__ = ["Vocabulary", "tokenise"]
+__all__ = ["Vocabulary", "detokenise", "tokenise"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from lrcn.text.ptb import ASSIMILATIONS, CLOSING_ABBREVIATION, OPENING_ABBREVIATION, rules_for
@@ -17,6 +18,9 @@ _PLAIN_CAPTION: Final = re.compile(r"(?:[A-Za-z]+(?:-[A-Za-z]+)*,? )*[A-Za-z]+(?
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*(?=,?[ \n])")
 _ASSIMILATED: Final = frozenset(first + second for first, second in ASSIMILATIONS.items())
 _KEEPS_FULL_STOP: Final = re.compile(rf"[a-z]\.|{CLOSING_ABBREVIATION}|{OPENING_ABBREVIATION}", re.IGNORECASE)
+
+_CLITICS: Final = frozenset(["'s", "'m", "'d", "'re", "'ve", "'ll", "n't"])
+_BRACKETS: Final = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}"}
 
 
 def tokenise(caption: str) -> list[str]:
@@ -36,6 +40,16 @@ def tokenise(caption: str) -> list[str]:
         if ends_open and _ASSIMILATED.isdisjoint(words):
             return words
     return _scan(caption)
+
+
+def detokenise(tokens: Iterable[str]) -> str:
+    """Return tokens as a sentence: `the dog 's bone` becomes `the dog's bone`, `-lrb-` a bracket again."""
+    text = ""
+    for token in tokens:
+        written = _BRACKETS.get(token, token)
+        joined = token in _CLITICS or not text
+        text += written if joined else f" {written}"
+    return text
 
 
 def _scan(caption: str) -> list[str]:

@@ -74,6 +74,18 @@ def load_image(path: Path) -> Picture:
         return _picture(path, image)
 
 
+def is_still(path: Path) -> bool:
+    """Whether a file holds one picture and no more, as far as its head tells; False for what cannot be opened."""
+    try:
+        image = open_image(path)
+    except MediaError:
+        return False
+    if image is None:
+        return False
+    with image:
+        return image.format not in _ANIMATED or getattr(image, "n_frames", 1) == 1
+
+
 class ImageFile:
     """One image file: a video of one frame, or of all frames of an animation."""
 

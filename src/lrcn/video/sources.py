@@ -61,6 +61,31 @@ def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
+def expand_media(sources: Sequence[str | Path]) -> list[Path]:
+    """Return what the sources name, each once, where a folder stands for every picture and every video below it.
+
+    Otherwise as `expand_sources`, for which a folder of images is one video.
+
+    Raises:
+        MediaError: For a source that names nothing.
+    """
+    found: dict[Path, None] = {}
+    for source in sources:
+        path = Path(source)
+        named = [path] if path.exists() else sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key)
+        matches = [match for one in named for match in (_media_below(one) if one.is_dir() else [one])]
+        if not matches:
+            why = "no picture and no video in this folder" if path.is_dir() else _why_nothing(source)
+            raise MediaError(f"{source}: {why}")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _media_below(folder: Path) -> list[Path]:
+    below = (Path(place, name) for place, _, names in os.walk(folder) for name in names if not _is_clutter(name))
+    return sorted((path for path in below if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES), key=natural_key)
+
+
 def _expand(source: str | Path) -> Iterator[Path]:
     path = Path(source)
     if path.is_dir():
