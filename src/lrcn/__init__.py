@@ -19,6 +19,8 @@ _PUBLIC = {
     "BackboneConfig": "lrcn.config",
     "CaptionData": "lrcn.data.caption_examples",
     "CaptionExample": "lrcn.data.caption_examples",
+    "CaptionResult": "lrcn.results",
+    "Captioner": "lrcn.inference.captioner",
     "CaptioningConfig": "lrcn.config",
     "CaptioningHeader": "lrcn.config",
     "CaptioningModel": "lrcn.models.captioning",
@@ -37,14 +39,18 @@ _PUBLIC = {
     "RecognitionResult": "lrcn.results",
     "RecognitionTrainingConfig": "lrcn.training.config",
     "Recognizer": "lrcn.inference.recognizer",
+    "RetrievalResult": "lrcn.results",
+    "Retriever": "lrcn.inference.retriever",
     "Segment": "lrcn.results",
     "TrainResult": "lrcn.training.fit",
     "TwoStreamRecognizer": "lrcn.inference.two_stream",
     "evaluate": "lrcn.evaluation",
     "inspect": "lrcn.model_file",
-    "load": "lrcn.inference.recognizer",
+    "load": "lrcn.inference.loading",
+    "read_caption_data": "lrcn.data.captioning",
     "read_recognition_data": "lrcn.data.recognition",
     "register_backbone": "lrcn.models.backbones",
+    "register_caption_reader": "lrcn.data.captioning",
     "register_reader": "lrcn.data.recognition",
     "train": "lrcn.training.fit",
 }
@@ -61,6 +67,8 @@ if TYPE_CHECKING:
     from lrcn.config import RecognitionHeader as RecognitionHeader
     from lrcn.data.caption_examples import CaptionData as CaptionData
     from lrcn.data.caption_examples import CaptionExample as CaptionExample
+    from lrcn.data.captioning import read_caption_data as read_caption_data
+    from lrcn.data.captioning import register_caption_reader as register_caption_reader
     from lrcn.data.recognition import read_recognition_data as read_recognition_data
     from lrcn.data.recognition import register_reader as register_reader
     from lrcn.errors import ConfigError as ConfigError
@@ -70,8 +78,10 @@ if TYPE_CHECKING:
     from lrcn.errors import ModelFileError as ModelFileError
     from lrcn.evaluation import EvaluationReport as EvaluationReport
     from lrcn.evaluation import evaluate as evaluate
+    from lrcn.inference.captioner import Captioner as Captioner
+    from lrcn.inference.loading import load as load
     from lrcn.inference.recognizer import Recognizer as Recognizer
-    from lrcn.inference.recognizer import load as load
+    from lrcn.inference.retriever import Retriever as Retriever
     from lrcn.inference.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
     from lrcn.model_file import inspect as inspect
     from lrcn.models.backbones import register_backbone as register_backbone
@@ -79,7 +89,9 @@ if TYPE_CHECKING:
     from lrcn.models.lstm import LSTMStack as LSTMStack
     from lrcn.models.lstm import LSTMState as LSTMState
     from lrcn.models.recognition import RecognitionModel as RecognitionModel
+    from lrcn.results import CaptionResult as CaptionResult
     from lrcn.results import RecognitionResult as RecognitionResult
+    from lrcn.results import RetrievalResult as RetrievalResult
     from lrcn.results import Segment as Segment
     from lrcn.training.config import RecognitionTrainingConfig as RecognitionTrainingConfig
     from lrcn.training.fit import TrainResult as TrainResult
