@@ -19,6 +19,8 @@ from lrcn.errors import LRCNError
 
 COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
+    "caption": ("lrcn.cli.caption:caption", "Say in a sentence what pictures and videos show."),
+    "retrieve": ("lrcn.cli.retrieve:retrieve", "Find the pictures that fit a sentence, or the other way round."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
     "data": ("lrcn.cli.data:app", "Build and check data sets."),
@@ -40,7 +42,7 @@ def make_app() -> App:
     """Return the command line as cyclopts sees it."""
     app = App(
         name="lrcn",
-        help="Recognise actions in video: a CNN looks at every frame, an LSTM reads the sequence.",
+        help="Recognise actions in video, describe what is seen: a CNN looks at every frame, an LSTM reads or writes.",
         version=_version,
         default_parameter=Parameter(negative_iterable=()),
         exit_on_error=False,

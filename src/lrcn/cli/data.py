@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -13,7 +14,9 @@ from lrcn.cli.terminal import ProgressBar, results_console, simple_table
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
+    from lrcn.data.caption_doctor import CaptionDoctorReport
     from lrcn.data.doctor import DoctorReport
+    from lrcn.data.file_checks import Finding
 
 app = App(name="data")
 app.command("lrcn.cli.build:app", name="build", help="Build a data set from what ships with lrcn or with Debian.")
@@ -33,35 +36,45 @@ def check(
 ) -> int:
     """Look for what would spoil training or scores, before hours go into training.
 
-    Finds videos that cannot be decoded or are cut short, the same video in two splits or under two labels, classes
-    missing in a split, classes with few clips, parts outside their video. Exit code 1 if there is an error.
+    Finds videos and pictures that cannot be decoded or are cut short, the same content in two splits or under two
+    labels, classes missing in a split, classes with few clips, parts outside their video; of captions also the long
+    ones and words too rare to be learnt. Exit code 1 if there is an error.
 
     Args:
         decode: Decode every video to its end.
         seed: Seed of the training run, which decides the validation clips where the data set has none.
     """
+    from lrcn.data.caption_doctor import CaptionDoctorReport, check_caption_data
     from lrcn.data.doctor import check_recognition_data
 
+    report: DoctorReport | CaptionDoctorReport
     try:
-        known = data_set.read(data, seed=seed)
+        with ProgressBar(1, quiet=quiet) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.update(done, f"file {done} of {total}", total)
+
+            if data_set.holds_captions(data):
+                captions = data_set.read_captions(data, seed=seed)
+                report = check_caption_data(captions, decode=decode, on_progress=show)
+            else:
+                report = check_recognition_data(data_set.read(data, seed=seed), decode=decode, on_progress=show)
     except DataError as exc:
         for problem in exc.problems:
             exits.fail(problem, exits.ERROR)
         return exits.ERROR
-    with ProgressBar(1, quiet=quiet) as bar:
-        report = check_recognition_data(
-            known,
-            decode=decode,
-            on_progress=lambda done, total: bar.update(done, f"video {done} of {total}", total),
-        )
     if json_output:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
+    elif isinstance(report, CaptionDoctorReport):
+        _print_caption_counts(report)
+        _print_findings(report.problems)
     else:
-        _print_findings(report)
+        _print_class_counts(report)
+        _print_findings(report.problems)
     return exits.OK if report.ok else exits.ERROR
 
 
-def _print_findings(report: DoctorReport) -> None:
+def _print_class_counts(report: DoctorReport) -> None:
     console = results_console()
     splits = list(report.counts)
     labels = list(next(iter(report.counts.values()), {}))
@@ -69,7 +82,22 @@ def _print_findings(report: DoctorReport) -> None:
     totals = ("all classes", *(str(sum(report.counts[split].values())) for split in splits))
     console.print(f"{report.name}: {report.num_files} videos", style="bold", markup=False)
     console.print(simple_table(("class", *splits), [*rows, totals]))
-    for finding in report.problems:
+
+
+def _print_caption_counts(report: CaptionDoctorReport) -> None:
+    console = results_console()
+    rows = [
+        (split, str(row.files), str(row.captions), f"{row.words / row.captions:.1f}", f"{row.unknown_share:.1%}")
+        for split, row in report.counts.items()
+    ]
+    text = f"{report.name}: {report.num_files} files, {report.vocabulary_size} words that training sees often enough"
+    console.print(text, style="bold", markup=False)
+    console.print(simple_table(("split", "files", "captions", "words a caption", "rare words"), rows))
+
+
+def _print_findings(problems: Sequence[Finding]) -> None:
+    console = results_console()
+    for finding in problems:
         console.print(f"{finding.severity}: {finding.text}", markup=False, soft_wrap=True)
-    if not report.problems:
+    if not problems:
         console.print("nothing found that would spoil training or scores")

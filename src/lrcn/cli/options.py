@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from lrcn.data.caption_examples import CaptionData
     from lrcn.data.examples import RecognitionData
 
 Model = Annotated[
     str, Parameter(help="`demo` (ships with lrcn), a `.safetensors` file, or a folder that `lrcn train` wrote.")
 ]
+CaptionModel = Annotated[
+    str, Parameter(help="A captioning model: a `.safetensors` file, or a folder that `lrcn train captioning` wrote.")
+]
 Data = Annotated[
     Path,
     Parameter(
         help="The data set: a folder with a folder of videos for each class, `train/CLASS` `val/CLASS` `test/CLASS`, "
-        "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV."
+        "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV. For "
+        "captions: a folder with `captions.csv` (path,caption,split), or the JSON of COCO, Karpathy, MSR-VTT or MSVD."
     ),
 ]
 Device = Annotated[
@@ -54,7 +59,7 @@ class DataFlags:
 
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
-    hmdb51, kinetics, activitynet."""
+    hmdb51, kinetics, activitynet; of captions: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
     split_number: int = 1
     """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
     val_fraction: float = 0.2
@@ -84,6 +89,25 @@ class DataFlags:
             seed=seed,
             split_number=self.split_number,
             skip_missing=self.skip_missing,
+        )
+
+    def holds_captions(self, path: Path) -> bool:
+        """Whether this is a caption data set."""
+        from lrcn.data.captioning import holds_captions
+
+        return holds_captions(path, self.format)
+
+    def read_captions(self, path: Path, *, seed: int = 0, need_files: bool = True) -> CaptionData:
+        """Return the caption data set; `seed` decides which files are held out for validation."""
+        from lrcn.data.captioning import read_caption_data
+
+        return read_caption_data(
+            path,
+            format=self.format,
+            val_fraction=self.val_fraction,
+            seed=seed,
+            skip_missing=self.skip_missing,
+            need_files=need_files,
         )
 
 

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lrcn.data.examples import RecognitionData, RecognitionExample, first_of
-from lrcn.errors import MediaError
-from lrcn.video.read import probe, read_frames
-from lrcn.video.sources import image_sequence
+from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, unreadable
 
 SHORT_S = 16 / 30
 """Parts below this are called short: they hold less than one clip of the released nets (16 frames at 30 per second)."""
 
 IMBALANCE = 10
 """Ratio between the classes with most and fewest training clips from which the data set is called unbalanced."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line about the data set."""
-
-    severity: Literal["error", "warning"]
-    """An error spoils training or scores; a warning may be as intended."""
-    text: str
 
 
 @dataclass(frozen=True)
@@ -54,15 +39,6 @@ class DoctorReport:
         return {**asdict(self), "problems": [asdict(finding) for finding in self.problems], "ok": self.ok}
 
 
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    digest: str = ""
-    duration_s: float | None = None
-    error: str = ""
-    warnings: tuple[str, ...] = ()
-
-
 def check_recognition_data(
     data: RecognitionData, *, decode: bool = True, on_progress: Callable[[int, int], None] | None = None
 ) -> DoctorReport:
@@ -76,13 +52,7 @@ def check_recognition_data(
         decode: Decode every video to its end; without it, only contents are compared.
         on_progress: Called with the number of files done and of all files.
     """
-    paths = sorted({example.path for example in data.examples})
-    files: dict[Path, _File] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file in pool.map(partial(_look_at, decode=decode), paths):
-            files[file.path] = file
-            if on_progress:
-                on_progress(len(files), len(paths))
+    files = look_at_files([example.path for example in data.examples], decode=decode, on_progress=on_progress)
     counts = {
         split: dict.fromkeys(data.labels, 0) for split in ("train", "val", "test") if _has_split(data.examples, split)
     }
@@ -90,8 +60,8 @@ def check_recognition_data(
         counts[example.split][example.label] += 1
     findings = [
         *(Finding("warning", text) for text in data.warnings),
-        *_unreadable(files),
-        *_outside(data.examples, files),
+        *unreadable(files),
+        *outside(((example, f"of class {example.label!r}") for example in data.examples), files),
         *_copies(data.examples, files),
         *_unevenly_filled(counts),
         *_short(data.examples, files),
@@ -99,54 +69,11 @@ def check_recognition_data(
     return DoctorReport(data.name, len(files), counts, tuple(sorted(findings, key=lambda finding: finding.severity)))
 
 
-def _look_at(path: Path, *, decode: bool) -> _File:
-    warnings: list[str] = []
-    try:
-        digest = _content_digest(path)
-        if not decode:
-            return _File(path, digest)
-        duration_s = probe(path).duration_s
-        # the reader's complaints are what is wanted; a video is decoded whole at any rate, but images only if chosen
-        for _ in read_frames(path, sample_fps=None if path.is_dir() else 1, resize=16, on_warning=warnings.append):
-            pass
-    except MediaError as exc:
-        return _File(path, error=str(exc))
-    except OSError as exc:
-        return _File(path, error=f"{path}: cannot be read: {exc.strerror or exc}")
-    return _File(path, digest, duration_s, warnings=tuple(warnings))
-
-
-def _content_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in image_sequence(path) if path.is_dir() else [path]:
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _has_split(examples: Sequence[RecognitionExample], split: str) -> bool:
     return any(example.split == split for example in examples)
 
 
-def _unreadable(files: dict[Path, _File]) -> Iterator[Finding]:
-    for file in files.values():
-        if file.error:
-            yield Finding("error", file.error)
-        yield from (Finding("warning", text) for text in file.warnings)
-
-
-def _outside(examples: Sequence[RecognitionExample], files: dict[Path, _File]) -> Iterator[Finding]:
-    for example in examples:
-        duration_s = files[example.path].duration_s
-        if duration_s is not None and 0 < duration_s <= example.start_s:
-            yield Finding(
-                "error",
-                f"{example.path}: a part of class {example.label!r} starts at {example.start_s:g} s, "
-                f"but the video ends at {duration_s:.2f} s",
-            )
-
-
-def _copies(examples: Sequence[RecognitionExample], files: dict[Path, _File]) -> Iterator[Finding]:
+def _copies(examples: Sequence[RecognitionExample], files: Mapping[Path, CheckedFile]) -> Iterator[Finding]:
     same: dict[str, list[RecognitionExample]] = defaultdict(list)
     for example in examples:
         if files[example.path].digest:
@@ -183,7 +110,7 @@ def _unevenly_filled(counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
             )
 
 
-def _short(examples: Sequence[RecognitionExample], files: dict[Path, _File]) -> Iterator[Finding]:
+def _short(examples: Sequence[RecognitionExample], files: Mapping[Path, CheckedFile]) -> Iterator[Finding]:
     short = []
     for example in examples:
         duration_s = files[example.path].duration_s

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,27 +44,44 @@ class Retriever:
         images: Sequence[Source],
         *,
         top_k: int | None = 10,
-        scoring: Scoring = "release",
+        scoring: Scoring | None = None,
         on_failure: Callable[[Source, MediaError], None] | None = None,
     ) -> RetrievalResult:
-        """Return the pictures or videos that a sentence fits best.
+        """Return the pictures or videos that a sentence fits best; as `rank_images_for`, for one sentence."""
+        return self.rank_images_for([text], images, top_k=top_k, scoring=scoring, on_failure=on_failure)[0]
+
+    def rank_images_for(
+        self,
+        texts: Sequence[str],
+        images: Sequence[Source],
+        *,
+        top_k: int | None = 10,
+        scoring: Scoring | None = None,
+        on_failure: Callable[[Source, MediaError], None] | None = None,
+    ) -> list[RetrievalResult]:
+        """Return the pictures or videos that each sentence fits best; the pictures are looked at once.
 
         Args:
-            text: The sentence; words that the model does not know count as its unknown word.
+            texts: The sentences; words that the model does not know count as its unknown word.
             images: What is searched.
             top_k: Most matches returned; None for all.
-            scoring: The order is the same for both, but for the end of the sentence and the floor; see `Scoring`.
+            scoring: None takes `release`, and `plain` for one picture. Both give the same order, but for the end of the
+                sentence and the floor; see `Scoring`.
             on_failure: Told what cannot be read, which is then left out; None raises.
 
         Raises:
-            DataError: If the sentence holds no word, or no picture is left.
+            DataError: If a sentence holds no word, or no picture is left.
             MediaError: If a picture cannot be read, unless `on_failure` is given.
         """
-        sentences, warnings = self.encode_texts([text])
+        encoded = [self.encode_texts([text]) for text in texts]
         readable, contexts = self._contexts(images, on_failure)
-        scores = self._scores(contexts, sentences, scoring)[:, 0]
+        chosen: Scoring = scoring or ("release" if len(readable) > 1 else "plain")
+        scores = self._scores(contexts, [sentences[0] for sentences, _ in encoded], chosen)
         names = [(name_of_source(images[index]), index) for index in readable]
-        return self._result(text, names, scores, top_k, scoring, warnings)
+        return [
+            self._result(text, names, scores[:, number], top_k, chosen, encoded[number][1])
+            for number, text in enumerate(texts)
+        ]
 
     def rank_captions(
         self,
@@ -73,6 +91,7 @@ class Retriever:
         background: Sequence[Source] = (),
         top_k: int | None = 10,
         scoring: Scoring | None = None,
+        on_failure: Callable[[Source, MediaError], None] | None = None,
     ) -> RetrievalResult:
         """Return the sentences that fit a picture or video best.
 
@@ -83,17 +102,20 @@ class Retriever:
                 than about those. Without any, sentences that are probable about everything rank high.
             top_k: Most matches returned; None for all.
             scoring: None takes `release` with a background and `plain` without.
+            on_failure: Told what of the background cannot be read, which is then left out; None raises.
 
         Raises:
             DataError: If a sentence holds no word, or there is none.
             ConfigError: If `release` is asked for without a background.
-            MediaError: If a picture cannot be read.
+            MediaError: If a picture cannot be read, unless it is of the background and `on_failure` is given.
         """
         chosen: Scoring = scoring or ("release" if background else "plain")
         if chosen == "release" and not background:
             raise ConfigError("scoring 'release' compares with other pictures: give a background, or scoring 'plain'")
         sentences, warnings = self.encode_texts(texts)
-        _, contexts = self._contexts([image, *background], None)
+        _, contexts = self._contexts([image], None)
+        if background:
+            contexts = torch.cat([contexts, self._contexts(background, on_failure)[1]])
         scores = self._scores(contexts, sentences, chosen)[0]
         names = [(text, index) for index, text in enumerate(texts)]
         return self._result(name_of_source(image), names, scores, top_k, chosen, warnings)

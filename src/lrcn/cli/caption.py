@@ -1,0 +1,183 @@
+"""`lrcn caption`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
+from lrcn.cli.exits import UsageError, exit_code_after
+from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet
+from lrcn.cli.terminal import ProgressBar, remark, results_console
+from lrcn.errors import MediaError
+from lrcn.results import Caption, CaptionResult
+from lrcn.video.inputs import Source
+
+if TYPE_CHECKING:
+    from lrcn.inference.caption_search import SearchOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFlags:
+    """How captions are searched for."""
+
+    beam_size: int = 5
+    """Beginnings of sentences followed at once for each picture; 1 is greedy search."""
+    num_captions: int = 1
+    """Captions for each picture, best first; at most the beam size, or the number of samples."""
+    max_length: int = 20
+    """Most words of a caption, its end counted."""
+    length_penalty: float = 0.0
+    """Rank by log probability / length ** this: 0 favours short captions, 1 ranks by the mean."""
+    num_samples: int = 0
+    """Draw this many captions at random instead and keep the most probable; 0 for beam search."""
+    temperature: float = 1.0
+    """Of the draws: below 1 sharpens. (The paper's T is 1 / temperature: its best, T = 1.5, is 0.667 here.)"""
+    top_k: int | None = None
+    """Draw from this many most probable words only."""
+    top_p: float | None = None
+    """Draw from the fewest words that hold this much probability only."""
+    seed: int = 0
+    """Of the draws; the same picture gets the same captions, whatever else is captioned with it."""
+    unknown_words: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Let the model say <unk> where it means a word outside its vocabulary."""
+
+    def options(self) -> SearchOptions:
+        """Return the flags as keywords of `Captioner`."""
+        options: SearchOptions = {**asdict(self)}  # type: ignore[typeddict-item]
+        return options
+
+
+SEARCH = SearchFlags()
+Search = Annotated[SearchFlags, Parameter(name="*", group="Search")]
+
+
+def caption(
+    *sources: str,
+    model: CaptionModel,
+    segment_s: float = 10.0,
+    json_output: Json = False,
+    csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
+    coco: Path | None = None,
+    srt: Path | None = None,
+    vtt: Path | None = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    quiet: Quiet = False,
+    search: Search = SEARCH,
+) -> int:
+    """Say in a sentence what pictures and videos show.
+
+    Videos longer than a segment get a sentence for each segment, too. What cannot be read is reported at the end, after
+    the others are done, and the exit code is then 3.
+
+    Args:
+        sources: Pictures and videos: files, folders (searched for both), globs such as `'photos/*.jpg'`.
+        segment_s: Length of the segments of long videos, in seconds; a last one below half of it joins the one before.
+        csv_file: Also write this CSV file: source, start, end, caption, log probability, rank.
+        coco: Also write this JSON file in the COCO results format; `image_id` is the number in the file's name.
+        srt: Also write the captions of each video into this folder as SubRip subtitles, `NAME.srt`.
+        vtt: Also write the captions of each video into this folder as WebVTT subtitles, `NAME.vtt`.
+    """
+    if not sources:
+        raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
+    from lrcn.inference.caption_search import CaptionSearch
+    from lrcn.inference.loading import load_captioner
+
+    options = search.options()
+    CaptionSearch(**options)  # says what is wrong before anything is loaded
+    captioner = load_captioner(model, device=device, batch_size=batch_size)
+    paths, failures = _expand(sources)
+    if coco is not None:
+        _check_image_ids(paths)
+    console = results_console()
+    results: list[CaptionResult] = []
+    with ProgressBar(len(paths), quiet=quiet) as bar:
+        num_failed_before = len(failures)
+
+        def show(source: Source, done_s: float) -> None:
+            done = len(results) + len(failures) - num_failed_before
+            bar.update(done, f"{Path(str(source)).name}: {done_s:.0f} s", len(paths))
+
+        for result in captioner.stream(
+            paths,
+            segment_s=segment_s,
+            on_failure=lambda source, exc: failures.append(str(exc)),
+            on_progress=show,
+            **options,
+        ):
+            results.append(result)
+            bar.update(len(results), Path(result.source).name, len(paths))
+            with bar.hidden():
+                print(result.to_json(), flush=True) if json_output else _print(console, result)
+                for warning in result.warnings:
+                    remark(f"lrcn: warning: {warning}", quiet=quiet)
+    if csv_file is not None:
+        write_csv(csv_file, results)
+        remark(f"captions as a table: {csv_file}", quiet=quiet)
+    if coco is not None:
+        write_coco(coco, results)
+        remark(f"captions as COCO results: {coco}", quiet=quiet)
+    for folder, suffix in ((srt, ".srt"), (vtt, ".vtt")):
+        if folder is not None:
+            _write_subtitles(folder, suffix, results, quiet=quiet)
+    return exit_code_after(len(results), failures, "sources")
+
+
+def _expand(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return what the sources name, each once, and a message for each source that names nothing."""
+    from lrcn.video.sources import expand_media
+
+    found: dict[Path, None] = {}
+    failures = []
+    for source in sources:
+        try:
+            found.update(dict.fromkeys(expand_media([source])))
+        except MediaError as exc:
+            failures.append(str(exc))
+    return list(found), failures
+
+
+def _check_image_ids(paths: Sequence[Path]) -> None:
+    ids = Counter(coco_image_id(str(path)) for path in paths)
+    for image_id, count in ids.items():
+        if count > 1:
+            raise UsageError(f"--coco: {count} sources have the image_id {image_id!r}; name them apart, or use --csv")
+
+
+def _print(console: Console, result: CaptionResult) -> None:
+    """Print a source and its captions: one line where there is one caption."""
+    if len(result.captions) == 1 and not result.segments:
+        console.print(f"{result.source}  {result.text}", markup=False, soft_wrap=True)
+        return
+    length = f"  {result.duration_s:.1f} s" if result.duration_s else ""
+    console.print(f"{result.source}{length}", style="bold", markup=False, soft_wrap=True)
+    _print_captions(console, "whole video" if result.segments else "", result.captions)
+    for segment in result.segments:
+        _print_captions(console, f"{segment.start_s:.1f} - {segment.end_s:.1f} s", segment.captions)
+
+
+def _print_captions(console: Console, when: str, captions: Sequence[Caption]) -> None:
+    for i, one in enumerate(captions):
+        place = f"{when if i == 0 else '':>17}"
+        number = f"  {one.log_prob:7.2f}" if len(captions) > 1 else ""
+        console.print(f"{place}{number}  {one.text}", markup=False, soft_wrap=True)
+
+
+def _write_subtitles(folder: Path, suffix: str, results: Sequence[CaptionResult], *, quiet: bool) -> None:
+    videos = [result for result in results if result.duration_s]
+    taken: set[str] = set()
+    for result in videos:
+        stem = Path(result.source).stem
+        name, number = f"{stem}{suffix}", 2
+        while name.casefold() in taken:
+            name, number = f"{stem}-{number}{suffix}", number + 1
+        taken.add(name.casefold())
+        write_subtitles(folder / name, result)
+    remark(f"subtitles of {len(videos)} videos: {folder}", quiet=quiet)
