@@ -31,3 +31,20 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path` to fill; it becomes `path` at the end, or vanishes on an error.
+
+    A folder that was at `path` is gone then, with all that it held.
+    """
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+        unfinished, old = Path(beside) / "new", Path(beside) / "old"
+        unfinished.mkdir()
+        yield unfinished
+        if path.exists():
+            path.replace(old)
+        unfinished.replace(path)

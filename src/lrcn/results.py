@@ -43,7 +43,7 @@ class RecognitionResult:
     """Probability of every class, in label order."""
     warnings: tuple[str, ...] = ()
     model: dict[str, str] = field(default_factory=dict)
-    """`name` and `sha256` of the model file."""
+    """`name` and `sha256` of the model file, and the `runtime` that ran it."""
     timing_s: dict[str, float] = field(default_factory=dict)
     """Seconds spent, by stage."""
 

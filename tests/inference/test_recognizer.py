@@ -45,7 +45,11 @@ def test_result_is_that_of_running_every_window_through_the_whole_network(
         assert (segment.start_s, segment.end_s) == pytest.approx((start / 10, (start + 4) / 10))
     assert result.duration_s == pytest.approx(2.0)
     assert result.source == str(clip20)
-    assert result.model == {"name": "tiny", "sha256": model_file.inspect(tiny_model).sha256}
+    assert result.model == {
+        "name": "tiny",
+        "sha256": model_file.inspect(tiny_model).sha256,
+        "runtime": "torch",
+    }
     assert result.timing_s["total"] == pytest.approx(result.timing_s["features"] + result.timing_s["windows"])
 
 

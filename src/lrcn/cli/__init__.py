@@ -27,6 +27,7 @@ COMMANDS = {
     "ablate": ("lrcn.cli.ablate:app", "Find out whether the order of frames matters for your classes."),
     "reproduce": ("lrcn.cli.reproduce:reproduce", "Fill in the paper's table on UCF-101, HMDB-51 or the like."),
     "import-caffe": ("lrcn.cli.import_caffe:import_caffe", "Turn a net of the LRCN release into a model file."),
+    "export": ("lrcn.cli.export:export", "Write a model as graphs that run without torch."),
     "info": ("lrcn.cli.info:info", "Print everything a model file says about itself."),
 }
 """Command -> where it lives, and its line in `lrcn --help` (known without importing it)."""

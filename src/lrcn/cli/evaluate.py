@@ -19,6 +19,7 @@ from lrcn.cli.options import (
     Model,
     Quiet,
     RGBWeight,
+    RuntimeName,
 )
 from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
@@ -40,6 +41,7 @@ def evaluate(
     seed: int = 0,
     json_output: Json = False,
     device: Device = "auto",
+    runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
@@ -63,12 +65,19 @@ def evaluate(
 
     predictor: Predictor
     if flow_model is None:
-        predictor = load(model, device=device, batch_size=batch_size, views=views_of(crops))
+        predictor = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
         known = data_set.read(data, seed=seed)
     else:
         flow_file_of = None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, data)
         predictor = load_two_stream(
-            model, flow_model, rgb_weight, crops, device=device, batch_size=batch_size, flow_file_of=flow_file_of
+            model,
+            flow_model,
+            rgb_weight,
+            crops,
+            device=device,
+            runtime=runtime,
+            batch_size=batch_size,
+            flow_file_of=flow_file_of,
         )
         known = data_set.read_videos(data, seed=seed)
     for warning in known.warnings:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from lrcn.data.examples import RecognitionData
 
 Model = Annotated[
-    str, Parameter(help="`demo` (ships with lrcn), a `.safetensors` file, or a folder that `lrcn train` wrote.")
+    str,
+    Parameter(
+        help="`demo` (ships with lrcn), a `.safetensors` file, or a folder that `lrcn train` or `lrcn export` wrote."
+    ),
 ]
 CaptionModel = Annotated[
     str, Parameter(help="A captioning model: a `.safetensors` file, or a folder that `lrcn train captioning` wrote.")
@@ -29,6 +32,15 @@ Data = Annotated[
 Device = Annotated[
     str,
     Parameter(help="Where the network runs: `auto` takes the GPU if there is one; or `cpu`, `cuda`, `cuda:1`, `mps`."),
+]
+RuntimeName = Annotated[
+    str | None,
+    Parameter(
+        name="--runtime",
+        help="What runs the network: `torch` (default), `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or "
+        "`auto`: the fastest that is installed and says what torch says for this model. The graphs are made at the "
+        "first use and kept. A folder that `lrcn export` wrote brings its own.",
+    ),
 ]
 BatchSize = Annotated[
     int,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight
+from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
 from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
 from lrcn.errors import MediaError
 from lrcn.files import replacing
@@ -37,6 +37,7 @@ def recognize(
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     save_video: Path | None = None,
     device: Device = "auto",
+    runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
 ) -> int:
@@ -63,9 +64,11 @@ def recognize(
 
     recognizer: Recognizer | TwoStreamRecognizer
     if flow_model is None:
-        recognizer = load(model, device=device, batch_size=batch_size, views=views_of(crops))
+        recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
     else:
-        recognizer = load_two_stream(model, flow_model, rgb_weight, crops, device=device, batch_size=batch_size)
+        recognizer = load_two_stream(
+            model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
+        )
     paths, failures = _expand(sources)
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     console = results_console()

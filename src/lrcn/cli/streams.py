@@ -22,6 +22,7 @@ def load_two_stream(
     crops: int,
     *,
     device: str,
+    runtime: str | None = None,
     batch_size: int,
     flow_file_of: Callable[[Path], Path] | None = None,
 ) -> TwoStreamRecognizer:
@@ -30,5 +31,8 @@ def load_two_stream(
     Raises:
         LRCNError: If a model cannot be used, or the two do not fit together.
     """
-    streams = [load(model, device=device, batch_size=batch_size, views=views_of(crops)) for model in (rgb, flow)]
+    streams = [
+        load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
+        for model in (rgb, flow)
+    ]
     return TwoStreamRecognizer(streams[0], streams[1], rgb_weight=rgb_weight, flow_file_of=flow_file_of)

@@ -19,6 +19,8 @@ from lrcn.config import RecognitionHeader
 from lrcn.encoding import EncodedChunk, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.inference.runtimes.base import Runtime
+from lrcn.inference.runtimes.exported import is_exported
+from lrcn.inference.runtimes.graph import open_exported
 from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
 from lrcn.model_file.storage import DEMO, MODEL_NAME
 from lrcn.results import RecognitionResult
@@ -134,7 +136,7 @@ class Recognizer:
             source=name_of_source(source),
             labels=self.labels,
             top_k=top_k,
-            model={"name": self.name, "sha256": self.header.sha256},
+            model={"name": self.name, "sha256": self.header.sha256, "runtime": self.runtime.name},
             timing_s=timing_s,
         )
 
@@ -275,26 +277,45 @@ def load(
     model: str | Path = DEMO,
     *,
     device: str = "auto",
+    runtime: str | None = None,
     batch_size: int = 64,
     views: Sequence[View] = (CENTER_VIEW,),
+    cache_dir: Path | None = None,
 ) -> Recognizer:
     """Return a recognizer ready to be called.
 
     Args:
-        model: A model file, a folder that `lrcn train` wrote, or `demo`: the model that ships in this package.
+        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`: the model that ships in this
+            package. An exported folder runs without torch.
         device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
+        runtime: `torch`, `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or `auto`: the fastest of them that
+            is installed and says what torch says. None is `torch` for a model file, and for an exported folder the
+            runtime that it was made for. Graphs that a runtime needs are made once and kept.
         batch_size: Frames that go through the CNN at once; lower it if memory runs out.
         views: Crops of each frame whose probabilities are averaged.
+        cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
-        ConfigError: If there is no such device.
+        ConfigError: If there is no such device, or the runtime cannot run this model.
+        MissingExtraError: If the runtime is not installed.
     """
+    if is_exported(model):
+        exported = open_exported(model, runtime=runtime, device=device)
+        name = Path(model).resolve().name
+        return Recognizer(exported.exported.header, exported, name=name, batch_size=batch_size, views=views)
     path = model_file.resolve(model)
-    target = choose_device(device)
+    target = str(choose_device(device))
     header, network = model_file.load(path, device=target)
     name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-    return Recognizer(header, network, name=name, device=str(target), batch_size=batch_size, views=views)
+    runs: RecognitionModel | Runtime = network
+    if runtime is not None:
+        from lrcn.features import default_cache_dir
+        from lrcn.inference.runtimes.choose import open_runtime
+
+        kept = cache_dir or default_cache_dir().parent / "runtimes"
+        runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
+    return Recognizer(header, runs, name=name, device=target, batch_size=batch_size, views=views)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -123,6 +123,7 @@ class TwoStreamRecognizer:
             model={
                 "name": f"{self.rgb.name} + {self.flow.name}",
                 "sha256": f"{self.rgb.header.sha256}+{self.flow.header.sha256}",
+                "runtime": f"{self.rgb.runtime.name} + {self.flow.runtime.name}",
             },
             timing_s={
                 f"{stream}_{stage}": seconds for stream, stages in timing_s.items() for stage, seconds in stages.items()

@@ -60,6 +60,10 @@ class Preprocess(nn.Module):
             values = crops.permute(0, 3, 1, 2).float()
         if view.mirror and self.config.stream == "flow" and not self.config.release_quirks:
             values[:, 0] = (256.0 - values[:, 0]).clamp_(max=255.0)
+        return self.normalize(values)
+
+    def normalize(self, values: Tensor) -> Tensor:
+        """Return pixels `(N, 3, h, w)` in 0-255, red first, as the network takes them; the input may be overwritten."""
         if self.config.channel_order == "bgr":
             values = values.flip(1)
         return values.sub_(self.mean).div_(self.std)

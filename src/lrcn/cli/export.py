@@ -1,0 +1,74 @@
+"""`lrcn export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from lrcn.cli.exits import UsageError
+from lrcn.cli.options import Json, Quiet
+from lrcn.cli.terminal import remark
+
+if TYPE_CHECKING:
+    from lrcn.export.graphs import ExportReport
+
+
+def export(
+    model: Annotated[str, Parameter(help="A `.safetensors` file, a folder that `lrcn train` wrote, or `demo`.")],
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(show_default=False)] = None,
+    format: Literal["onnx", "openvino"] = "onnx",
+    int8: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    calibrate: Path | None = None,
+    split: str = "test",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a model as a folder of graphs that runs without torch.
+
+    `lrcn recognize VIDEO --model DIR` then needs ONNX Runtime or OpenVINO and NumPy only. The graphs are run beside
+    torch on random and real frames; the largest errors are printed, and where one is past its limit nothing is written.
+
+    Args:
+        output: The folder to write. An earlier export in it is replaced.
+        format: Of the graphs: `onnx` for ONNX Runtime and others, `openvino` for the fastest answers on CPUs.
+        int8: Quantise the CNN: about a third of the size, and with `openvino` the most frames per second. Needs
+            `--calibrate`.
+        calibrate: Data set, for `--int8`: its training videos set the ranges, and the top class and the accuracy on
+            `--split` are compared with torch.
+        split: Part of the data set on which int8 is compared with torch: test, val or train.
+    """
+    if output is None:
+        raise UsageError("export needs --output DIR")
+    if int8 != (calibrate is not None):
+        raise UsageError("--int8 and --calibrate DATA go together: the ranges of int8 come from your training videos")
+    from lrcn.export import graphs
+
+    report = graphs.export(
+        model,
+        output,
+        format=format,
+        calibrate=calibrate,
+        split=split,
+        on_progress=lambda text: remark(f"{text} ...", quiet=quiet),
+    )
+    if json_output:
+        print(json.dumps(report.to_dict()))
+    else:
+        _print(report)
+
+
+def _print(report: ExportReport) -> None:
+    print(f"{report.folder}: {report.num_bytes / 1e6:.1f} MB ({', '.join(report.files)})")
+    print(report.parity)
+    if report.split is not None:
+        checked = report.split
+        print(
+            f"{checked.split} split, {checked.num_videos} videos: accuracy {checked.accuracy:.1%} "
+            f"(torch {checked.torch_accuracy:.1%}), top class equal in {checked.top_class_equal:.1%}"
+        )
+    print(f"use it: lrcn recognize VIDEO --model {report.folder}")

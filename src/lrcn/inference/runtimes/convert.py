@@ -1,0 +1,180 @@
+"""A network as graphs: torch -> ONNX -> OpenVINO, written into a folder whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lrcn.config import RecognitionHeader
+from lrcn.errors import ConfigError
+from lrcn.inference.runtimes.exported import GRAPHS, ExportedModel, Format, write_description
+from lrcn.inference.runtimes.graph import engine_module
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.transforms import Preprocess
+
+_BATCH_AXIS = {"hidden": 1, "cell": 1}
+"""Of the parts of a state; 0 for the others."""
+
+
+class _Backbone(nn.Module):
+    """Cropped frames `(N, crop, crop, 3)` uint8 -> features: normalisation is part of the graph."""
+
+    def __init__(self, model: RecognitionModel, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.backbone, self.preprocess = model.backbone, preprocess
+
+    def forward(self, frames: Tensor) -> Tensor:
+        features: Tensor = self.backbone(self.preprocess.normalize(frames.permute(0, 3, 1, 2).float()))
+        return features
+
+
+class _Clip(nn.Module):
+    def __init__(self, model: RecognitionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.model.clip_probs(features)
+
+
+class _Step(nn.Module):
+    def __init__(self, model: RecognitionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        logits, after = self.model.step(features, state)
+        return (logits.softmax(-1), *(after[name] for name in state))
+
+
+def write_graphs(
+    header: RecognitionHeader,
+    model: RecognitionModel,
+    folder: Path,
+    format: Format,
+    *,
+    calibration: Iterable[NDArray[np.uint8]] | None = None,
+) -> ExportedModel:
+    """Write the three graphs and their description into an empty folder.
+
+    Args:
+        header: Of the model.
+        model: Not modified.
+        folder: There already.
+        format: Of the graphs.
+        calibration: Crops `(N, crop, crop, 3)` as the backbone sees them; given, the backbone is quantised to int8.
+
+    Raises:
+        ConfigError: If an operation of the network has no counterpart in ONNX.
+        MissingExtraError: If a package of the extra `export` is missing.
+    """
+    for package in ("onnxscript", "onnx"):  # torch.onnx needs both, and says so in many lines
+        engine_module(package, wanted_by="making graphs of a model")
+    model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)  # tracing leaves marks in an LSTM
+    state = model.initial_state(2)
+    size, crop, length = model.backbone.feature_size, header.preprocess.crop, header.preprocess.clip_length
+    # two of each: the exporter freezes a size of 1
+    onnx_files = {name: folder / f"{name}.onnx" for name in GRAPHS}
+    frames = torch.zeros(2, crop, crop, 3, dtype=torch.uint8)
+    backbone = _Backbone(model, Preprocess(header.preprocess)).eval()
+    _export(onnx_files["backbone"], backbone, {"frames": frames}, ["features"])
+    _export(onnx_files["clip"], _Clip(model).eval(), {"features": torch.zeros(2, length, size)}, ["probs"])
+    _export(
+        onnx_files["step"],
+        _Step(model).eval(),
+        {"features": torch.zeros(2, size), "state": state},
+        ["probs", *(f"after_{name}" for name in state)],
+    )
+    if format == "openvino":
+        _to_openvino(onnx_files, calibration)
+    elif calibration is not None:
+        onnx = engine_module("onnx", wanted_by="--int8")
+        onnx.save(_quantized(onnx.load(onnx_files["backbone"]), calibration), onnx_files["backbone"])
+    exported = ExportedModel(
+        folder=folder,
+        header=header,
+        format=format,
+        precision="fp32" if calibration is None else "int8",
+        state={
+            name: [-1 if axis == _BATCH_AXIS.get(name, 0) else size for axis, size in enumerate(part.shape)]
+            for name, part in state.items()
+        },
+        files={path.name: "" for path in sorted(folder.iterdir())},
+        versions={name: version(name) for name in ("torch", "onnx", *(["openvino"] if format == "openvino" else []))},
+    )
+    write_description(exported)
+    return exported
+
+
+def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list[str]) -> None:
+    batch = torch.export.Dim("batch", min=1, max=2**16)
+    shapes: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if isinstance(value, dict):
+            shapes[name] = {part: {_BATCH_AXIS.get(part, 0): batch} for part in value}
+        else:
+            shapes[name] = {0: batch}
+    names = [part for name, value in inputs.items() for part in (value if isinstance(value, dict) else [name])]
+    try:
+        with _quiet():
+            torch.onnx.export(
+                module,
+                (),
+                str(path),
+                kwargs=inputs,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=shapes,
+                input_names=names,
+                output_names=outputs,
+                verbose=False,
+            )
+    except Exception as exc:  # whatever tracing trips over
+        reason = next((line.strip() for line in str(exc.__cause__ or exc).splitlines() if line.strip()), "")
+        raise ConfigError(
+            f"the {path.stem} of this model cannot be exported to ONNX ({type(exc.__cause__ or exc).__name__}: "
+            f"{reason[:200]}); use --runtime torch, or train with another backbone"
+        ) from exc
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter and NNCF print about themselves off the terminal."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _to_openvino(onnx_files: dict[str, Path], calibration: Iterable[NDArray[np.uint8]] | None) -> None:
+    ov = engine_module("openvino", wanted_by="--format openvino")
+    for name, path in onnx_files.items():
+        graph = ov.Core().read_model(path)
+        if name == "backbone" and calibration is not None:
+            graph = _quantized(graph, calibration)
+        ov.save_model(graph, path.with_suffix(".xml"), compress_to_fp16=False)
+        path.unlink()
+
+
+def _quantized(graph: Any, calibration: Iterable[NDArray[np.uint8]]) -> Any:
+    """Return a graph with int8 weights and activations, whose ranges are those seen on the calibration frames."""
+    with _quiet():
+        nncf = engine_module("nncf", wanted_by="--int8")
+        frames = [{"frames": crops[i : i + 1]} for crops in calibration for i in range(len(crops))]
+        return nncf.quantize(graph, nncf.Dataset(frames), subset_size=len(frames))

@@ -1,0 +1,170 @@
+"""Exported graphs run by ONNX Runtime or OpenVINO, on the CPU. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn.errors import ConfigError, ModelFileError, require
+from lrcn.inference.runtimes.base import Runtime, State
+from lrcn.inference.runtimes.exported import ExportedModel, read_exported
+from lrcn.video.views import View, cut_crops
+
+Session = Callable[[dict[str, NDArray[Any]]], list[NDArray[Any]]]
+"""Inputs by name -> outputs in the graph's order."""
+
+ENGINES = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
+"""Format of an exported folder -> the engines that read it, the first unless another is asked for."""
+
+
+class GraphRuntime(Runtime):
+    """The three graphs of an exported folder."""
+
+    def __init__(self, model: ExportedModel, *, engine: str | None = None, bf16: bool = False) -> None:
+        """Load the graphs.
+
+        Args:
+            model: A checked folder.
+            engine: One of `ENGINES` of the format; None takes the one that the format is named after.
+            bf16: Let the backbone compute in bfloat16 (OpenVINO, on CPUs with instructions for it).
+
+        Raises:
+            ConfigError: If there is no bfloat16 here.
+            MissingExtraError: If the engine is not installed.
+            ModelFileError: If a graph cannot be loaded.
+        """
+        engine = engine or ENGINES[model.format][0]
+        self.exported = model
+        self.device = "cpu"
+        precision = "bf16" if bf16 else model.precision
+        self.name = engine if precision == "fp32" else f"{engine}-{precision}"
+        load = _onnxruntime_session if engine == "onnxruntime" else _openvino_session
+        self._backbone = load(model.graph("backbone"), "bf16" if bf16 else "f32")
+        self._clip = load(model.graph("clip"), "f32")
+        self._step = load(model.graph("step"), "f32")
+
+    def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """As `Runtime.encode`."""
+        return self._backbone({"frames": cut_crops(images, view, self.exported.header.preprocess)})[0]
+
+    def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.clip_probs`; clips of another length than the graph's are read step by step."""
+        header = self.exported.header
+        if features.shape[1] == header.preprocess.clip_length:
+            return self._clip({"features": np.ascontiguousarray(features)})[0]
+        state, seen = self.initial_state(len(features)), []
+        for t in range(features.shape[1]):
+            probs, state = self.step(features[:, t], state)
+            seen.append(probs)
+        if header.model.head == "mean" or header.model.readout == "last":
+            return seen[-1]
+        return np.asarray(np.mean(seen, axis=0), np.float32)
+
+    def initial_state(self, batch_size: int) -> State:
+        """As `Runtime.initial_state`."""
+        return {
+            name: np.zeros([batch_size if size < 0 else size for size in shape], np.float32)
+            for name, shape in self.exported.state.items()
+        }
+
+    def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        """As `Runtime.step`."""
+        probs, *after = self._step({"features": np.ascontiguousarray(features), **state})
+        return probs, dict(zip(self.exported.state, after, strict=True))
+
+
+def open_exported(folder: str | Path, *, runtime: str | None = None, device: str = "auto") -> GraphRuntime:
+    """Return what runs an exported folder.
+
+    Args:
+        folder: That `lrcn export` wrote.
+        runtime: `onnxruntime`, `openvino`, `openvino-bf16` and the like; None or `auto` for what it was made for.
+        device: `auto` or `cpu`.
+
+    Raises:
+        ConfigError: If the runtime does not read this folder, or another device is asked for.
+        MissingExtraError: If the runtime is not installed.
+        ModelFileError: If the folder is damaged.
+    """
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"{folder}: exported models run on the CPU, not on {device!r}; leave --device away")
+    model = read_exported(folder)
+    if runtime in (None, "auto"):
+        return GraphRuntime(model)
+    engine, _, precision = str(runtime).partition("-")
+    own = "" if model.precision == "fp32" else model.precision
+    if engine not in ENGINES[model.format] or precision not in (own, own or "bf16"):
+        choices = [f"{name}-{own}" if own else name for name in ENGINES[model.format]]
+        choices += ["openvino-bf16"] if not own else []
+        raise ConfigError(
+            f"{folder}: an exported model ({model.format}, {model.precision}) does not run on {runtime!r}; "
+            f"choices: auto, {', '.join(choices)}"
+        )
+    return GraphRuntime(model, engine=engine, bf16=precision == "bf16")
+
+
+def num_threads() -> int:
+    """Threads that OMP_NUM_THREADS allows, as torch reads it; 0 where it says nothing."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return int(stated) if stated.isdecimal() else 0
+
+
+def openvino_has_bf16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this CPU."""
+    core = engine_module("openvino", wanted_by="runtime 'openvino'").Core()
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def engine_module(name: str, *, wanted_by: str) -> ModuleType:
+    """Import a package of the extra `export`, with its telemetry off: what users recognise is their own business.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    for variable in ("ORT_DISABLE_TELEMETRY", "NNCF_CI"):
+        os.environ.setdefault(variable, "1")
+    return require(name, extra="export", wanted_by=wanted_by)
+
+
+def _onnxruntime_session(path: Path, precision: str) -> Session:
+    ort = engine_module("onnxruntime", wanted_by="runtime 'onnxruntime'")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads()
+    options.log_severity_level = 3  # errors; its warnings are about graph nodes, not about anything a user can change
+    try:
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # its errors have no common base
+        raise ModelFileError(f"{path}: ONNX Runtime cannot load it ({_first_line(exc)})") from exc
+    return lambda inputs: session.run(None, inputs)
+
+
+def _openvino_session(path: Path, precision: str) -> Session:
+    ov = engine_module("openvino", wanted_by="runtime 'openvino'")
+    if precision == "bf16" and not openvino_has_bf16():
+        raise ConfigError("runtime 'openvino-bf16' needs bfloat16 instructions, which this CPU has not; use: openvino")
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    if num_threads():
+        settings["INFERENCE_NUM_THREADS"] = num_threads()
+    try:
+        compiled = ov.Core().compile_model(str(path), "CPU", settings)
+    except Exception as exc:  # its errors have no common base
+        raise ModelFileError(f"{path}: OpenVINO cannot load it ({_first_line(exc)})") from exc
+    request = compiled.create_infer_request()
+    outputs = list(range(len(compiled.outputs)))
+
+    def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        # inputs are read where they lie; outputs are copied, because the next call overwrites them
+        results = request.infer(inputs, share_inputs=True, share_outputs=False)
+        return [results[i] for i in outputs]
+
+    return run
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
