@@ -86,6 +86,14 @@ def _run(arguments: list[str]) -> int:
         return exits.fail(str(exc), exits.ERROR)
     except CycloptsError as exc:
         return exits.fail(f"{_usage_message(exc)}\n{_help_hint(exc)}", exits.USAGE)
+    except ModuleNotFoundError as exc:
+        if exc.name != "torch":
+            return _report_bug()
+        return exits.fail(
+            "this needs torch, which is not installed (pip install lrcn brings it); without it only folders that "
+            "lrcn export wrote can be used: --model DIR",
+            exits.ERROR,
+        )
     except OSError as exc:
         if exc.filename is None:
             return _report_bug()

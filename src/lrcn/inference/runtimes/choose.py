@@ -111,7 +111,9 @@ def _opened(
     return GraphRuntime(read_exported(folder), engine=engine, bf16=precision == "bf16")
 
 
-def _fastest(header: RecognitionHeader, model: RecognitionModel, reference: TorchRuntime, cache_dir: Path) -> str:
+def _fastest(
+    header: RecognitionHeader, model: RecognitionModel, reference: TorchRuntime, check: ParityCheck, cache_dir: Path
+) -> str:
     """Return the name of the fastest runtime that is installed, runs here and passes its check."""
     installed = [name for name, packages in RUNTIMES.items() if all(map(_version, packages))]
     path = cache_dir / f"{_key(header, model, 'fastest', reference.device, *installed)}.json"

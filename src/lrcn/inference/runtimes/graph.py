@@ -95,17 +95,18 @@ def open_exported(folder: str | Path, *, runtime: str | None = None, device: str
     if device not in ("auto", "cpu"):
         raise ConfigError(f"{folder}: exported models run on the CPU, not on {device!r}; leave --device away")
     model = read_exported(folder)
-    if runtime in (None, "auto"):
+    if runtime is None or runtime == "auto":
         return GraphRuntime(model)
-    engine, _, precision = str(runtime).partition("-")
-    own = "" if model.precision == "fp32" else model.precision
-    if engine not in ENGINES[model.format] or precision not in (own, own or "bf16"):
-        choices = [f"{name}-{own}" if own else name for name in ENGINES[model.format]]
-        choices += ["openvino-bf16"] if not own else []
+    if model.precision == "int8":
+        choices = [f"{engine}-int8" for engine in ENGINES[model.format]]
+    else:
+        choices = [*ENGINES[model.format], "openvino-bf16"]
+    if runtime not in choices:
         raise ConfigError(
             f"{folder}: an exported model ({model.format}, {model.precision}) does not run on {runtime!r}; "
             f"choices: auto, {', '.join(choices)}"
         )
+    engine, _, precision = runtime.partition("-")
     return GraphRuntime(model, engine=engine, bf16=precision == "bf16")
 
 

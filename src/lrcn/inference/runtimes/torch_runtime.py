@@ -14,7 +14,7 @@ from lrcn.errors import ConfigError
 from lrcn.features import TorchEncoder
 from lrcn.inference.runtimes.base import Runtime, State
 from lrcn.models.recognition import RecognitionModel
-from lrcn.video.views import View
+from lrcn.video.views import CENTER_VIEW, View
 
 Precision = Literal["fp32", "bf16"]
 
@@ -33,7 +33,8 @@ class TorchRuntime(Runtime):
         """Move the model to the device, in evaluation mode.
 
         Raises:
-            ConfigError: If bfloat16 is wanted where the device has no instructions for it.
+            ConfigError: If bfloat16 is wanted where the device has no instructions for it, or torch none of the
+                network's operations in it (local response normalisation on CPUs).
         """
         target = torch.device(device)
         if precision == "bf16" and not has_native_bf16(target):
@@ -45,6 +46,13 @@ class TorchRuntime(Runtime):
         backbone = model.backbone if precision == "fp32" else copy.deepcopy(model.backbone).to(torch.bfloat16).eval()
         self._encoder = TorchEncoder(backbone, preprocess, target)
         self._device = target
+        if precision == "bf16":
+            crop = preprocess.crop
+            try:
+                self.encode(np.zeros((1, crop, crop, 3), np.uint8), CENTER_VIEW)
+            except (NotImplementedError, RuntimeError) as exc:
+                reason = str(exc).partition("\n")[0]
+                raise ConfigError(f"runtime 'torch-bf16' cannot run this network ({reason}); use: torch") from exc
 
     def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
         """As `Runtime.encode`."""

@@ -1,0 +1,284 @@
+"""Every runtime against torch in fp32, and against the network called directly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrcn.config import BackboneConfig, RecognitionHeader
+from lrcn.errors import ConfigError, LRCNError, ModelFileError, UnknownNameError
+from lrcn.inference.recognizer import Recognizer, load
+from lrcn.inference.runtimes import choose
+from lrcn.inference.runtimes.base import Runtime
+from lrcn.inference.runtimes.convert import write_graphs
+from lrcn.inference.runtimes.exported import DESCRIPTION, ExportedModel, read_exported
+from lrcn.inference.runtimes.graph import GraphRuntime, open_exported, openvino_has_bf16
+from lrcn.inference.runtimes.parity import LIMITS, ParityCheck, real_images
+from lrcn.inference.runtimes.torch_runtime import TorchRuntime, has_native_bf16
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.transforms import Preprocess
+from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
+
+Tiny = tuple[RecognitionHeader, RecognitionModel]
+FRAMES = np.random.default_rng(0).integers(0, 256, (5, 72, 90, 3), dtype=np.uint8)
+
+
+@pytest.fixture(params=["torch", "onnxruntime", "openvino", "openvino of onnx"])
+def runtime(request: pytest.FixtureRequest, tiny: Tiny, exported: dict[str, Any]) -> Runtime:
+    header, model = tiny
+    made: dict[str, Any] = {
+        "torch": lambda: TorchRuntime(model, header.preprocess),
+        "onnxruntime": lambda: GraphRuntime(exported["onnx"]),
+        "openvino": lambda: GraphRuntime(exported["openvino"]),
+        "openvino of onnx": lambda: GraphRuntime(exported["onnx"], engine="openvino"),
+    }
+    return made[request.param]()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_features_are_those_of_the_backbone_called_directly(runtime: Runtime, tiny: Tiny, size: int) -> None:
+    header, model = tiny
+    for view in (CENTER_VIEW, TEN_CROP_VIEWS[6]):
+        with torch.no_grad():
+            expected = model.encode(Preprocess(header.preprocess)(FRAMES[:size], view)).numpy()
+        np.testing.assert_allclose(runtime.encode(FRAMES[:size], view), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [4, 1, 3, 7])  # the model's windows hold 4 frames
+def test_clip_probabilities_are_those_of_the_network(runtime: Runtime, tiny: Tiny, length: int) -> None:
+    features = np.random.default_rng(1).normal(size=(3, length, 8)).astype(np.float32)
+    with torch.no_grad():
+        expected = tiny[1].clip_probs(torch.from_numpy(features)).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.01  # or the test could not fail
+    np.testing.assert_allclose(runtime.clip_probs(features), expected, atol=1e-5)
+
+
+def test_steps_are_those_of_one_causal_run(runtime: Runtime, tiny: Tiny) -> None:
+    features = np.random.default_rng(2).normal(size=(2, 6, 8)).astype(np.float32)
+    with torch.no_grad():
+        expected = tiny[1](torch.from_numpy(features)).softmax(-1).numpy()
+    state = runtime.initial_state(2)
+    for t in range(6):
+        before = {name: part.copy() for name, part in state.items()}
+        probs, after = runtime.step(features[:, t], state)
+        np.testing.assert_allclose(probs, expected[:, t], atol=1e-5)
+        for name, part in before.items():
+            np.testing.assert_array_equal(state[name], part)  # passed, not kept
+        state = after
+
+
+@pytest.mark.parametrize("options", [{"head": "mean"}, {"feature_change": True, "num_layers": 2}])
+def test_other_heads_export_too(tiny: Tiny, tmp_path: Path, options: dict[str, Any]) -> None:
+    header, model = tiny
+    header = replace(header, model=replace(header.model, readout="last", **options))
+    torch.manual_seed(3)
+    other = RecognitionModel(header.model).eval()
+    other.backbone.load_state_dict(model.backbone.state_dict())
+    graphs = GraphRuntime(write_graphs(header, other, tmp_path, "onnx"))
+    reference = TorchRuntime(other, header.preprocess)
+    parity = ParityCheck(reference, header.preprocess).measure(graphs)
+    assert parity.passed, parity
+    features = np.random.default_rng(1).normal(size=(2, 3, 8)).astype(np.float32)
+    np.testing.assert_allclose(graphs.clip_probs(features), reference.clip_probs(features), atol=1e-5)
+
+
+# --- parity -------------------------------------------------------------------------------------------------------
+
+
+def test_parity_notices_other_weights(tiny: Tiny, exported: dict[str, Any]) -> None:
+    header, model = tiny
+    graphs = GraphRuntime(exported["onnx"])
+    assert ParityCheck(TorchRuntime(model, header.preprocess), header.preprocess).measure(graphs).passed
+    other = RecognitionModel(header.model).eval()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        other.classifier.bias[0] += 0.01
+    parity = ParityCheck(TorchRuntime(other, header.preprocess), header.preprocess).measure(graphs)
+    assert parity.feature_error <= LIMITS["fp32"].feature
+    assert parity.prob_error > LIMITS["fp32"].prob
+    assert not parity.passed
+
+
+def test_parity_of_answers_that_are_no_numbers_fails(tiny: Tiny) -> None:
+    header, model = tiny
+
+    class Broken(TorchRuntime):
+        def encode(self, images: np.ndarray, view: Any) -> np.ndarray:
+            return super().encode(images, view) * np.float32("nan")
+
+    reference = TorchRuntime(model, header.preprocess)
+    assert not ParityCheck(reference, header.preprocess).measure(Broken(model, header.preprocess)).passed
+
+
+def test_real_frames_are_of_the_packaged_clip(tiny: Tiny) -> None:
+    images = real_images(tiny[0].preprocess)
+    assert images.shape[1] == 72
+    assert len(images) > 30
+    assert images.std() > 20
+
+
+# --- by name ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names of what is made anew: graphs and measurements."""
+    made: list[str] = []
+
+    def write(*args: Any, **kwargs: Any) -> ExportedModel:
+        made.append("graphs")
+        return write_graphs(*args, **kwargs)
+
+    measure = ParityCheck.measure
+
+    def counting_measure(self: ParityCheck, candidate: Runtime) -> Any:
+        made.append(candidate.name)
+        return measure(self, candidate)
+
+    monkeypatch.setattr(choose, "write_graphs", write)
+    monkeypatch.setattr(ParityCheck, "measure", counting_measure)
+    yield made
+
+
+def test_auto_measures_once_and_remembers(
+    tiny_model: Path, clip20: Path, tmp_path: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speeds = {"torch": 1.0, "torch-bf16": 2.0, "onnxruntime": 3.0, "openvino": 9.0, "openvino-bf16": 4.0}
+    timed: list[set[str]] = []
+
+    def speeds_of(candidates: dict[str, Runtime], header: RecognitionHeader) -> dict[str, float]:
+        timed.append(set(candidates))
+        return {name: speeds[name] for name in candidates}
+
+    monkeypatch.setattr(choose, "_speeds", speeds_of)
+    first = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    assert first.runtime.name == "openvino"
+    assert counted.count("graphs") == 1
+    assert {"torch", "onnxruntime", "openvino"} <= timed[0]
+    before = list(counted)
+    again = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    assert (again.runtime.name, counted, len(timed)) == ("openvino", before, 1)
+    np.testing.assert_allclose(again(clip20).probs, load(tiny_model, device="cpu")(clip20).probs, atol=1e-5)
+
+
+def test_auto_leaves_out_what_does_not_say_what_torch_says(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "_speeds", lambda candidates, header: {name: len(name) for name in candidates})
+    encode = GraphRuntime.encode
+    monkeypatch.setattr(GraphRuntime, "encode", lambda self, images, view: 1.5 * encode(self, images, view))
+    chosen = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path).runtime.name
+    assert chosen.partition("-")[0] == "torch"
+    with pytest.raises(ConfigError, match="does not say what torch says"):
+        load(tiny_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
+
+
+def test_real_speeds_are_measured(tiny: Tiny) -> None:
+    header, model = tiny
+    speeds = choose._speeds({"torch": TorchRuntime(model, header.preprocess)}, header)
+    assert speeds["torch"] > 0
+
+
+def test_other_weights_get_other_graphs(tiny: Tiny) -> None:
+    header, model = tiny
+    keys = {choose._key(replace(header, sha256=digest), model, "graphs") for digest in ("a", "b", "a", "")}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("tourch", UnknownNameError, "did you mean 'torch'"),
+        ("openvino-int8", ConfigError, "lrcn export MODEL --int8"),
+    ],
+)
+def test_unknown_runtimes_are_refused(tiny_model: Path, name: str, error: type[LRCNError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        load(tiny_model, device="cpu", runtime=name)
+
+
+def test_bf16_is_close_or_refused(tiny: Tiny) -> None:
+    header, caffenet = tiny
+    if not has_native_bf16(torch.device("cpu")):
+        with pytest.raises(ConfigError, match="bfloat16 instructions"):
+            TorchRuntime(caffenet, header.preprocess, precision="bf16")
+        return
+    with pytest.raises(ConfigError, match=r"cannot run this network \(.*not implemented for 'BFloat16'"):
+        TorchRuntime(caffenet, header.preprocess, precision="bf16")
+    torch.manual_seed(0)
+    config = replace(header.model, backbone=BackboneConfig(name="squeezenet1_1"))
+    model = RecognitionModel(config).eval()
+    runtime = TorchRuntime(model, header.preprocess, precision="bf16")
+    assert next(model.backbone.parameters()).dtype == torch.float32  # the caller's model stays as it is
+    parity = ParityCheck(TorchRuntime(model, header.preprocess), header.preprocess).measure(runtime)
+    assert 1e-5 < parity.feature_error <= LIMITS["bf16"].feature
+    assert parity.passed
+
+
+# --- exported folders ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_exported_folder_recognises_as_the_model_file_does(
+    tiny_model: Path, clip20: Path, exported: dict[str, ExportedModel], format: str
+) -> None:
+    expected = load(tiny_model, device="cpu")(clip20, clip_stride=1)
+    result = load(exported[format].folder)(clip20, clip_stride=1)
+    np.testing.assert_allclose(result.probs, expected.probs, atol=1e-5)
+    assert [s.top[0].label for s in result.segments] == [s.top[0].label for s in expected.segments]
+    assert result.model["sha256"] == expected.model["sha256"]
+    short = np.zeros((2, 72, 72, 3), np.uint8)  # shorter than the clip graph
+    np.testing.assert_allclose(
+        load(exported[format].folder)(short).probs, load(tiny_model, device="cpu")(short).probs, atol=1e-5
+    )
+
+
+def test_exported_folder_opens_with_what_reads_it(exported: dict[str, ExportedModel]) -> None:
+    onnx, openvino = exported["onnx"].folder, exported["openvino"].folder
+    assert open_exported(onnx).name == open_exported(onnx, runtime="auto").name == "onnxruntime"
+    assert open_exported(onnx, runtime="openvino").name == "openvino"
+    assert open_exported(openvino, device="cpu").name == "openvino"
+    if openvino_has_bf16():
+        assert open_exported(openvino, runtime="openvino-bf16").name == "openvino-bf16"
+    for folder, runtime in ((openvino, "onnxruntime"), (onnx, "torch"), (onnx, "onnxruntime-bf16"), (onnx, "x")):
+        with pytest.raises(ConfigError, match="does not run on"):
+            open_exported(folder, runtime=runtime)
+    with pytest.raises(ConfigError, match="run on the CPU"):
+        open_exported(onnx, device="cuda")
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "json", "schema", "field", "task"])
+def test_damaged_folder_is_refused(exported: dict[str, ExportedModel], tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(exported["onnx"].folder, folder)
+    graph, description = folder / "clip.onnx", folder / DESCRIPTION
+    fields = json.loads(description.read_text())
+    if damage == "flip":
+        content = bytearray(graph.read_bytes())
+        content[len(content) // 2] ^= 1
+        graph.write_bytes(content)
+    elif damage == "cut":
+        graph.write_bytes(graph.read_bytes()[:-10])
+    elif damage == "missing":
+        graph.unlink()
+    elif damage == "json":
+        description.write_text(description.read_text()[:100])
+    else:
+        changes: dict[str, Any] = {"schema": {"schema": 99}, "field": {"colour": 1}, "task": {"header": {"schema": 1}}}
+        description.write_text(json.dumps({**fields, **changes[damage]}))
+    with pytest.raises(ModelFileError) as caught:
+        read_exported(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_recognizer_takes_a_runtime(tiny: Tiny, exported: dict[str, Any], clip20: Path) -> None:
+    header, _ = tiny
+    assert Recognizer(header, GraphRuntime(exported["onnx"]))(clip20).model["runtime"] == "onnxruntime"
