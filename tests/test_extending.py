@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lrcn.data.examples import ReadOptions, RecognitionData, RecognitionExample
 from lrcn.data.recognition import READERS, Reader, read_recognition_data, register_reader
 from lrcn.errors import ConfigError
-from lrcn.evaluation import evaluate
+from lrcn.evaluation.recognition import evaluate
 from lrcn.models.backbone_specs import BackboneSpec
 from lrcn.models.backbones import BACKBONES, register_backbone
 from lrcn.training.config import RecognitionTrainingConfig

@@ -19,6 +19,7 @@ _PUBLIC = {
     "BackboneConfig": "lrcn.config",
     "CaptionData": "lrcn.data.caption_examples",
     "CaptionExample": "lrcn.data.caption_examples",
+    "CaptionReport": "lrcn.evaluation.captioning",
     "CaptionResult": "lrcn.results",
     "Captioner": "lrcn.inference.captioner",
     "CaptioningConfig": "lrcn.config",
@@ -26,7 +27,7 @@ _PUBLIC = {
     "CaptioningModel": "lrcn.models.captioning",
     "ConfigError": "lrcn.errors",
     "DataError": "lrcn.errors",
-    "EvaluationReport": "lrcn.evaluation",
+    "EvaluationReport": "lrcn.evaluation.recognition",
     "LRCNError": "lrcn.errors",
     "LSTMStack": "lrcn.models.lstm",
     "LSTMState": "lrcn.models.lstm",
@@ -44,7 +45,8 @@ _PUBLIC = {
     "Segment": "lrcn.results",
     "TrainResult": "lrcn.training.fit",
     "TwoStreamRecognizer": "lrcn.inference.two_stream",
-    "evaluate": "lrcn.evaluation",
+    "evaluate": "lrcn.evaluation.recognition",
+    "evaluate_captions": "lrcn.evaluation.captioning",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
     "read_caption_data": "lrcn.data.captioning",
@@ -76,8 +78,10 @@ if TYPE_CHECKING:
     from lrcn.errors import LRCNError as LRCNError
     from lrcn.errors import MediaError as MediaError
     from lrcn.errors import ModelFileError as ModelFileError
-    from lrcn.evaluation import EvaluationReport as EvaluationReport
-    from lrcn.evaluation import evaluate as evaluate
+    from lrcn.evaluation.captioning import CaptionReport as CaptionReport
+    from lrcn.evaluation.captioning import evaluate_captions as evaluate_captions
+    from lrcn.evaluation.recognition import EvaluationReport as EvaluationReport
+    from lrcn.evaluation.recognition import evaluate as evaluate
     from lrcn.inference.captioner import Captioner as Captioner
     from lrcn.inference.loading import load as load
     from lrcn.inference.recognizer import Recognizer as Recognizer

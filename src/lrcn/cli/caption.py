@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,15 +43,23 @@ class SearchFlags:
     """Draw from this many most probable words only."""
     top_p: float | None = None
     """Draw from the fewest words that hold this much probability only."""
-    seed: int = 0
-    """Of the draws; the same picture gets the same captions, whatever else is captioned with it."""
     unknown_words: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Let the model say <unk> where it means a word outside its vocabulary."""
+    """Let the model say `<unk>` where it means a word outside its vocabulary."""
 
-    def options(self) -> SearchOptions:
+    def options(self, seed: int) -> SearchOptions:
         """Return the flags as keywords of `Captioner`."""
-        options: SearchOptions = {**asdict(self)}  # type: ignore[typeddict-item]
-        return options
+        return {
+            "beam_size": self.beam_size,
+            "num_captions": self.num_captions,
+            "max_length": self.max_length,
+            "length_penalty": self.length_penalty,
+            "num_samples": self.num_samples,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "seed": seed,
+            "unknown_words": self.unknown_words,
+        }
 
 
 SEARCH = SearchFlags()
@@ -67,6 +75,7 @@ def caption(
     coco: Path | None = None,
     srt: Path | None = None,
     vtt: Path | None = None,
+    seed: int = 0,
     device: Device = "auto",
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
@@ -84,13 +93,14 @@ def caption(
         coco: Also write this JSON file in the COCO results format; `image_id` is the number in the file's name.
         srt: Also write the captions of each video into this folder as SubRip subtitles, `NAME.srt`.
         vtt: Also write the captions of each video into this folder as WebVTT subtitles, `NAME.vtt`.
+        seed: Of captions drawn at random; the same picture gets the same ones, whatever else is captioned with it.
     """
     if not sources:
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.caption_search import CaptionSearch
     from lrcn.inference.loading import load_captioner
 
-    options = search.options()
+    options = search.options(seed)
     CaptionSearch(**options)  # says what is wrong before anything is loaded
     captioner = load_captioner(model, device=device, batch_size=batch_size)
     paths, failures = _expand(sources)

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrcn.cli.exits import exit_code_after
+from lrcn.cli.evaluate_captions import CAPTION_FLAGS, CaptionsMeasured, evaluate_captions
+from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import (
     DATA_SET,
     BatchSize,
@@ -25,7 +26,7 @@ from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from lrcn.evaluation import EvaluationReport, Predictor
+    from lrcn.evaluation.recognition import EvaluationReport, Predictor
 
 
 def evaluate(
@@ -45,22 +46,42 @@ def evaluate(
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
+    captions: CaptionsMeasured = CAPTION_FLAGS,
 ) -> int:
     """Measure how good a model is on a data set.
 
-    Every video goes through the same code as in `lrcn recognize`, so the numbers are those that users will see; nothing
-    is taken from the training cache. Videos that cannot be read count in no score; they are listed, and the exit code
-    is then 3.
+    Every video goes through the same code as in `lrcn recognize` or `lrcn caption`, so the numbers are those that users
+    will see; nothing is taken from the training cache, but for the baseline of captions. What cannot be read counts in
+    no score; it is listed, and the exit code is then 3.
 
     Args:
         split: Which part of the data set: test, val or train.
-        output: Also write `report.json`, `per_class.csv`, `confusion.csv`, `predictions.csv` and `confusion.png`
-            into this folder.
-        seed: Seed of the training run, for `--split val` of a data set from which the run took its validation clips.
+        output: Also write `report.json`, `predictions.csv` and, for recognition, `per_class.csv`, `confusion.csv` and
+            `confusion.png`, for captions the page `captions.html` into this folder.
+        seed: Seed of the training run, for `--split val` of a data set from which the run took its validation part;
+            of captions drawn at random, too.
     """
-    from lrcn import evaluation
+    from lrcn.model_file.storage import inspect
+
+    if inspect(model).task == "captioning":
+        if flow_model is not None or crops != 1 or data_set.flow_dir is not None:
+            raise UsageError("--flow-model, --crops and --flow-dir are for recognition models")
+        return evaluate_captions(
+            model,
+            data,
+            split=split,
+            output=output,
+            seed=seed,
+            json_output=json_output,
+            device=device,
+            batch_size=batch_size,
+            quiet=quiet,
+            data_set=data_set,
+            captions=captions,
+        )
     from lrcn.cli.streams import load_two_stream, views_of
     from lrcn.data.flow import flow_path
+    from lrcn.evaluation import recognition as evaluation
     from lrcn.inference.recognizer import load
 
     predictor: Predictor

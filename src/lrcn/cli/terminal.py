@@ -16,7 +16,7 @@ from lrcn.inference.timeline import timeline
 from lrcn.results import RecognitionResult
 
 if TYPE_CHECKING:
-    from lrcn.evaluation import EvaluationReport
+    from lrcn.evaluation.recognition import EvaluationReport
 
 BAR_CELLS = 24
 PIPE_COLUMNS = 120

@@ -14,7 +14,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.examples import RecognitionData
 from lrcn.data.flow import build_flow, flow_path, with_flow_files
 from lrcn.errors import DataError
-from lrcn.evaluation import evaluate
+from lrcn.evaluation.recognition import evaluate
 from lrcn.files import replacing
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.inference.two_stream import TwoStreamRecognizer

@@ -10,7 +10,7 @@ from tests.conftest import MakeClip, textured_frames
 
 from lrcn.data.recognition import RecognitionData, RecognitionExample
 from lrcn.errors import DataError
-from lrcn.evaluation import EvaluationReport, evaluate
+from lrcn.evaluation.recognition import EvaluationReport, evaluate
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.metrics.classification import wilson_interval
 

@@ -1,0 +1,149 @@
+"""One HTML file that shows pictures beside their captions, references and scores: the best, the worst, and some drawn.
+
+Everything is in the file: it can be sent to somebody. No script, and every text is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lrcn.errors import MediaError
+from lrcn.files import replacing
+from lrcn.video.images import is_still
+from lrcn.video.read import probe, read_frames
+
+NUM_SHOWN = 40
+"""Examples in each of the three parts."""
+
+THUMBNAIL_PX = 160
+VIDEO_FRAMES = 3
+
+_STYLE = """
+body { font: 16px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
+  color: #1c1c1c; background: #fff; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+nav a { margin-right: 1rem; }
+table { border-collapse: collapse; } td, th { text-align: left; padding: 0.1rem 1rem 0.1rem 0; font-weight: normal; }
+article { display: flex; gap: 1rem; padding: 0.8rem 0; border-top: 1px solid #ddd; }
+article > div:first-child { flex: none; width: 20rem; } article > div:last-child { min-width: 0; }
+img { max-width: 100%; height: auto; display: block; }
+.caption { font-weight: 600; font-size: 1.1rem; overflow-wrap: anywhere; }
+.other, .path, .scores { color: #555; font-size: 0.9rem; overflow-wrap: anywhere; }
+ul { margin: 0.3rem 0; padding-left: 1.2rem; }
+@media (max-width: 40rem) { article { display: block; } article > div:first-child { width: auto; } }
+@media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #161616; }
+  article { border-color: #333; } .other, .path, .scores { color: #aaa; } a { color: #8ab4f8; } }
+"""
+
+
+@dataclass(frozen=True)
+class PageItem:
+    """One example on the page."""
+
+    path: str
+    start_s: float
+    end_s: float | None
+    caption: str
+    others: Mapping[str, str]
+    """Captions from elsewhere, by who said them."""
+    references: Sequence[str]
+    scores: Mapping[str, float]
+
+
+def write_page(
+    path: Path, title: str, headline: Mapping[str, float], items: Sequence[PageItem], *, order_by: str
+) -> None:
+    """Write the page.
+
+    Args:
+        path: The `.html` file.
+        title: What was evaluated.
+        headline: Scores of the whole, by name.
+        items: All examples.
+        order_by: The score that makes an example good or bad.
+    """
+    ordered = sorted(items, key=lambda item: -item.scores[order_by])
+    # by a hash of the path, not by luck: the same on every machine, and nobody's choice
+    drawn = sorted(items, key=lambda item: hashlib.sha256(f"{item.path}{item.start_s}".encode()).digest())
+    parts = {
+        "best": ("Best", ordered[:NUM_SHOWN]),
+        "worst": ("Worst", ordered[::-1][:NUM_SHOWN]),
+        "drawn": ("Drawn at random", drawn[:NUM_SHOWN]),
+    }
+    thumbnails: dict[tuple[str, float], str] = {}
+    body = [f"<h1>{html.escape(title)}</h1>", f"<p>{len(items)} examples, ordered by {_name(order_by)}.</p>"]
+    rows = "".join(f"<tr><th>{_name(name)}</th><td>{score:.3f}</td></tr>" for name, score in headline.items())
+    body.append(f"<table>{rows}</table>")
+    links = "".join(f'<a href="#{key}">{name}</a>' for key, (name, _) in parts.items())
+    body.append(f"<nav>{links}</nav>")
+    for key, (name, shown) in parts.items():
+        body.append(f'<section id="{key}"><h2>{name}</h2>')
+        for item in shown:
+            place = (item.path, item.start_s)
+            if place not in thumbnails:
+                thumbnails[place] = _thumbnail(item)
+            body.append(_article(item, thumbnails[place]))
+        body.append("</section>")
+    text = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _article(item: PageItem, thumbnail: str) -> str:
+    time = "" if item.end_s is None else f" {item.start_s:g}-{item.end_s:g} s"
+    name = html.escape(f"{item.path}{time}")
+    picture = f'<img src="{thumbnail}" alt="{name}">' if thumbnail else "<p>(no picture)</p>"
+    references = "".join(f"<li>{html.escape(text)}</li>" for text in item.references)
+    others = "".join(
+        f'<div class="other">{html.escape(who)}: {html.escape(text)}</div>' for who, text in item.others.items()
+    )
+    scores = " · ".join(f"{_name(name)} {score:.2f}" for name, score in item.scores.items())
+    return (
+        f'<article><div>{picture}</div><div><div class="caption">{html.escape(item.caption) or "(nothing)"}</div>'
+        f'<ul class="references">{references}</ul>{others}<div class="scores">{scores}</div>'
+        f'<div class="path">{name}</div></div></article>'
+    )
+
+
+def _thumbnail(item: PageItem) -> str:
+    """Return a small JPEG as a data address: the picture, or three frames of the video; empty where there is none."""
+    path = Path(item.path)
+    try:
+        if is_still(path):
+            frames = [next(read_frames(path, resize=THUMBNAIL_PX)).frames[0]]
+        else:
+            end_s = item.end_s or probe(path).duration_s
+            fps = VIDEO_FRAMES / max(end_s - item.start_s, 1e-3)
+            chunks = read_frames(
+                path, sample_fps=fps, resize=THUMBNAIL_PX, start_s=item.start_s, end_s=end_s, on_warning=_ignore
+            )
+            frames = [frame for chunk in chunks for frame in chunk.frames][:VIDEO_FRAMES]
+    except MediaError:
+        return ""
+    content = io.BytesIO()
+    Image.fromarray(np.concatenate(frames, axis=1)).save(content, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def _ignore(warning: str) -> None:
+    """The evaluation has reported it."""
+
+
+def _name(score: str) -> str:
+    names = {"rouge_l": "ROUGE-L", "cider": "CIDEr", "cider_d": "CIDEr-D", "meteor": "METEOR", "exact": "exact"}
+    return names.get(score, score.upper().replace("_", "-"))
