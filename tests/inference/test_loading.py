@@ -28,7 +28,9 @@ def test_the_wrong_model_names_the_right_command(tiny_model: Path, tiny_caption_
         load_recognizer(tiny_caption_model)
     with pytest.raises(ModelFileError, match="no such model file"):
         lrcn.load(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="views are for recognition"):
+    with pytest.raises(ConfigError, match="views and runtime are for recognition"):
         lrcn.load(tiny_caption_model, views=TEN_CROP_VIEWS)
+    with pytest.raises(ConfigError, match="views and runtime are for recognition"):
+        lrcn.load(tiny_caption_model, runtime="onnxruntime")
     with pytest.raises(ConfigError, match="batch_size"):
         lrcn.load(tiny_caption_model, batch_size=0)

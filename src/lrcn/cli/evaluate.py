@@ -61,11 +61,11 @@ def evaluate(
         seed: Seed of the training run, for `--split val` of a data set from which the run took its validation part;
             of captions drawn at random, too.
     """
-    from lrcn.model_file.storage import inspect
+    from lrcn.inference.loading import task_of
 
-    if inspect(model).task == "captioning":
-        if flow_model is not None or crops != 1 or data_set.flow_dir is not None:
-            raise UsageError("--flow-model, --crops and --flow-dir are for recognition models")
+    if task_of(model) == "captioning":
+        if flow_model is not None or crops != 1 or data_set.flow_dir is not None or runtime is not None:
+            raise UsageError("--flow-model, --crops, --flow-dir and --runtime are for recognition models")
         return evaluate_captions(
             model,
             data,

@@ -10,6 +10,7 @@ from lrcn import model_file
 from lrcn.errors import ConfigError
 from lrcn.inference.recognizer import Recognizer, choose_device
 from lrcn.inference.recognizer import load as load_recognizer
+from lrcn.inference.runtimes.exported import is_exported
 from lrcn.model_file.storage import DEMO, MODEL_NAME
 from lrcn.video.views import CENTER_VIEW, View
 
@@ -21,26 +22,45 @@ def load(
     model: str | Path = DEMO,
     *,
     device: str = "auto",
+    runtime: str | None = None,
     batch_size: int = 64,
     views: Sequence[View] = (CENTER_VIEW,),
+    cache_dir: Path | None = None,
 ) -> Recognizer | Captioner:
     """Return a recognizer or a captioner, ready to be called.
 
     Args:
-        model: A model file, a folder that `lrcn train` wrote, or `demo`: the model that ships in this package.
+        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`: the model that ships in this
+            package.
         device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
+        runtime: Of recognition models only; see `lrcn.inference.recognizer.load`.
         batch_size: Frames that go through the CNN at once; lower it if memory runs out.
         views: Crops of each frame whose probabilities are averaged; of recognition models only.
+        cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
-        ConfigError: If there is no such device, or a captioning model is given views.
+        ConfigError: If there is no such device, or a captioning model is given what recognition models take.
+        MissingExtraError: If the runtime is not installed.
     """
-    if model_file.inspect(model).task == "recognition":
-        return load_recognizer(model, device=device, batch_size=batch_size, views=views)
-    if tuple(views) != (CENTER_VIEW,):
-        raise ConfigError("a captioning model looks at the centre crop: views are for recognition models")
+    if task_of(model) == "recognition":
+        return load_recognizer(
+            model, device=device, runtime=runtime, batch_size=batch_size, views=views, cache_dir=cache_dir
+        )
+    if tuple(views) != (CENTER_VIEW,) or runtime not in (None, "torch"):
+        raise ConfigError(
+            "a captioning model looks at the centre crop, in torch: views and runtime are for recognition"
+        )
     return load_captioner(model, device=device, batch_size=batch_size)
+
+
+def task_of(model: str | Path) -> str:
+    """Return what a model file, or a folder that `lrcn export` wrote, was made for: `recognition` or `captioning`.
+
+    Raises:
+        ModelFileError: If it is missing, damaged, foreign or of a newer schema.
+    """
+    return "recognition" if is_exported(model) else model_file.inspect(model).task  # nothing else is exported yet
 
 
 def load_captioner(model: str | Path, *, device: str = "auto", batch_size: int = 64) -> Captioner:
