@@ -20,6 +20,7 @@ NAMES = [
     "CaptioningConfig",
     "CaptioningHeader",
     "CaptioningModel",
+    "CaptioningTrainingConfig",
     "ConfigError",
     "DataError",
     "EvaluationReport",

@@ -25,6 +25,7 @@ _PUBLIC = {
     "CaptioningConfig": "lrcn.config",
     "CaptioningHeader": "lrcn.config",
     "CaptioningModel": "lrcn.models.captioning",
+    "CaptioningTrainingConfig": "lrcn.training.captioning_config",
     "ConfigError": "lrcn.errors",
     "DataError": "lrcn.errors",
     "EvaluationReport": "lrcn.evaluation.recognition",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from lrcn.results import RecognitionResult as RecognitionResult
     from lrcn.results import RetrievalResult as RetrievalResult
     from lrcn.results import Segment as Segment
+    from lrcn.training.captioning_config import CaptioningTrainingConfig as CaptioningTrainingConfig
     from lrcn.training.config import RecognitionTrainingConfig as RecognitionTrainingConfig
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train

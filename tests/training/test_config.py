@@ -6,14 +6,17 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from lrcn.errors import ConfigError
-from lrcn.training import config as module
-from lrcn.training.config import RecognitionTrainingConfig, changed_fields
+from lrcn.training import base_config, captioning_config, config
+from lrcn.training.base_config import changed_fields
+from lrcn.training.captioning_config import CaptioningTrainingConfig
+from lrcn.training.config import RecognitionTrainingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
 
@@ -30,9 +33,11 @@ def test_reading_the_settings_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_setting_is_documented_under_it() -> None:
-    tree = ast.parse(Path(module.__file__).read_text())
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
+@pytest.mark.parametrize("module", [config, captioning_config])
+def test_every_setting_is_documented_under_it(module: ModuleType) -> None:
+    trees = [ast.parse(Path(source.__file__ or "").read_text()) for source in (base_config, module)]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    body = [statement for node in classes for statement in node.body]
     documented = {
         node.target.id
         for node, following in itertools.pairwise(body)
@@ -41,7 +46,9 @@ def test_every_setting_is_documented_under_it() -> None:
         and isinstance(following, ast.Expr)
         and isinstance(following.value, ast.Constant)
     }
-    assert documented == {field.name for field in fields(RecognitionTrainingConfig)}
+    settings = RecognitionTrainingConfig if module is config else CaptioningTrainingConfig
+    assert documented == {field.name for field in fields(settings)}
+    assert len(classes) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_settings_survive_yaml() -> None:
 def test_changes_are_named_but_for_those_without_effect() -> None:
     saved = RecognitionTrainingConfig().to_dict()
     config = RecognitionTrainingConfig(lr=0.5, hidden_size=8, workers=4, logger="wandb")
-    assert changed_fields(saved, config) == ["hidden_size (256 -> 8)", "lr (0.001 -> 0.5)"]
+    assert changed_fields(saved, config) == ["lr (0.001 -> 0.5)", "hidden_size (256 -> 8)"]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

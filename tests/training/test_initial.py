@@ -11,7 +11,7 @@ from lrcn import model_file
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.errors import ModelFileError
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.initial import initial_model
+from lrcn.training.initial import initial_recognition_model
 
 
 def stage_1(folder: Path, labels: tuple[str, ...] = LABELS, **changes: Any) -> tuple[Path, RecognitionModel]:
@@ -26,7 +26,7 @@ def stage_1(folder: Path, labels: tuple[str, ...] = LABELS, **changes: Any) -> t
 def test_lstm_net_takes_the_cnn_of_the_single_frame_net(tmp_path: Path) -> None:
     path, first = stage_1(tmp_path, head="frame")
     torch.manual_seed(6)
-    model, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+    model, report = initial_recognition_model(tiny_config(init_from=str(path)), LABELS)
 
     assert report is not None
     cnn = {name for name in first.state_dict() if name.startswith("backbone.")}
@@ -41,7 +41,7 @@ def test_lstm_net_takes_the_cnn_of_the_single_frame_net(tmp_path: Path) -> None:
 
 def test_same_classes_take_everything(tmp_path: Path) -> None:
     path, first = stage_1(tmp_path)
-    model, report = initial_model(tiny_config(init_from=str(path.parent)), LABELS)
+    model, report = initial_recognition_model(tiny_config(init_from=str(path.parent)), LABELS)
     assert report is not None
     assert not report.new
     assert not report.left
@@ -51,14 +51,14 @@ def test_same_classes_take_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [("a", "b", "c"), LABELS[::-1]])
 def test_classifier_of_other_classes_is_new(tmp_path: Path, labels: tuple[str, ...]) -> None:
     path, _ = stage_1(tmp_path, labels)
-    _, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+    _, report = initial_recognition_model(tiny_config(init_from=str(path)), LABELS)
     assert report is not None
     assert set(report.new) == set(report.left) == {"classifier.weight", "classifier.bias"}
 
 
 def test_other_lstm_size_is_new(tmp_path: Path) -> None:
     path, _ = stage_1(tmp_path, hidden_size=8)
-    _, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+    _, report = initial_recognition_model(tiny_config(init_from=str(path)), LABELS)
     assert report is not None
     assert "lstm.layers.0.weight_hh_l0" in report.new
     assert "lstm.layers.0.weight_hh_l0" in report.left
@@ -66,13 +66,13 @@ def test_other_lstm_size_is_new(tmp_path: Path) -> None:
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no such model file"):
-        initial_model(tiny_config(init_from=str(tmp_path / "none.safetensors")), LABELS)
+        initial_recognition_model(tiny_config(init_from=str(tmp_path / "none.safetensors")), LABELS)
 
 
 def test_weights_depend_on_the_seed_alone() -> None:
     weights = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        weights.append(initial_model(tiny_config(), LABELS)[0].state_dict())
+        weights.append(initial_recognition_model(tiny_config(), LABELS)[0].state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["classifier.weight"], weights[2]["classifier.weight"])

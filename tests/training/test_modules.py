@@ -76,7 +76,7 @@ def test_padding_changes_neither_loss_nor_gradient() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_lost_loss_names_step_and_learning_rate(value: float) -> None:
     task = make_task(lr=0.25, lr_schedule="constant")
-    task._state.step = 6
+    task.state.step = 6
     batch = feature_batch(task.model.backbone.feature_size, [4])
     with pytest.raises(ConfigError, match=r"loss became \w+ at step 7 \(learning rate 0.25\): set a lower lr"):
         task.training_step(batch._replace(features=batch.features * value), 0)
@@ -84,7 +84,7 @@ def test_lost_loss_names_step_and_learning_rate(value: float) -> None:
 
 def test_batch_of_broken_videos_is_an_error_in_one_line() -> None:
     batch = FrameBatch((), (), torch.zeros(0, dtype=torch.int64), ("a.avi: cut short", "b.avi: empty"))
-    with pytest.raises(DataError, match=r"no video of a whole batch can be decoded; the first: a\.avi: cut short"):
+    with pytest.raises(DataError, match=r"nothing of a whole batch can be decoded; the first: a\.avi: cut short"):
         make_task().training_step(batch, 0)
 
 

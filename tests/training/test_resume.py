@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_captions import picture_data
 
 from lrcn.data.examples import RecognitionData
 
@@ -27,15 +28,15 @@ SERVER = Path(__file__).with_name("train_server.py")
 class Server:
     """Starts training runs and waits for them."""
 
-    def __init__(self, process: subprocess.Popen[str], data: Path, cache_dir: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], data: dict[str, Path], cache_dir: Path) -> None:
         self._process = process
         self._data = data
         self._cache_dir = cache_dir
 
-    def start(self, settings: dict[str, Any], output: Path) -> int:
-        folders = {"data": str(self._data), "output": str(output), "cache_dir": str(self._cache_dir)}
+    def start(self, task: str, settings: dict[str, Any], output: Path) -> int:
+        folders = {"data": str(self._data[task]), "output": str(output), "cache_dir": str(self._cache_dir)}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"settings": settings, **folders}) + "\n")
+        self._process.stdin.write(json.dumps({"task": task, "settings": settings, **folders}) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -49,8 +50,11 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(bars: RecognitionData, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("server") / "data.pickle"
-    data.write_bytes(pickle.dumps(bars))
+    folder = tmp_path_factory.mktemp("server")
+    sets = {"recognition": bars, "captioning": picture_data(folder)}
+    data = {task: folder / f"{task}.pickle" for task in sets}
+    for task, path in data.items():
+        path.write_bytes(pickle.dumps(sets[task]))
     command = [sys.executable, str(SERVER)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Server(process, data, cache_dir)
@@ -79,21 +83,28 @@ def history(output: Path) -> list[dict[str, str]]:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="watches processes in /proc")
 @pytest.mark.parametrize(
-    "settings",
+    ("task", "settings"),
     [
-        pytest.param({"workers": 0, "epochs": 60}, id="features"),
-        pytest.param({"workers": 2, "epochs": 40, "optimizer": "sgd", "accumulate": 2}, id="features-workers"),
-        pytest.param({"workers": 2, "epochs": 8, "backbone_trainable": True}, id="frames-workers"),
+        pytest.param("recognition", {"workers": 0, "epochs": 60}, id="features"),
+        pytest.param(
+            "recognition", {"workers": 2, "epochs": 40, "optimizer": "sgd", "accumulate": 2}, id="features-workers"
+        ),
+        pytest.param("recognition", {"workers": 2, "epochs": 8, "backbone_trainable": True}, id="frames-workers"),
+        pytest.param("captioning", {"epochs": 12, "views": 2, "output_dropout": 0.5}, id="captions"),
+        pytest.param("captioning", {"epochs": 6, "objective": "cider_d", "lr": 0.001}, id="captions-reward"),
+        pytest.param("captioning", {"workers": 2, "epochs": 3, "backbone_trainable": True}, id="captions-frames"),
     ],
 )
-def test_killed_and_resumed_run_ends_bit_equal(server: Server, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_killed_and_resumed_run_ends_bit_equal(
+    server: Server, tmp_path: Path, task: str, settings: dict[str, Any]
+) -> None:
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    server.start(settings, whole)
+    server.start(task, settings, whole)
     assert server.wait() == 0
 
     kills = []
     for number in range(4):
-        pid = server.start(settings, pieces)
+        pid = server.start(task, settings, pieces)
         if number == 0:
             time.sleep(random.uniform(0.0, 0.3))  # before or soon after the first step
         else:
@@ -101,7 +112,7 @@ def test_killed_and_resumed_run_ends_bit_equal(server: Server, tmp_path: Path, s
             time.sleep(random.uniform(0.0, 0.03))
         os.kill(pid, signal.SIGKILL)
         kills.append(server.wait())
-    server.start(settings, pieces)
+    server.start(task, settings, pieces)
     assert server.wait() == 0
 
     assert -signal.SIGKILL in kills[1:]

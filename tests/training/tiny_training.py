@@ -77,7 +77,7 @@ def tiny_data(folder: Path, make_clip: Any, *, num_train: int = 6, num_val: int 
     return RecognitionData(LABELS, tuple(examples), "bars")
 
 
-def train_quietly(config: RecognitionTrainingConfig, data: RecognitionData, **where: Any) -> TrainResult:
+def train_quietly(config: Any, data: Any, **where: Any) -> TrainResult:
     """Train on one thread: the sums of several depend on how they share the work."""
     torch.set_num_threads(1)
     return train(config, data, device="cpu", quiet=True, **where)

@@ -1,7 +1,7 @@
 """A process that imports everything once, then trains in a fork for each line it reads: real runs, that can be killed.
 
-A line is JSON: `settings` of `tiny_config`, and the paths `data` (a pickled data set), `output` and `cache_dir`. The
-answers are the fork's process id, then its exit status.
+A line is JSON: `task`, the `settings` of `tiny_config` or `caption_config`, and the paths `data` (a pickled data set),
+`output` and `cache_dir`. The answers are the fork's process id, then its exit status.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import pickle
 import sys
 from pathlib import Path
 
+from tiny_captions import caption_config
 from tiny_training import tiny_config, train_quietly
 
 
 def run(order: dict) -> None:
     data = pickle.loads(Path(order["data"]).read_bytes())
     folders = {name: Path(order[name]) for name in ("output", "cache_dir")}
-    train_quietly(tiny_config(**order["settings"]), data, resume=True, checkpoint_every_s=0.02, **folders)
+    config = {"recognition": tiny_config, "captioning": caption_config}[order["task"]](**order["settings"])
+    train_quietly(config, data, resume=True, checkpoint_every_s=0.02, **folders)
 
 
 for line in sys.stdin:

@@ -29,6 +29,13 @@ Data = Annotated[
         "captions: a folder with `captions.csv` (path,caption,split), or the JSON of COCO, Karpathy, MSR-VTT or MSVD."
     ),
 ]
+CaptionsData = Annotated[
+    Path,
+    Parameter(
+        help="The data set: a folder with `captions.csv` or such a file (path,caption,split; several rows for each "
+        "picture or video), COCO captions JSON, Karpathy's JSON (Flickr8k, Flickr30k, COCO), MSR-VTT or MSVD JSON."
+    ),
+]
 Device = Annotated[
     str,
     Parameter(help="Where the network runs: `auto` takes the GPU if there is one; or `cpu`, `cuda`, `cuda:1`, `mps`."),
@@ -125,3 +132,32 @@ class DataFlags:
 
 DataSet = Annotated[DataFlags, Parameter(name="*", group="Data set")]
 DATA_SET = DataFlags()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionDataFlags:
+    """How a data set of captions is read."""
+
+    format: str = "auto"
+    """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
+    val_fraction: float = 0.2
+    """Share of the training files held out for validation where the data set has no validation split."""
+    skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Leave out listed pictures and videos that are not there, instead of stopping."""
+
+    def read(self, path: Path, *, seed: int = 0, need_files: bool = True) -> CaptionData:
+        """Return the data set; `seed` decides which files are held out for validation."""
+        from lrcn.data.captioning import read_caption_data
+
+        return read_caption_data(
+            path,
+            format=self.format,
+            val_fraction=self.val_fraction,
+            seed=seed,
+            skip_missing=self.skip_missing,
+            need_files=need_files,
+        )
+
+
+CaptionDataSet = Annotated[CaptionDataFlags, Parameter(name="*", group="Data set")]
+CAPTION_DATA_SET = CaptionDataFlags()

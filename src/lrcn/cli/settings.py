@@ -62,7 +62,8 @@ def read_settings(path: Path, settings_class: type) -> dict[str, Any]:
         place = f"{path} line {line}"
         if name not in names:
             near = get_close_matches(name.replace("-", "_"), names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "lrcn train recognition --print-config shows all"
+            task = settings_class.__name__.removesuffix("TrainingConfig").lower()
+            hint = f"did you mean {near[0]!r}?" if near else f"lrcn train {task} --print-config shows all"
             raise ConfigError(f"{place}: unknown setting {name!r}; {hint}")
         if name in settings:
             raise ConfigError(f"{place}: {name!r} stands in the file twice")

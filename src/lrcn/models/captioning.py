@@ -19,7 +19,8 @@ from lrcn.models.lstm import LSTMStack, LSTMState
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 INIT_RANGE = 0.08
-"""Weights start uniform in +- this, biases at 0 (`weight_filler` in the release's lrcn.prototxt)."""
+"""Weights of the language part start uniform in +- this, biases at 0 (`weight_filler` in the release's lrcn.prototxt,
+for 1000 units); below 157 units in +- 1/sqrt(units), or too little of the picture would come through."""
 
 
 class CaptionState(NamedTuple):
@@ -88,13 +89,13 @@ class CaptioningModel(nn.Module):
         )
         self.output_dropout = nn.Dropout(config.output_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.vocabulary_size)
-        for name, parameter in self.named_parameters():
-            if name.startswith("backbone."):
-                continue
-            if parameter.dim() == 1:
-                nn.init.zeros_(parameter)
-            else:
-                nn.init.uniform_(parameter, -INIT_RANGE, INIT_RANGE)
+        bound = max(INIT_RANGE, config.hidden_size**-0.5)
+        for module in (self.embedding, self.lstm, self.classifier, *([self.encoder] if self.encoder else [])):
+            for parameter in module.parameters():
+                if parameter.dim() == 1:
+                    nn.init.zeros_(parameter)
+                else:
+                    nn.init.uniform_(parameter, -bound, bound)
 
     def freeze_backbone(self) -> None:
         """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""

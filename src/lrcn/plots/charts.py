@@ -95,10 +95,11 @@ def save_timeline(result: RecognitionResult, path: Path, *, max_labels: int = 6)
 
 
 def save_curves(history_csv: Path, path: Path) -> None:
-    """Draw the losses and accuracies of a training run over its epochs.
+    """Draw the losses and scores of a training run over its epochs.
 
     Args:
-        history_csv: `history.csv` of the run: a column `epoch`, and columns with `loss` or `accuracy` in their name.
+        history_csv: `history.csv` of the run: a column `epoch`, and columns with `loss`, `accuracy` or `cider_d` in
+            their name.
         path: PNG file to write.
 
     Raises:
@@ -107,14 +108,16 @@ def save_curves(history_csv: Path, path: Path) -> None:
     """
     with history_csv.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    names = [name for name in (rows[0] if rows else {}) if "loss" in name or "accuracy" in name]
+    names = [name for name in (rows[0] if rows else {}) if "loss" in name or _is_score(name)]
     if not names or "epoch" not in rows[0]:
-        raise DataError(f"{history_csv}: expected a column epoch and columns with loss or accuracy in their name")
+        raise DataError(
+            f"{history_csv}: expected a column epoch and columns with loss, accuracy or cider_d in their name"
+        )
     figure, axes = _new_figure(7.0, 4.0, "training curves")
     share_axes = axes.twinx()
     for name, colour in zip(names, colours_for(names).values(), strict=True):
         points = [(float(row["epoch"]), float(row[name])) for row in rows if row[name]]
-        target, style = (share_axes, "--") if "accuracy" in name else (axes, "-")
+        target, style = (share_axes, "--") if _is_score(name) else (axes, "-")
         rgb = tuple(channel / 255 for channel in colour)
         target.plot(
             *zip(*points, strict=True), style, color=rgb, label=name.replace("_", " "), marker="o", markersize=3
@@ -123,10 +126,15 @@ def save_curves(history_csv: Path, path: Path) -> None:
     axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("loss (solid)")
     axes.set_ylim(bottom=0)
-    share_axes.set_ylabel("accuracy (dashed)")
-    share_axes.set_ylim(0, 1.02)
+    captions = any("cider_d" in name for name in names)
+    share_axes.set_ylabel("CIDEr-D (dashed)" if captions else "accuracy (dashed)")
+    share_axes.set_ylim(0, None if captions else 1.02)
     figure.legend(loc="outside upper center", ncols=len(names), frameon=False, fontsize=9)
     _save(figure, path)
+
+
+def _is_score(name: str) -> bool:
+    return "accuracy" in name or "cider_d" in name
 
 
 def _new_figure(width_inch: float, height_inch: float, wanted_by: str) -> tuple[Figure, Axes]:

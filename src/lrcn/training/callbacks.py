@@ -17,15 +17,13 @@ from torch import Tensor
 from lrcn import model_file
 from lrcn.config import ModelHeader
 from lrcn.files import replacing
-from lrcn.training.config import RecognitionTrainingConfig
-from lrcn.training.modules import RecognitionTask, lost_number
+from lrcn.training.base_config import TrainingConfig
+from lrcn.training.modules import TrainingTask, lost_number
 from lrcn.training.optimizers import lr_at
 from lrcn.training.progress import Bar, Narrator, clock
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, save_checkpoint, trainable_state
 from lrcn.training.validation import Validation
-
-HISTORY_COLUMNS = ("epoch", "step", "lr", "train_loss", "val_loss", "val_accuracy", "seconds")
 
 LOG_EVERY = 50
 """Optimiser steps between entries of a logger such as TensorBoard."""
@@ -40,7 +38,7 @@ class RunKeeper(Callback):
 
     def __init__(
         self,
-        config: RecognitionTrainingConfig,
+        config: TrainingConfig,
         state: RunState,
         best: dict[str, Tensor],
         *,
@@ -96,7 +94,7 @@ class RunKeeper(Callback):
         """After an optimiser step: count it, and do what is due."""
         if (batch_idx + 1) % self._config.accumulate:
             return
-        assert isinstance(pl_module, RecognitionTask)
+        assert isinstance(pl_module, TrainingTask)
         state = self._state
         state.step += 1
         self._bar.update(state.step)
@@ -110,22 +108,24 @@ class RunKeeper(Callback):
         if state.finished or stopped:
             trainer.should_stop = True
 
-    def _end_epoch(self, trainer: Trainer, task: RecognitionTask) -> None:
+    def _end_epoch(self, trainer: Trainer, task: TrainingTask) -> None:
         state = self._state
         epoch = -(-state.step // self._steps_per_epoch)
         device = task.device
-        sums = [state.loss_sum, float(state.num_losses), 0.0, 0.0, 0.0]
+        columns = self._validation.columns if self._validation is not None else ()
+        sums = [state.loss_sum, state.reward_sum, float(state.num_losses)]
         if self._validation is not None:
             task.eval()
             with torch.no_grad():
-                score = self._validation(task.model, device)
+                scores = self._validation(task.model, device)
             task.train()
-            sums[2:] = [score.loss, float(score.num_right), float(score.num_videos)]
+            sums += [number for name in columns for number in scores[name]]
         total = torch.tensor(sums, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
-        loss, num_losses, val_loss, num_right, num_videos = trainer.strategy.reduce(total, reduce_op="sum").tolist()
-        state.loss_sum, state.num_losses = 0.0, 0
-        if math.isnan(val_loss):
-            raise lost_number("val_loss", val_loss, state.step, self._config, self._total_steps)
+        loss, reward, num_losses, *rest = trainer.strategy.reduce(total, reduce_op="sum").tolist()
+        state.loss_sum, state.reward_sum, state.num_losses = 0.0, 0.0, 0
+        means = {name: rest[2 * i] / rest[2 * i + 1] for i, name in enumerate(columns) if rest[2 * i + 1]}
+        if math.isnan(means.get("val_loss", 0.0)):
+            raise lost_number("val_loss", means["val_loss"], state.step, self._config, self._total_steps)
 
         now = time.monotonic()
         row: dict[str, float] = {
@@ -133,9 +133,12 @@ class RunKeeper(Callback):
             "step": state.step,
             "lr": lr_at(state.step - 1, self._config, self._total_steps),
             "train_loss": loss / num_losses,
+            **means,
         }
-        if num_videos:
-            row |= {"val_loss": val_loss / num_videos, "val_accuracy": num_right / num_videos}
+        if "train_cider_d" in self._config.score_columns:
+            row["train_cider_d"] = reward / num_losses
+        if "val_perplexity" in self._config.score_columns and "val_loss" in row:
+            row["val_perplexity"] = math.exp(min(row["val_loss"], 700.0))  # beyond, it is no float
         state.history.append(row | {"seconds": round(now - self._epoch_began, 3)})
         self._epoch_began = now
         self._judge(epoch, row, task)
@@ -143,16 +146,16 @@ class RunKeeper(Callback):
         state.finished = state.step == self._total_steps or (patience is not None and state.stale_epochs >= patience)
         self._report(row, trainer)
 
-    def _judge(self, epoch: int, row: dict[str, float], task: RecognitionTask) -> None:
+    def _judge(self, epoch: int, row: dict[str, float], task: TrainingTask) -> None:
         state = self._state
-        accuracy, loss = row.get("val_accuracy"), row.get("val_loss", 0.0)
-        if accuracy is not None and (accuracy, -loss) <= (state.best_accuracy, -state.best_loss):
+        score, loss = row.get(self._config.score_name, 0.0), row.get("val_loss")
+        if loss is not None and (score, -loss) <= (state.best_score, -state.best_loss):
             state.stale_epochs += 1
             return
         state.stale_epochs = 0
         state.best_epoch = epoch
-        if accuracy is not None:
-            state.best_accuracy, state.best_loss = accuracy, loss
+        if loss is not None:
+            state.best_score, state.best_loss = score, loss
         self.best = trainable_state(task.model)
         self._best_is_written = False
 
@@ -160,10 +163,10 @@ class RunKeeper(Callback):
         state = self._state
         last = -(-self._total_steps // self._steps_per_epoch)
         text = f"epoch {row['epoch']}/{last}: loss {row['train_loss']:.4f}"
-        if "val_accuracy" in row:
-            text += (
-                f", val accuracy {row['val_accuracy']:.4f} (best {state.best_accuracy:.4f}, epoch {state.best_epoch})"
-            )
+        if "val_perplexity" in row:
+            text += f", val perplexity {row['val_perplexity']:.3f}"
+        if (name := self._config.score_name) in row:
+            text += f", {spoken(name)} {row[name]:.4f} (best {state.best_score:.4f}, epoch {state.best_epoch})"
         self._bar.update(state.step, text)
         if not self._narrator.live:
             done = state.step - self._first_step
@@ -171,14 +174,15 @@ class RunKeeper(Callback):
             self._narrator.note(text if state.finished else f"{text}, {clock(left_s)} left")
         self._log(trainer, {name: value for name, value in row.items() if name not in ("epoch", "step")})
         if trainer.is_global_zero:
-            write_history(self._folder.history, state)
+            columns = ("epoch", "step", "lr", "train_loss", *self._config.score_columns, "seconds")
+            write_history(self._folder.history, columns, state)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=self._state.step)
 
     @rank_zero_only
-    def _save(self, trainer: Trainer, task: RecognitionTask) -> None:
+    def _save(self, trainer: Trainer, task: TrainingTask) -> None:
         # the model first: a checkpoint that says it is written must be right
         if self.best and not self._best_is_written:
             weights = {**task.model.state_dict(), **self.best}
@@ -195,9 +199,14 @@ class RunKeeper(Callback):
         self._saved = time.monotonic()
 
 
-def write_history(path: Path, state: RunState) -> None:
+def spoken(score_name: str) -> str:
+    """Return what people call a column of scores."""
+    return score_name.replace("cider_d", "CIDEr-D").replace("_", " ")
+
+
+def write_history(path: Path, columns: tuple[str, ...], state: RunState) -> None:
     """Write one row an epoch, the whole table anew."""
     with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, HISTORY_COLUMNS)
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(state.history)

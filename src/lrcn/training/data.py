@@ -8,7 +8,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +15,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from lrcn.config import PreprocessConfig
 from lrcn.data.datasets import (
@@ -24,7 +22,6 @@ from lrcn.data.datasets import (
     FeatureVideo,
     FrameClips,
     FrameVideo,
-    StepSampler,
     collate_features,
     collate_frames,
 )
@@ -32,9 +29,11 @@ from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
 from lrcn.features import FeatureCache, FeatureExtractor, content_hash, half_precision, load_or_encode
 from lrcn.models.recognition import RecognitionModel
+from lrcn.training.base_config import TrainingConfig
 from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.progress import Bar, Narrator
-from lrcn.training.validation import FeatureValidation, FrameValidation, Validation
+from lrcn.training.recipe import PreparedData
+from lrcn.training.validation import FeatureValidation, FrameValidation
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
 from lrcn.video.views import CENTER_VIEW, View, random_view
@@ -44,18 +43,6 @@ VIEW_SEED = 0
 
 _MEMORY_SHARE = 0.25
 """Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
-
-
-@dataclass(frozen=True)
-class PreparedData:
-    """What a run trains on and is scored on."""
-
-    clips: FeatureClips | FrameClips
-    validation: Validation | None
-    skipped: tuple[str, ...]
-    """Why videos were left out, one line each."""
-    backbone_key: str = ""
-    """`FeatureExtractor.key` of a frozen backbone."""
 
 
 def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
@@ -124,12 +111,14 @@ def prepare_features(
     key = extractor.key()
     cache = FeatureCache(cache_dir, key)
     label_ids = {label: i for i, label in enumerate(data.labels)}
-    free_bytes = _physical_memory() * _MEMORY_SHARE
+    free_bytes = memory_for_features()
 
     def load(example: RecognitionExample) -> FeatureVideo:
         nonlocal free_bytes
         training = example.split == "train"
-        views = training_views(config, content_hash(example.path)) if training else (CENTER_VIEW,)
+        views: tuple[View, ...] = (CENTER_VIEW,)
+        if training:
+            views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
         start_s, end_s = example.start_s, example.end_s
         found = load_or_encode(extractor, cache, example.path, views, start_s=start_s, end_s=end_s)
         rows = half_precision(found.features).numpy()
@@ -143,10 +132,10 @@ def prepare_features(
         train, val, skipped = _load_all(data, load, bar, narrator)
     clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None
-    return PreparedData(clips, validation, skipped, key)
+    return PreparedData(clips, len(clips), collate_features, validation, skipped, key)
 
 
-def training_views(config: RecognitionTrainingConfig, content: str) -> tuple[View, ...]:
+def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
     """Return the looks at a training video that are cached: the centre, and others drawn from its content.
 
     Not from the seed of the run: runs with other seeds then share the cache, and a sweep over seeds costs no encoding.
@@ -154,7 +143,7 @@ def training_views(config: RecognitionTrainingConfig, content: str) -> tuple[Vie
     views = [CENTER_VIEW]
     for number in range(1, config.views):
         rng = np.random.default_rng((VIEW_SEED, int(content[:16], 16), number))
-        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=config.release_quirks))
+        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=release_quirks))
     return tuple(dict.fromkeys(views))
 
 
@@ -183,7 +172,8 @@ def prepare_frames(
     )
     own = val[rank :: config.devices]
     examples, labels = [example for _, example in own], [video.label for video, _ in own]
-    return PreparedData(clips, FrameValidation(examples, labels, preprocess) if val else None, skipped)
+    validation = FrameValidation(examples, labels, preprocess) if val else None
+    return PreparedData(clips, len(clips), collate_frames, validation, skipped)
 
 
 def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessConfig) -> FrameVideo:
@@ -214,20 +204,6 @@ def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessC
     return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps)
 
 
-def make_loader(
-    clips: FeatureClips | FrameClips, sampler: StepSampler, config: RecognitionTrainingConfig, device: torch.device
-) -> DataLoader[Any]:
-    """Return the batches of a run in the order of the sampler."""
-    collate = collate_features if isinstance(clips, FeatureClips) else collate_frames
-    return DataLoader(
-        clips,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=config.workers,
-        pin_memory=device.type == "cuda",
-    )
-
-
 V = TypeVar("V")
 
 
@@ -252,8 +228,9 @@ def _load_all(
     return loaded["train"], loaded["val"], tuple(skipped)
 
 
-def _physical_memory() -> int:
+def memory_for_features() -> float:
+    """Return how many bytes of features may be kept in memory; the rest is read from the cache as needed."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
     except (ValueError, AttributeError, OSError):
-        return 8 * 2**30  # where the system does not say
+        return 8 * 2**30 * _MEMORY_SHARE  # where the system does not say

@@ -1,4 +1,4 @@
-"""From a data set to a model file: `lrcn train recognition`."""
+"""From a data set to a model file: `lrcn train`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
-from lrcn.config import PreprocessConfig, RecognitionHeader
+from lrcn.config import ModelHeader, PreprocessConfig
+from lrcn.data.caption_examples import CaptionData
 from lrcn.data.datasets import StepSampler
 from lrcn.data.examples import RecognitionData
-from lrcn.data.recognition import read_recognition_data
 from lrcn.features import default_cache_dir
 from lrcn.inference.recognizer import choose_device
 from lrcn.models.backbones import default_preprocess
-from lrcn.models.recognition import RecognitionModel
-from lrcn.training.callbacks import RunKeeper
+from lrcn.training.base_config import TrainingConfig
+from lrcn.training.callbacks import RunKeeper, spoken
+from lrcn.training.captioning import CaptioningRecipe
+from lrcn.training.captioning_config import CaptioningTrainingConfig
 from lrcn.training.config import RecognitionTrainingConfig
-from lrcn.training.data import (
-    PreparedData,
-    check_labels,
-    counts,
-    fingerprint,
-    make_loader,
-    prepare_features,
-    prepare_frames,
-)
-from lrcn.training.initial import InitReport, initial_model
-from lrcn.training.modules import RecognitionTask
+from lrcn.training.initial import InitReport
 from lrcn.training.progress import Narrator
+from lrcn.training.recipe import PreparedData, Recipe
+from lrcn.training.recognition import RecognitionRecipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_checkpoint, load_trainable
 from lrcn.training.trainer import make_trainer, process_rank, quiet_lightning, stop_between_steps
@@ -51,19 +46,20 @@ class TrainResult:
     """The model of the best epoch."""
     best_epoch: int
     """Counted from 1."""
-    val_accuracy: float | None
-    """Of the best epoch, on whole videos, in 0-1; None without a validation split."""
+    val_score: float | None
+    """Of the best epoch: accuracy on whole videos, in 0-1, or CIDEr-D, 0-10; None without a validation split, and for
+    a language model."""
     history: tuple[dict[str, float], ...]
     """One row an epoch, as in `history.csv`."""
     skipped: tuple[str, ...] = ()
-    """Videos left out because they cannot be read, and why."""
+    """Examples left out because they cannot be read, and why."""
     init: InitReport | None = None
     """What `init_from` brought."""
 
 
 def train(
-    config: RecognitionTrainingConfig,
-    data: str | Path | RecognitionData,
+    config: RecognitionTrainingConfig | CaptioningTrainingConfig,
+    data: str | Path | RecognitionData | CaptionData,
     *,
     output: str | Path,
     resume: bool = False,
@@ -73,7 +69,7 @@ def train(
     command: str | None = None,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> TrainResult:
-    """Train a recognition model and keep the one of the best epoch.
+    """Train a model and keep the one of the best epoch; the type of the configuration says for which task.
 
     `output` then holds `model.safetensors` (best epoch), `last.ckpt` (to go on from), `config.yaml` (all settings, for
     `--config`), `history.csv` and `run.json`. On the CPU, a run that was killed and resumed gives the same weights, bit
@@ -108,22 +104,30 @@ def train(
         state, saved = load_checkpoint(folder.checkpoint)
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
-            return _result(folder, state, tuple(folder.read_run()["skipped"]), None)
+            return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None)
 
     target = choose_device(device)
-    if not isinstance(data, RecognitionData):
-        data = read_recognition_data(data, seed=config.seed)
-    for warning in data.warnings:
-        narrator.warn(warning)
-    check_labels(data, needs_validation=config.patience is not None)
+    recipe = _recipe(config, preprocess, data, narrator)
     torch.manual_seed(config.seed)
-    model, init = initial_model(config, data.labels)
-    model.backbone.check_input(preprocess.crop)
-    if init is not None:
-        narrator.note(str(init))
-    prepared = _prepare(model, data, config, preprocess, cache_dir or default_cache_dir(), target, narrator)
+    recipe.build()
+    model = recipe.model
+    if model.backbone is not None:
+        model.backbone.check_input(preprocess.crop)
+        # as `FeatureExtractor` has it: were the first validation to change it, rounding would depend on when that was
+        model.backbone.to(memory_format=torch.channels_last)
+        if not config.backbone_trainable:
+            if config.backbone_weights == "none" and config.init_from is None:
+                narrator.warn(
+                    "the frozen backbone has random weights: set backbone_weights, init_from or backbone_trainable"
+                )
+            model.freeze_backbone()
+    if recipe.init is not None:
+        narrator.note(str(recipe.init))
+    prepared = recipe.prepare(
+        cache_dir=cache_dir or default_cache_dir(), device=target, narrator=narrator, rank=process_rank()
+    )
 
-    provenance = _provenance(config, data, prepared, init, command)
+    provenance = _provenance(config, recipe, prepared, command)
     if saved is not None:
         folder.check_same_data(provenance)
         load_trainable(model, saved["model"])
@@ -131,25 +135,31 @@ def train(
     if is_first:
         folder.start(config, provenance)
 
-    run = _Run(config, preprocess, data.labels, model, prepared, state, saved, folder, provenance)
+    run = _Run(config, recipe, prepared, state, saved, folder, provenance)
     _fit(run, target, narrator, checkpoint_every_s)
-    result = _result(folder, state, prepared.skipped, init)
+    result = _result(config, folder, state, prepared.skipped, recipe.init)
     if is_first:
-        ended = {"finished": _now(), "best_epoch": result.best_epoch, "val_accuracy": result.val_accuracy}
+        ended = {"finished": _now(), "best_epoch": result.best_epoch, config.score_name: result.val_score}
         folder.write_run({**provenance, **ended})
     if prepared.skipped:
-        narrator.note(f"{len(prepared.skipped)} videos were left out: {'; '.join(prepared.skipped)}")
-    score = "" if result.val_accuracy is None else f", validation accuracy {result.val_accuracy:.4f}"
+        narrator.note(f"{len(prepared.skipped)} {recipe.kind} were left out: {'; '.join(prepared.skipped)}")
+    named = spoken(config.score_name).replace("val", "validation", 1)
+    score = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
     narrator.note(f"{folder.model}: epoch {result.best_epoch}{score}")
     return result
 
 
+def _recipe(config: TrainingConfig, preprocess: PreprocessConfig, data: Any, narrator: Narrator) -> Recipe:
+    if isinstance(config, CaptioningTrainingConfig):
+        return CaptioningRecipe(config, preprocess, data, narrator)
+    assert isinstance(config, RecognitionTrainingConfig)
+    return RecognitionRecipe(config, preprocess, data, narrator)
+
+
 @dataclass
 class _Run:
-    config: RecognitionTrainingConfig
-    preprocess: PreprocessConfig
-    labels: tuple[str, ...]
-    model: RecognitionModel
+    config: TrainingConfig
+    recipe: Recipe
     prepared: PreparedData
     state: RunState
     saved: dict[str, Any] | None
@@ -157,42 +167,20 @@ class _Run:
     folder: RunFolder
     provenance: dict[str, Any]
 
-    def header(self, state: RunState) -> RecognitionHeader:
+    def header(self, state: RunState) -> ModelHeader:
         """Describe the model of the best epoch."""
-        score = {"val_accuracy": state.best_accuracy, "val_loss": state.best_loss} if state.best_accuracy >= 0 else {}
-        return RecognitionHeader(
-            model=self.model.config,
-            preprocess=self.preprocess,
-            labels=self.labels,
-            provenance={**self.provenance, "config": self.config.to_dict(), "best_epoch": state.best_epoch, **score},
+        best = state.history[state.best_epoch - 1]
+        scores = {name: best[name] for name in self.config.score_columns if name in best}
+        return self.recipe.header(
+            {**self.provenance, "config": self.config.to_dict(), "best_epoch": state.best_epoch, **scores}
         )
-
-
-def _prepare(
-    model: RecognitionModel,
-    data: RecognitionData,
-    config: RecognitionTrainingConfig,
-    preprocess: PreprocessConfig,
-    cache_dir: Path,
-    device: torch.device,
-    narrator: Narrator,
-) -> PreparedData:
-    rank = process_rank()
-    if config.backbone_trainable:
-        return prepare_frames(data, config, preprocess, narrator=narrator, rank=rank)
-    if config.backbone_weights == "none" and config.init_from is None:
-        narrator.warn("the frozen backbone has random weights: set backbone_weights, init_from or backbone_trainable")
-    model.freeze_backbone()
-    return prepare_features(
-        model, data, config, preprocess, cache_dir=cache_dir, device=device, narrator=narrator, rank=rank
-    )
 
 
 def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s: float) -> None:
     """Take the steps that are left."""
     config, state, saved = run.config, run.state, run.saved
     sampler = StepSampler(
-        len(run.prepared.clips),
+        run.prepared.num_items,
         config.batch_size,
         seed=config.seed,
         accumulate=config.accumulate,
@@ -202,14 +190,18 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
     steps_per_epoch = sampler.batches_per_epoch // config.accumulate
     total_steps = config.max_steps or config.epochs * steps_per_epoch
     sampler.first_batch, sampler.num_batches = state.step * config.accumulate, total_steps * config.accumulate
-    task = RecognitionTask(
-        run.model,
-        run.preprocess,
-        config,
+    task = run.recipe.task(
         state,
         total_steps=total_steps,
         fixed_statistics=config.backbone_weights != "none" or config.init_from is not None,
         optimizer_state=saved["optimizer"] if saved else None,
+    )
+    loader: DataLoader[Any] = DataLoader(
+        run.prepared.items,
+        batch_sampler=sampler,
+        collate_fn=run.prepared.collate,
+        num_workers=config.workers,
+        pin_memory=device.type == "cuda",
     )
     with narrator.bar("training", total_steps, unit="steps", lines=False) as bar, quiet_lightning():
         keeper = RunKeeper(
@@ -229,25 +221,20 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
         if saved:
             trainer.precision_plugin.load_state_dict(saved["precision"])
         with stop_between_steps(keeper, narrator, enabled=config.devices == 1):
-            trainer.fit(task, make_loader(run.prepared.clips, sampler, config, device))
+            trainer.fit(task, loader)
     for failure in sorted(task.failures):
         narrator.warn(f"left out of its batches: {failure}")
 
 
-def _provenance(
-    config: RecognitionTrainingConfig,
-    data: RecognitionData,
-    prepared: PreparedData,
-    init: InitReport | None,
-    command: str | None,
-) -> dict[str, Any]:
+def _provenance(config: TrainingConfig, recipe: Recipe, prepared: PreparedData, command: str | None) -> dict[str, Any]:
+    backbone = recipe.model.config.backbone
     return {
         "command": command or shlex.join(sys.argv),
         "started": _now(),
         "seed": config.seed,
-        "data": {"name": data.name, "examples": counts(data), "fingerprint": fingerprint(data)},
-        "backbone": {"name": config.backbone, "sha256": prepared.backbone_key},
-        "init_from": asdict(init) if init else None,
+        "data": recipe.describe_data(),
+        "backbone": {"name": backbone.name if backbone else None, "sha256": prepared.backbone_key},
+        "init_from": asdict(recipe.init) if recipe.init else None,
         "skipped": list(prepared.skipped),
         "versions": {
             "python": platform.python_version(),
@@ -256,9 +243,11 @@ def _provenance(
     }
 
 
-def _result(folder: RunFolder, state: RunState, skipped: tuple[str, ...], init: InitReport | None) -> TrainResult:
-    accuracy = state.best_accuracy if state.best_accuracy >= 0 else None
-    return TrainResult(folder.model, state.best_epoch, accuracy, tuple(state.history), skipped, init)
+def _result(
+    config: TrainingConfig, folder: RunFolder, state: RunState, skipped: tuple[str, ...], init: InitReport | None
+) -> TrainResult:
+    score = state.history[state.best_epoch - 1].get(config.score_name) if state.best_epoch else None
+    return TrainResult(folder.model, state.best_epoch, score, tuple(state.history), skipped, init)
 
 
 def _now() -> str:

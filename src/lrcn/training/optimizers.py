@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from lrcn.models.recognition import RecognitionModel
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.base_config import TrainingConfig
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises to the full learning rate."""
+
+
+_LSTM_PARTS = ("lstm", "encoder")
 
 
 class CaffeSGD(Optimizer):
@@ -53,7 +55,7 @@ class CaffeSGD(Optimizer):
         return loss
 
 
-def make_optimizer(model: RecognitionModel, config: RecognitionTrainingConfig) -> Optimizer:
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
     """Return the configured optimiser over all trainable parameters."""
     groups = parameter_groups(model, config)
     if config.optimizer == "sgd":
@@ -61,22 +63,29 @@ def make_optimizer(model: RecognitionModel, config: RecognitionTrainingConfig) -
     return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def parameter_groups(model: RecognitionModel, config: RecognitionTrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
     """Return the trainable parameters in groups of one learning rate and weight decay each.
 
     Each group has a `multiplier`, which stays, and an `lr`, which `set_lr` changes. As in the release, the LSTM's bias
     is treated like its weights; all other biases learn `bias_lr_multiplier` times as fast and without decay, and the
-    classifier `head_lr_multiplier` times as fast. Normalisation has no decay.
+    classifier `head_lr_multiplier` times, the CNN `backbone_lr_multiplier` times as fast. Normalisation has no decay.
+
+    Args:
+        model: Its modules `classifier`, `backbone`, `lstm` and `encoder` are known by these names.
+        config: Says how fast each learns.
 
     Source: lr_mult and decay_mult in train_test_lstm_RGB.prototxt and train_test_lstm_flow.prototxt.
     """
+    multipliers = {"classifier": config.head_lr_multiplier, "backbone": config.backbone_lr_multiplier}
+    if config.projection_learns_as_backbone:
+        multipliers["projection"] = config.backbone_lr_multiplier
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, param in model.named_parameters():
         if not param.requires_grad:
             continue
         part = name.partition(".")[0]
-        multiplier, decay = (config.head_lr_multiplier if part == "classifier" else 1.0), config.weight_decay
-        if part != "lstm" and param.ndim == 1:
+        multiplier, decay = multipliers.get(part, 1.0), config.weight_decay
+        if part not in _LSTM_PARTS and param.ndim == 1:
             decay = 0.0
             if name.endswith("bias"):
                 multiplier *= config.bias_lr_multiplier
@@ -87,7 +96,7 @@ def parameter_groups(model: RecognitionModel, config: RecognitionTrainingConfig)
     ]
 
 
-def lr_at(step: int, config: RecognitionTrainingConfig, total_steps: int) -> float:
+def lr_at(step: int, config: TrainingConfig, total_steps: int) -> float:
     """Return the learning rate of optimiser step `step`, counted from 0, for a multiplier of 1."""
     if config.lr_schedule == "step":
         assert config.lr_step is not None

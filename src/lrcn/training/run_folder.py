@@ -10,7 +10,7 @@ import yaml
 
 from lrcn.errors import ConfigError
 from lrcn.files import replacing
-from lrcn.training.config import RecognitionTrainingConfig, changed_fields
+from lrcn.training.base_config import TrainingConfig, changed_fields
 
 MODEL_FILE = "model.safetensors"
 """The model of the best epoch."""
@@ -47,7 +47,7 @@ class RunFolder:
                     "or another --output"
                 )
 
-    def check_same(self, config: RecognitionTrainingConfig) -> None:
+    def check_same(self, config: TrainingConfig) -> None:
         """Make sure that the run in this folder was started with these settings, resolved.
 
         Raises:
@@ -86,7 +86,7 @@ class RunFolder:
         except (OSError, ValueError, TypeError) as exc:
             raise ConfigError(f"{self.path / RUN_FILE}: missing or damaged; train in another --output") from exc
 
-    def start(self, config: RecognitionTrainingConfig, run: dict[str, Any]) -> None:
+    def start(self, config: TrainingConfig, run: dict[str, Any]) -> None:
         """Write down the settings and where the run comes from; remove what a killed run left half-written."""
         for pattern in (".last-*.ckpt", f".{MODEL_FILE}.*.tmp"):
             for unfinished in self.path.glob(pattern):

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrcn.errors import DataError
 from lrcn.files import replacing
-from lrcn.models.recognition import RecognitionModel
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass
@@ -30,20 +29,23 @@ class RunState:
     loss_sum: float = 0.0
     """Of the batches of the running epoch."""
     num_losses: int = 0
+    reward_sum: float = 0.0
+    """Of the same batches, in self-critical training."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One row an epoch, as in `history.csv`."""
     best_epoch: int = 0
     """Counted from 1; 0 before the first epoch ends."""
-    best_accuracy: float = -1.0
+    best_score: float = -1.0
+    """Validation accuracy or CIDEr-D; -1 before there is one."""
     best_loss: float = float("inf")
     stale_epochs: int = 0
     """Since the best one."""
     finished: bool = False
 
 
-def trainable_state(model: RecognitionModel) -> dict[str, Tensor]:
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
     """Return copies, on the CPU, of the weights and statistics that training changes: without a frozen backbone."""
-    frozen = model.backbone.frozen
+    frozen = getattr(model.backbone, "frozen", False)  # there may be no backbone
     return {
         name: value.detach().to("cpu", copy=True)
         for name, value in model.state_dict().items()
@@ -51,7 +53,7 @@ def trainable_state(model: RecognitionModel) -> dict[str, Tensor]:
     }
 
 
-def load_trainable(model: RecognitionModel, state: Mapping[str, Tensor]) -> None:
+def load_trainable(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put back what `trainable_state` returned."""
     model.load_state_dict({**model.state_dict(), **state})
 

@@ -18,8 +18,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lrcn.errors import ConfigError
+from lrcn.training.base_config import TrainingConfig
 from lrcn.training.callbacks import RunKeeper
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.loggers import make_loggers
 from lrcn.training.progress import Narrator
 
@@ -29,9 +29,7 @@ def process_rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
-def make_trainer(
-    config: RecognitionTrainingConfig, device: torch.device, folder: Path, callbacks: list[Callback]
-) -> Trainer:
+def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Return the trainer of a run; it trains for one epoch, which is the whole run.
 
     Raises:

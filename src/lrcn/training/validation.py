@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 
@@ -18,35 +17,37 @@ _LEAST_PROB = 1e-12
 """Keeps the loss of a video finite whose class the model rules out."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """Sums over videos, so that processes can add up theirs."""
+Sums = Mapping[str, tuple[float, float]]
+"""Column of `history.csv` -> a sum and the number of its terms: processes add up theirs, then the mean is taken."""
 
-    num_videos: int
-    num_right: int
-    loss: float
-    """Sum of minus the logarithm of the right class's probability."""
 
-    def __add__(self, other: Score) -> Score:
-        return Score(self.num_videos + other.num_videos, self.num_right + other.num_right, self.loss + other.loss)
+def added(first: Sums, second: Sums) -> Sums:
+    """Return the sums of two parts of the split together."""
+    return {name: (first[name][0] + second[name][0], first[name][1] + second[name][1]) for name in first}
 
 
 class Validation(Protocol):
-    """Scores a model on the videos of the validation split."""
+    """Scores a model on the validation split."""
 
-    def __call__(self, model: RecognitionModel, device: torch.device) -> Score:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What comes out, always; `val_loss` is among them."""
+
+    def __call__(self, model: Any, device: torch.device) -> Sums:
         """Return the score of a model that is in evaluation mode on `device`."""
 
 
 class FeatureValidation:
     """Validation on cached features: many windows at once."""
 
+    columns = ("val_loss", "val_accuracy")
+
     def __init__(self, videos: Sequence[FeatureVideo], preprocess: PreprocessConfig) -> None:
         """Take the videos, whose first view counts."""
         self._videos = videos
         self._preprocess = preprocess
 
-    def __call__(self, model: RecognitionModel, device: torch.device) -> Score:
+    def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
         probs = torch.zeros(len(self._videos), model.config.num_classes, dtype=torch.float64)
         num_windows = torch.zeros(len(self._videos), dtype=torch.float64)
@@ -58,11 +59,14 @@ class FeatureValidation:
         labels = torch.tensor([video.label for video in self._videos], dtype=torch.int64)
         right = probs.argmax(dim=1) == labels
         own = (probs / num_windows.unsqueeze(1)).gather(1, labels.unsqueeze(1))
-        return Score(len(labels), int(right.sum()), float(-own.clamp(min=_LEAST_PROB).log().sum()))
+        loss = float(-own.clamp(min=_LEAST_PROB).log().sum())
+        return {"val_loss": (loss, len(labels)), "val_accuracy": (int(right.sum()), len(labels))}
 
 
 class FrameValidation:
     """Validation of a backbone that changes: every video is decoded and encoded anew."""
+
+    columns = FeatureValidation.columns
 
     def __init__(
         self, examples: Sequence[RecognitionExample], labels: Sequence[int], preprocess: PreprocessConfig
@@ -71,13 +75,13 @@ class FrameValidation:
         self._examples = list(zip(examples, labels, strict=True))
         self._preprocess = preprocess
 
-    def __call__(self, model: RecognitionModel, device: torch.device) -> Score:
+    def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
         extractor = FeatureExtractor(model, self._preprocess, device=device)
-        total = Score(0, 0, 0.0)
+        total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
         for example, label in self._examples:
             encoded = extractor.encode_video(example.path, start_s=example.start_s, end_s=example.end_s)
             features = encoded.features[0].cpu().numpy()
             video = FeatureVideo(label, len(features), (features,))
-            total += FeatureValidation([video], self._preprocess)(model, device)
+            total = added(total, FeatureValidation([video], self._preprocess)(model, device))
         return total

@@ -1,0 +1,66 @@
+"""What a task brings to a training run; `fit.py` does the rest alike for all tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch.utils.data import Dataset
+
+from lrcn.config import ModelHeader
+from lrcn.training.initial import InitReport
+from lrcn.training.modules import TrainedModel, TrainingTask
+from lrcn.training.progress import Narrator
+from lrcn.training.run_state import RunState
+from lrcn.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What a run trains on and is scored on."""
+
+    items: Dataset[Any]
+    """One for each step of an epoch's order, by `ClipKey`."""
+    num_items: int
+    collate: Callable[[list[Any]], Any]
+    """Items to a batch."""
+    validation: Validation | None
+    skipped: tuple[str, ...]
+    """Why examples were left out, one line each."""
+    backbone_key: str = ""
+    """`FeatureExtractor.key` of a frozen backbone, or the hash of a file of ready vectors."""
+
+
+class Recipe(ABC):
+    """How one task is trained on one data set."""
+
+    model: TrainedModel
+    """Set by `build`."""
+    init: InitReport | None
+    """What `init_from` brought; set by `build`."""
+    kind: ClassVar[str]
+    """What an example is called in messages, in the plural."""
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make the network before the first step; what is random comes from torch's global generator."""
+
+    @abstractmethod
+    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+        """Make features or look at the heads of files, and leave out what cannot be read."""
+
+    @abstractmethod
+    def task(self, state: RunState, **run: Any) -> TrainingTask:
+        """Return the loss; `run` as for `TrainingTask`."""
+
+    @abstractmethod
+    def header(self, provenance: dict[str, Any]) -> ModelHeader:
+        """Describe the model for its file."""
+
+    @abstractmethod
+    def describe_data(self) -> dict[str, Any]:
+        """Return the data set's name, the number of examples in each split, and a fingerprint."""
