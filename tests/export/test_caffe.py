@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lrcn import model_file
 from lrcn.config import BackboneConfig
-from lrcn.errors import DataError, ModelFileError, TaskMismatchError
+from lrcn.errors import DataError, ModelFileError
 from lrcn.export.caffe import ImportReport, import_caffe, read_labels
 from lrcn.export.caffe_reader import CaffeLayer, CaffeModel
 from lrcn.export.caffe_weights import lstm_weights
@@ -325,11 +325,6 @@ def test_a_wrong_shape_names_file_layer_expected_and_found(tmp_path: Path, label
         import_caffe(path, labels=labels, output=tmp_path / "m.safetensors")
     assert str(caught.value) == f"{path}: {message}"
     assert not (tmp_path / "m.safetensors").exists()
-
-
-def test_a_captioning_net_is_no_activity_net(tmp_path: Path, labels: Path) -> None:
-    with pytest.raises(TaskMismatchError, match=r"caption_1u\.caffemodel: a captioning net"):
-        import_caffe(GOLDEN / "caption_1u.caffemodel", labels=labels, output=tmp_path / "m.safetensors")
 
 
 @given(st.data())

@@ -12,8 +12,8 @@ from caffe_bytes import GOLDEN, blob, layer, rule_blob, write_rule_net
 
 from lrcn.config import BackboneConfig
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
-from lrcn.export.caffe_captions import CaptionWeights, read_caption_weights
-from lrcn.export.caffe_reader import CaffeLayer, CaffeModel
+from lrcn.export.caffe_captions import CaptionWeights, caption_weights
+from lrcn.export.caffe_reader import CaffeLayer, CaffeModel, read_net
 from lrcn.export.caffe_weights import backbone_weights
 from lrcn.models.backbones import build_backbone
 from lrcn.models.lstm import LSTMStack
@@ -26,7 +26,7 @@ def _part(weights: CaptionWeights, prefix: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(("variant", "num_layers", "context_layer"), [("1u", 1, 0), ("2u", 2, 0), ("2f", 2, 1)])
 def test_caption_nets_compute_what_caffe_computes(variant: str, num_layers: int, context_layer: int) -> None:
     golden = dict(np.load(GOLDEN / f"caption_{variant}.npz"))
-    weights = read_caption_weights(GOLDEN / f"caption_{variant}.caffemodel")
+    weights = caption_weights(read_net(GOLDEN / f"caption_{variant}.caffemodel"))
     assert (weights.variant, weights.num_layers, weights.context_layer) == (variant, num_layers, context_layer)
     assert (weights.num_words, weights.embedding_size, weights.hidden_size, weights.context_size) == (23, 12, 12, 9)
     assert (weights.backbone, weights.ignored) == (None, ())
@@ -87,7 +87,7 @@ def _language_net(
 def _read(tmp_path: Path, content: bytes) -> CaptionWeights:
     path = tmp_path / "net.caffemodel"
     path.write_bytes(content)
-    return read_caption_weights(path)
+    return caption_weights(read_net(path))
 
 
 def test_the_image_net_comes_along(tmp_path: Path) -> None:

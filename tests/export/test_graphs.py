@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import exits, main
 from lrcn.config import ModelHeader
+from lrcn.data.recognition import read_recognition_data
 from lrcn.errors import ConfigError, DataError
 from lrcn.export import graphs
 from lrcn.export.graphs import calibration_crops, export
-from lrcn.data.recognition import read_recognition_data
 from lrcn.inference.recognizer import load
 from lrcn.inference.runtimes.exported import read_exported
 from lrcn.inference.runtimes.parity import ParityCheck
-from tests.conftest import MakeClip, textured_frames
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lrcn.config import CaptioningHeader
+
 
 def import_caffe(
     model: Annotated[Path, Parameter(help="The `.caffemodel`.")],
@@ -18,13 +20,15 @@ def import_caffe(
     stream: Literal["rgb", "flow"] | None = None,
     release_quirks: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Turn an activity recognition net of the LRCN release, in Caffe's format, into a model file.
+    """Turn a net of the LRCN release, in Caffe's format, into a model file.
 
-    Takes single-frame and LSTM nets, on CaffeNet, VGG16 or the paper's hybrid net, of any width, and says which layers
-    it took. A net that would compute something else here than in Caffe is refused.
+    Takes single-frame and LSTM nets for activity recognition, and captioning nets (1u, 2u, 2f), on CaffeNet, VGG16 or
+    the paper's hybrid net, of any width, and says which layers it took. A net that would compute something else here
+    than in Caffe is refused.
 
     Args:
-        labels: Text file of the classes: one a line in the order of the outputs, or UCF-101's `classInd.txt`.
+        labels: Text file of the classes: one a line in the order of the outputs, or UCF-101's `classInd.txt`. For a
+            captioning net its words, as in the release's `vocabulary.txt`.
         output: The model file to write, `.safetensors`.
         prototxt: The net's description, where the caffemodel's own is missing or lists layers that are not wanted.
         stream: What the pixels are, RGB frames or flow images. Left out, it is taken from the net's data layer or,
@@ -37,9 +41,18 @@ def import_caffe(
     report = caffe.import_caffe(
         model, labels=labels, output=output, prototxt=prototxt, stream=stream, release_quirks=release_quirks
     )
-    config, preprocess = report.header.model, report.header.preprocess
-    kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
-    print(f"{report.path}: {kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels")
-    print(f"stream: {preprocess.stream} ({report.stream_reason})")
+    header = report.header
+    if isinstance(header, CaptioningHeader):
+        backbone = header.model.backbone
+        source = f"{backbone.layer} of {backbone.name}" if backbone else f"vectors of {header.model.vector_size} values"
+        kind = f"captioning net {header.model.variant} of {header.model.hidden_size} units"
+        print(f"{report.path}: {kind} on {source}, {len(header.vocabulary)} words")
+    else:
+        config = header.model
+        kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
+        print(
+            f"{report.path}: {kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels"
+        )
+        print(f"stream: {header.preprocess.stream} ({report.stream_reason})")
     print(f"taken: {', '.join(report.taken)}")
     print(f"ignored: {', '.join(report.ignored) or 'none'}")

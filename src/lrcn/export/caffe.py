@@ -1,4 +1,4 @@
-"""Turns the activity recognition nets of the LRCN release, in Caffe's format, into model files of this package."""
+"""Turns the nets of the LRCN release, in Caffe's format, into model files of this package."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any, Literal
 from torch import Tensor
 
 from lrcn import model_file
-from lrcn.config import PreprocessConfig, RecognitionConfig, RecognitionHeader
+from lrcn.config import ModelHeader, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import DataError, ModelFileError, TaskMismatchError
+from lrcn.export.caffe_caption_file import caption_header, caption_tensors, read_words
+from lrcn.export.caffe_captions import caption_weights, is_caption_net
 from lrcn.export.caffe_reader import CaffeModel, read_net
 from lrcn.export.caffe_weights import (
     backbone_weights,
@@ -37,14 +39,14 @@ class ImportReport:
     """What an import wrote, and where it came from."""
 
     path: Path
-    header: RecognitionHeader
+    header: ModelHeader
     """Of the written file, digest included."""
     taken: tuple[str, ...]
     """Layers of the caffemodel whose weights are in the file."""
     ignored: tuple[str, ...]
     """Layers with weights that the network does not use."""
     stream_reason: str
-    """Why it was taken for an RGB or a flow model."""
+    """Why it was taken for an RGB or a flow model; empty for a captioning net."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,32 @@ def import_caffe(
     stream: Stream | None = None,
     release_quirks: bool = False,
 ) -> ImportReport:
-    """Write the model file of a released activity model: single frame or LSTM, RGB or flow.
+    """Write the model file of a released model: single frame or LSTM, RGB or flow; or captioning, 1u, 2u or 2f.
 
-    The kind follows from the layers: an LSTM that reads fc6 or fc7, or none. Widths may differ from the release's.
+    The kind follows from the layers: an LSTM that reads fc6 or fc7, or none, or one that reads words. Widths may differ
+    from the release's.
 
     Args:
         model_path: The `.caffemodel`.
-        labels: Text file of the classes: one a line in the order of the outputs, or as UCF-101's `classInd.txt`.
+        labels: Text file of the classes: one a line in the order of the outputs, or as UCF-101's `classInd.txt`. For a
+            captioning net its words: the release's `vocabulary.txt`.
         output: The model file to write; its folder must exist.
         prototxt: The net's description, where the one inside the caffemodel is missing or lists layers too many.
-        stream: What the pixels are; None takes it from the data layer or, failing that, from the names of net and file.
+        stream: What the pixels are, for activity nets; None takes it from the data layer or, failing that, from the
+            names of net and file.
         release_quirks: Prepare pixels with the mistakes of the released code, a red mean of 128.68 among them, as the
             published numbers of the released weights were made; see `PreprocessConfig.release_quirks`.
 
     Raises:
         ModelFileError: If a file is damaged or foreign, or a layer is missing, unknown or of another shape; nothing
             is written.
-        TaskMismatchError: If it is a captioning net.
+        TaskMismatchError: If it is a language model, or `stream` is flow and it is a captioning net.
         DataError: If the labels do not fit.
         MissingExtraError: If protobuf is not installed.
     """
     model = read_net(model_path, prototxt)
+    if is_caption_net(model):
+        return _import_captions(model, labels, Path(output), stream)
     network = _network(model)
     stream, reason = (stream, "as given") if stream else _find_stream(model)
     header = RecognitionHeader(
@@ -96,6 +103,17 @@ def import_caffe(
     digest = model_file.save(output, header, network.tensors)
     ignored = unused_layers(model, network.taken)
     return ImportReport(Path(output), replace(header, sha256=digest), network.taken, ignored, reason)
+
+
+def _import_captions(model: CaffeModel, labels: str | Path, output: Path, stream: Stream | None) -> ImportReport:
+    if stream == "flow":
+        raise TaskMismatchError(f"{model.path}: a captioning net, which looks at RGB images: leave out --stream flow")
+    weights = caption_weights(model)
+    words = read_words(labels, num_words=weights.num_words)
+    provenance = _provenance(model, weights.taken)
+    header = caption_header(weights, words, mean=_stated_mean(model), provenance=provenance)
+    digest = model_file.save(output, header, caption_tensors(weights, words))
+    return ImportReport(output, replace(header, sha256=digest), weights.taken, weights.ignored, "")
 
 
 def read_labels(path: str | Path, *, num_classes: int) -> tuple[str, ...]:
@@ -127,8 +145,6 @@ def read_labels(path: str | Path, *, num_classes: int) -> tuple[str, ...]:
 
 
 def _network(model: CaffeModel) -> _Network:
-    if any(layer.type == "Embed" for layer in model.layers):
-        raise TaskMismatchError(f"{model.path}: a captioning net; only activity recognition nets become model files")
     classifier = last_dense(model)
     chain = chain_to(model, classifier)[:-1]
     lstms = [layer for layer in chain if layer.type == "LSTM"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Literal, cast
 
 from torch import Tensor
 
-from lrcn.config import BackboneConfig
+from lrcn.config import VARIANTS, BackboneConfig
 from lrcn.errors import ModelFileError, TaskMismatchError
-from lrcn.export.caffe_reader import CaffeLayer, CaffeModel, read_net
+from lrcn.export.caffe_reader import CaffeLayer, CaffeModel
 from lrcn.export.caffe_weights import (
     backbone_weights,
     chain_to,
@@ -30,7 +30,7 @@ class CaptionWeights:
     Word 0 is the end of a sentence and its beginning too, as in the release.
     """
 
-    variant: str
+    variant: Literal["1u", "2u", "2f"]
     """Number of layers, then `u` where the image joins the first (unfactored) or `f` where it joins a later one."""
     num_words: int
     embedding_size: int
@@ -53,19 +53,18 @@ class CaptionWeights:
     """Layers with weights that the network does not use."""
 
 
-def read_caption_weights(model_path: str | Path, prototxt: str | Path | None = None) -> CaptionWeights:
-    """Read a captioning caffemodel: CaffeNet or VGG16, or none, with the LSTM variants 1u, 2u and 2f.
+def is_caption_net(model: CaffeModel) -> bool:
+    """Whether the net reads words."""
+    return any(layer.type == "Embed" for layer in model.layers)
 
-    Args:
-        model_path: The `.caffemodel`.
-        prototxt: The net's description, where the one inside the caffemodel is missing or lists layers too many.
+
+def caption_weights(model: CaffeModel) -> CaptionWeights:
+    """Return the weights of a captioning net: CaffeNet or VGG16, or none, with the LSTM variants 1u, 2u and 2f.
 
     Raises:
-        ModelFileError: If a file is damaged or foreign, or a layer is missing, unknown or of another shape.
+        ModelFileError: If a layer is missing, unknown or of another shape.
         TaskMismatchError: If it is no captioning net.
-        MissingExtraError: If protobuf is not installed.
     """
-    model = read_net(model_path, prototxt)
     embedding = next((layer for layer in model.layers if layer.type == "Embed"), None)
     lstms = [layer for layer in model.layers if layer.type == "LSTM"]
     if embedding is None or not lstms:
@@ -103,8 +102,15 @@ def read_caption_weights(model_path: str | Path, prototxt: str | Path | None = N
             )
         tensors |= {f"backbone.trunk.{name}": tensor for name, tensor in backbone.tensors.items()}
     taken = tuple(layer.name for layer in (*trunk, embedding, *lstms, classifier) if layer.blobs)
+    layout = (lstm.num_layers, lstm.context_layer)
+    variant = next((name for name, known in VARIANTS.items() if known == layout), None)
+    if variant is None:
+        raise ModelFileError(
+            f"{model.path}: {lstm.num_layers} LSTM layers with the image at layer {lstm.context_layer + 1}; expected "
+            f"one of the variants {', '.join(VARIANTS)}"
+        )
     return CaptionWeights(
-        variant=f"{lstm.num_layers}{'f' if lstm.context_layer else 'u'}",
+        variant=cast('Literal["1u", "2u", "2f"]', variant),
         num_words=words.shape[0],
         embedding_size=words.shape[1],
         hidden_size=lstm.hidden_size,
