@@ -21,6 +21,7 @@ COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
     "caption": ("lrcn.cli.caption:caption", "Say in a sentence what pictures and videos show."),
     "retrieve": ("lrcn.cli.retrieve:retrieve", "Find the pictures that fit a sentence, or the other way round."),
+    "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
     "data": ("lrcn.cli.data:app", "Build and check data sets."),

@@ -64,7 +64,8 @@ class Recognizer:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.header = header
         self.name = name
-        self._views = tuple(views)
+        self.views = tuple(views)
+        """Crops of each frame whose probabilities are averaged."""
         self._batch_size = batch_size
         if not isinstance(model, Runtime):
             from lrcn.inference.runtimes.torch_runtime import TorchRuntime
@@ -187,7 +188,7 @@ class Recognizer:
             ConfigError: If `clip_stride` is out of range.
         """
         began = time.perf_counter()
-        buffer = WindowBuffer(self.header.preprocess.clip_length, self._stride(clip_stride))
+        buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride))
         waiting: list[FeatureWindow] = []
         windows: list[tuple[int, int]] = []
         probs: list[NDArray[np.float64]] = []
@@ -198,8 +199,9 @@ class Recognizer:
         def empty_waiting() -> None:
             nonlocal in_windows_s
             start = time.perf_counter()
+            # all of one length: a short window comes only from a short video, and then it is the only one
             for first in range(0, len(waiting), WINDOW_BATCH):
-                probs.append(self._probs(waiting[first : first + WINDOW_BATCH]))
+                probs.append(self.window_batch_probs(waiting[first : first + WINDOW_BATCH]))
             windows.extend((window.start, window.end) for window in waiting)
             waiting.clear()
             in_windows_s += time.perf_counter() - start
@@ -231,7 +233,7 @@ class Recognizer:
             source,
             self.runtime.encode,
             self.header.preprocess,
-            self._views,
+            self.views,
             start_s=start_s,
             end_s=end_s,
             chunk_size=self._batch_size,
@@ -253,15 +255,20 @@ class Recognizer:
         if only is not None:
             yield only
 
-    def _probs(self, windows: list[FeatureWindow]) -> NDArray[np.float64]:
-        # All of one length: a short window comes only from a short video, and then it is the only one.
+    def window_batch_probs(self, windows: Sequence[FeatureWindow]) -> NDArray[np.float64]:
+        """Return the class probabilities `(N, A)` of windows of one length, whose features are `(length, V, D)`."""
         clips = np.stack([window.features for window in windows])  # (N, L, V, D)
         num_windows, length, num_views, size = clips.shape
         probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
         by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)
         return by_view
 
-    def _stride(self, clip_stride: int | None) -> int:
+    def stride(self, clip_stride: int | None) -> int:
+        """Return the frames between the starts of neighbouring windows; None stands for the model's own.
+
+        Raises:
+            ConfigError: If it is out of range.
+        """
         preprocess = self.header.preprocess
         if clip_stride is None:
             return preprocess.clip_stride

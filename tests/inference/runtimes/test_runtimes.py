@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def test_real_frames_are_of_the_packaged_clip(tiny: Tiny) -> None:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what is made anew: graphs and measurements."""
     made: list[str] = []
 
@@ -145,7 +144,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(choose, "write_graphs", write)
     monkeypatch.setattr(ParityCheck, "measure", counting_measure)
-    yield made
+    return made
 
 
 def test_auto_measures_once_and_remembers(

@@ -19,13 +19,11 @@ from torch import Tensor, nn
 
 from lrcn.config import RecognitionHeader
 from lrcn.errors import ConfigError
+from lrcn.inference.runtimes.base import batch_axis
 from lrcn.inference.runtimes.exported import GRAPHS, ExportedModel, Format, write_description
 from lrcn.inference.runtimes.graph import engine_module
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
-
-_BATCH_AXIS = {"hidden": 1, "cell": 1}
-"""Of the parts of a state; 0 for the others."""
 
 
 class _Backbone(nn.Module):
@@ -108,7 +106,7 @@ def write_graphs(
         format=format,
         precision="fp32" if calibration is None else "int8",
         state={
-            name: [-1 if axis == _BATCH_AXIS.get(name, 0) else size for axis, size in enumerate(part.shape)]
+            name: [-1 if axis == batch_axis(name) else size for axis, size in enumerate(part.shape)]
             for name, part in state.items()
         },
         files={path.name: "" for path in sorted(folder.iterdir())},
@@ -123,7 +121,7 @@ def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list
     shapes: dict[str, Any] = {}
     for name, value in inputs.items():
         if isinstance(value, dict):
-            shapes[name] = {part: {_BATCH_AXIS.get(part, 0): batch} for part in value}
+            shapes[name] = {part: {batch_axis(part): batch} for part in value}
         else:
             shapes[name] = {0: batch}
     names = [part for name, value in inputs.items() for part in (value if isinstance(value, dict) else [name])]
