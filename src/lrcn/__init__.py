@@ -29,6 +29,7 @@ _PUBLIC = {
     "ConfigError": "lrcn.errors",
     "DataError": "lrcn.errors",
     "EvaluationReport": "lrcn.evaluation.recognition",
+    "ExportReport": "lrcn.export.graphs",
     "LRCNError": "lrcn.errors",
     "LSTMStack": "lrcn.models.lstm",
     "LSTMState": "lrcn.models.lstm",
@@ -44,10 +45,12 @@ _PUBLIC = {
     "RetrievalResult": "lrcn.results",
     "Retriever": "lrcn.inference.retriever",
     "Segment": "lrcn.results",
+    "StreamingRecognizer": "lrcn.inference.streaming",
     "TrainResult": "lrcn.training.fit",
     "TwoStreamRecognizer": "lrcn.inference.two_stream",
     "evaluate": "lrcn.evaluation.recognition",
     "evaluate_captions": "lrcn.evaluation.captioning",
+    "export_model": "lrcn.export.graphs",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
     "read_caption_data": "lrcn.data.captioning",
@@ -83,10 +86,13 @@ if TYPE_CHECKING:
     from lrcn.evaluation.captioning import evaluate_captions as evaluate_captions
     from lrcn.evaluation.recognition import EvaluationReport as EvaluationReport
     from lrcn.evaluation.recognition import evaluate as evaluate
+    from lrcn.export.graphs import ExportReport as ExportReport
+    from lrcn.export.graphs import export_model as export_model
     from lrcn.inference.captioner import Captioner as Captioner
     from lrcn.inference.loading import load as load
     from lrcn.inference.recognizer import Recognizer as Recognizer
     from lrcn.inference.retriever import Retriever as Retriever
+    from lrcn.inference.streaming import StreamingRecognizer as StreamingRecognizer
     from lrcn.inference.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
     from lrcn.model_file import inspect as inspect
     from lrcn.models.backbones import register_backbone as register_backbone

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.video.test_live import free_port, serving
 
 from lrcn.cli import exits, main
 from lrcn.inference.recognizer import load
-from tests.video.test_live import free_port, serving
 
 
 def test_a_file_streams_the_segments_that_it_has(

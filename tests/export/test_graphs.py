@@ -18,7 +18,7 @@ from lrcn.config import ModelHeader
 from lrcn.data.recognition import read_recognition_data
 from lrcn.errors import ConfigError, DataError
 from lrcn.export import graphs
-from lrcn.export.graphs import calibration_crops, export
+from lrcn.export.graphs import calibration_crops, export_model
 from lrcn.inference.recognizer import load
 from lrcn.inference.runtimes.exported import read_exported
 from lrcn.inference.runtimes.parity import ParityCheck
@@ -42,7 +42,7 @@ def clips(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("out") / "exported"
-    report = export(tiny_model, output)
+    report = export_model(tiny_model, output)
     assert report.parity.passed
     assert report.num_bytes == sum(path.stat().st_size for path in output.iterdir())
     return output
@@ -111,7 +111,7 @@ def test_nothing_is_left_behind_by_a_failed_export(
         monkeypatch.setattr("torch.onnx.export", fail)
     expected = {"parity": "do not say what torch says", "tracing": "cannot be exported to ONNX", "killed": None}[fault]
     with pytest.raises(KeyboardInterrupt if fault == "killed" else ConfigError, match=expected):
-        export(tiny_model, tmp_path / "out")
+        export_model(tiny_model, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +120,7 @@ def test_int8_is_calibrated_and_compared_on_the_split(
     tiny_model: Path, clips: Path, clip20: Path, tmp_path: Path, format: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graphs, "LEAST_AGREEMENT", 0.0)  # three clips and a random network
-    report = export(tiny_model, tmp_path / "q", format=format, calibrate=clips)
+    report = export_model(tiny_model, tmp_path / "q", format=format, calibrate=clips)
     assert report.parity.precision == "int8"
     assert 1e-6 < report.parity.feature_error < 0.3  # quantised, and not broken
     assert report.split is not None
@@ -136,7 +136,7 @@ def test_int8_is_calibrated_and_compared_on_the_split(
 
     monkeypatch.setattr(graphs, "LEAST_AGREEMENT", 1.1)
     with pytest.raises(ConfigError, match="int8 changes the top class of"):
-        export(tiny_model, tmp_path / "r", format=format, calibrate=clips)
+        export_model(tiny_model, tmp_path / "r", format=format, calibrate=clips)
     assert not (tmp_path / "r").exists()
 
 
@@ -157,7 +157,7 @@ def test_calibration_data_of_other_classes_is_refused(tiny_model: Path, make_cli
             (tmp_path / "d" / split / label).mkdir(parents=True)
             make_clip(tmp_path / "d" / split / label / "v.avi", textured_frames(4, 72, 72))
     with pytest.raises(DataError, match="its class 'bow' is none of the model's 3"):
-        export(tiny_model, tmp_path / "out", calibrate=tmp_path / "d")
+        export_model(tiny_model, tmp_path / "out", calibrate=tmp_path / "d")
     with pytest.raises(DataError):
-        export(tiny_model, tmp_path / "out", calibrate=tmp_path / "nowhere")
+        export_model(tiny_model, tmp_path / "out", calibrate=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()

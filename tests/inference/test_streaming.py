@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.conftest import textured_frames
 
 from lrcn import model_file
 from lrcn.config import PreprocessConfig
@@ -21,7 +22,6 @@ from lrcn.results import Segment
 from lrcn.video.read import read_all
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import TEN_CROP_VIEWS
-from tests.conftest import textured_frames
 
 
 @pytest.fixture
@@ -142,7 +142,11 @@ def test_wrong_frames_times_and_options_are_refused(rec: Recognizer, frames20: n
     ):
         with pytest.raises(LRCNError, match=message):
             streaming.push(frame, time_s)
-    for options, message in (({"mode": "both"}, "window or carry"), ({"clip_stride": 9}, "clip_stride"), ({"top_k": 0}, "top_k")):
+    for options, message in (
+        ({"mode": "both"}, "window or carry"),
+        ({"clip_stride": 9}, "clip_stride"),
+        ({"top_k": 0}, "top_k"),
+    ):
         with pytest.raises(ConfigError, match=message):
             StreamingRecognizer(rec, **options)
     with pytest.raises(ConfigError, match="different ones"):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import MediaError
 from lrcn.video import live
 from lrcn.video.live import LiveFrame, LiveSource, is_live
-from tests.conftest import MakeClip, textured_frames
 
 SERVER = Path(__file__).parent / "mjpeg_server.py"
 
@@ -59,9 +59,7 @@ def collect(source: LiveSource, wake: threading.Event, until: Callable[[list[Liv
 def test_frames_come_resized_in_order_at_the_sampled_rate(clip20: Path, frames20: np.ndarray) -> None:
     port, wake = free_port(), threading.Event()
     with serving(port, clip20):
-        source = LiveSource(
-            f"http://127.0.0.1:{port}/", sample_fps=20, resize=(24, 32), max_age_s=5, wake=wake
-        )
+        source = LiveSource(f"http://127.0.0.1:{port}/", sample_fps=20, resize=(24, 32), max_age_s=5, wake=wake)
         frames = collect(source, wake, lambda frames: len(frames) >= 20)
         source.close()
     times = np.array([frame.time_s for frame in frames])

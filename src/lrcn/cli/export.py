@@ -48,7 +48,7 @@ def export(
         raise UsageError("--int8 and --calibrate DATA go together: the ranges of int8 come from your training videos")
     from lrcn.export import graphs
 
-    report = graphs.export(
+    report = graphs.export_model(
         model,
         output,
         format=format,

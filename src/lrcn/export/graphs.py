@@ -63,7 +63,7 @@ class ExportReport:
         return {**asdict(self), "folder": str(self.folder)}
 
 
-def export(
+def export_model(
     model: str | Path,
     output: str | Path,
     *,
@@ -184,8 +184,8 @@ def _check_split(
 ) -> SplitCheck:
     ours, torch_fp32 = Recognizer(header, graphs), Recognizer(header, network)
     said: list[tuple[str, str, str]] = []
-    for number, example in enumerate(examples):
-        tell(f"comparing {split} video {number + 1} of {len(examples)}")
+    tell(f"comparing the answers for {len(examples)} {split} videos")
+    for example in examples:
         try:
             labels = [
                 recognize(example.path, top_k=1, start_s=example.start_s, end_s=example.end_s).label
