@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.timing import Figure
 
-BENCHMARKS = ("windows", "cached_training", "start_up")
+BENCHMARKS = ("windows", "cached_training", "start_up", "retrieval_scoring")
 
 
 def main() -> None:

@@ -1,0 +1,86 @@
+"""Every `lrcn` command and the Python block of docs/captioning.md, run in order in an empty folder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from tests.conftest import MakeClip, textured_frames
+
+from lrcn.cli import main
+from lrcn.data.captioning import READERS
+from lrcn.data.scene_captions import SceneFacts, scene_captions
+from lrcn.data.scenes import SceneSpec, compose
+
+PAGE = (Path(__file__).parent.parent / "docs" / "captioning.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the page takes for granted: `photos/captions.csv`, a picture, a film, a file of sentences."""
+    parts = {}
+    for noun, colour in (("dog", "brown"), ("beach", "yellow"), ("boat", "blue")):
+        picture = Image.new("RGBA", (80, 80))
+        ImageDraw.Draw(picture).ellipse((0, 0, 79, 79), fill=colour)
+        parts[noun] = [picture]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rows = ["path,caption,split"]
+    for i in range(18):
+        nouns = tuple(np.random.default_rng(i).permutation(sorted(parts))[:2].tolist())
+        facts = SceneFacts(("left", "above")[i % 2], nouns)
+        Image.fromarray(compose(SceneSpec(facts, i), parts)).save(photos / f"{i}.jpg")
+        rows += [f"{i}.jpg,{text},{'test' if i > 14 else 'train'}" for text in scene_captions(facts)]
+    (photos / "captions.csv").write_text("\n".join(rows))
+    (photos / "0.jpg").rename(tmp_path / "holiday.jpg")
+    (photos / "captions.csv").write_text("\n".join(row for row in rows if not row.startswith("0.jpg")))
+    make_clip(tmp_path / "film.mp4", textured_frames(120, 64, 64), 10, codec="libx264", pix_fmt="yuv420p")
+    (tmp_path / "sentences.txt").write_text("a dog above a boat\na boat to the left of a beach\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_commands_and_python_of_the_page_run_in_order(workplace: Path) -> None:
+    commands = [
+        shlex.split(line, comments=True)
+        for block in _blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("lrcn ")
+    ]
+    assert len(commands) >= 8
+    for command in commands:
+        extra = ["--epochs", "2", "--hidden-size", "32"] if command[1] == "train" else []
+        assert main([*command[1:], *extra]) == 0, command
+    (python,) = _blocks("python")
+    exec(compile(python, "captioning.md", "exec"), {})
+    assert sorted(path.name for path in (workplace / "subtitles").iterdir()) == ["film.srt", "film.vtt"]
+    assert (workplace / "report" / "captions.html").exists()
+
+
+def test_sets_that_the_page_names_can_be_built(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in re.findall(r"`lrcn data build (\S+) DIR`", PAGE):
+        assert main(["data", "build", name, "--help"]) == 0
+    assert "MSR-VTT" in PAGE
+    assert {"msr-vtt", "msvd", "karpathy", "coco-captions", "captions-csv"} <= set(READERS)
+
+
+def test_the_csv_of_the_page_is_read(tmp_path: Path) -> None:
+    from lrcn.data.captioning import read_caption_data
+
+    (example,) = _blocks("csv")
+    for name in ("001", "002"):
+        (tmp_path / "beach").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "beach" / f"{name}.jpg")
+    (tmp_path / "captions.csv").write_text(example)
+    data = read_caption_data(tmp_path, val_fraction=0)
+    assert [len(example.captions) for example in data.examples] == [2, 1]
