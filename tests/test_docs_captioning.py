@@ -6,15 +6,13 @@ import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from tests.conftest import MakeClip, textured_frames
+from tests.photo_sets import write_photos
 
 from lrcn.cli import main
-from lrcn.data.captioning import READERS
-from lrcn.data.scene_captions import SceneFacts, scene_captions
-from lrcn.data.scenes import SceneSpec, compose
+from lrcn.data.captioning import READERS, read_caption_data
 
 PAGE = (Path(__file__).parent.parent / "docs" / "captioning.md").read_text(encoding="utf-8")
 
@@ -26,22 +24,8 @@ def _blocks(language: str) -> list[str]:
 @pytest.fixture
 def workplace(tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the page takes for granted: `photos/captions.csv`, a picture, a film, a file of sentences."""
-    parts = {}
-    for noun, colour in (("dog", "brown"), ("beach", "yellow"), ("boat", "blue")):
-        picture = Image.new("RGBA", (80, 80))
-        ImageDraw.Draw(picture).ellipse((0, 0, 79, 79), fill=colour)
-        parts[noun] = [picture]
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    rows = ["path,caption,split"]
-    for i in range(18):
-        nouns = tuple(np.random.default_rng(i).permutation(sorted(parts))[:2].tolist())
-        facts = SceneFacts(("left", "above")[i % 2], nouns)
-        Image.fromarray(compose(SceneSpec(facts, i), parts)).save(photos / f"{i}.jpg")
-        rows += [f"{i}.jpg,{text},{'test' if i > 14 else 'train'}" for text in scene_captions(facts)]
-    (photos / "captions.csv").write_text("\n".join(rows))
-    (photos / "0.jpg").rename(tmp_path / "holiday.jpg")
-    (photos / "captions.csv").write_text("\n".join(row for row in rows if not row.startswith("0.jpg")))
+    photos = write_photos(tmp_path / "photos")
+    (tmp_path / "holiday.jpg").write_bytes((photos / "3.jpg").read_bytes())
     make_clip(tmp_path / "film.mp4", textured_frames(120, 64, 64), 10, codec="libx264", pix_fmt="yuv420p")
     (tmp_path / "sentences.txt").write_text("a dog above a boat\na boat to the left of a beach\n")
     monkeypatch.chdir(tmp_path)
@@ -75,8 +59,6 @@ def test_sets_that_the_page_names_can_be_built(capsys: pytest.CaptureFixture[str
 
 
 def test_the_csv_of_the_page_is_read(tmp_path: Path) -> None:
-    from lrcn.data.captioning import read_caption_data
-
     (example,) = _blocks("csv")
     for name in ("001", "002"):
         (tmp_path / "beach").mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from tests.photo_sets import write_photos
 
 from lrcn.cli import main
 from lrcn.data.mocap_actions import build_mocap_actions
@@ -21,7 +22,7 @@ def _blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the README takes for granted: `clips/<class>/*.mp4` and a video to recognise."""
+    """What the README takes for granted: `clips/<class>/*.mp4`, a video to recognise, pictures with sentences."""
     built = tmp_path / "built"
     build_mocap_actions(built, train_clips=4, val_clips=0, test_clips=1, size_px=64, workers=1)
     for label in ("cartwheel", "walk"):
@@ -30,6 +31,8 @@ def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             source = built / "videos" / "train" / label / f"{number}.mp4"
             source.rename(tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4")
     (built / "videos" / "test" / "walk" / "0.mp4").rename(tmp_path / "work" / "holiday.mp4")
+    photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)
+    (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "work"

@@ -6,6 +6,8 @@ import base64
 import csv
 import io
 import json
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -169,6 +171,27 @@ def test_saved_files(report: CaptionReport, tmp_path: Path) -> None:
         "predictions.csv",
         "report.json",
     ]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_browser_runs_nothing_that_a_caption_says(tmp_path: Path) -> None:
+    evil = """"><img src=x onerror="document.body.textContent='hacked'"><script>document.title='hacked'</script>"""
+    item = PageItem("nowhere.png", 0.0, None, evil, {evil: evil}, [evil, "a dog"], {"cider_d": 1.0})
+    write_page(tmp_path / "page.html", evil, {"cider_d": 1.0}, [item], order_by="cider_d")
+    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    profile, page_path = f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "page.html").as_uri()
+    shown = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", *quiet, profile, "--dump-dom", page_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    page = Page(shown)
+    assert page.tags.count("article") == 3
+    assert "a dog" in page.texts
+    assert "script" not in page.tags
+    assert "hacked" not in page.texts
 
 
 def test_the_page_puts_the_best_and_the_worst_first(tmp_path: Path) -> None:
