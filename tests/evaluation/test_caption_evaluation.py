@@ -235,6 +235,26 @@ def test_the_command_prints_scores_and_writes_the_page(
     )
 
 
+def test_models_and_data_of_different_tasks_are_one_line(
+    tiny_model: Path,
+    tiny_caption_model: Path,
+    folder: Path,
+    clip20: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", str(tiny_model), str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert error == f"lrcn: error: {folder}: holds captions, and classes are wanted: use a captioning model\n"
+    (tmp_path / "walk").mkdir()
+    (tmp_path / "walk" / "clip.avi").write_bytes(clip20.read_bytes())
+    assert main(["evaluate", str(tiny_caption_model), str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"lrcn: error: {tmp_path}: no captions recognised here; write captions.csv")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_sets_that_lrcn_builds_are_checked_for_facts(captioner: Captioner, tmp_path: Path) -> None:
     build_mocap_captions(tmp_path, train_clips=0, val_clips=0, test_clips=1, size_px=32, workers=1)
     data = read_caption_data(tmp_path)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from lrcn.errors import DataError
+
 if TYPE_CHECKING:
     from lrcn.data.caption_examples import CaptionData
     from lrcn.data.examples import RecognitionData
@@ -101,14 +103,19 @@ class DataFlags:
         """Return the data set with its videos, whatever `flow_dir` says."""
         from lrcn.data.recognition import read_recognition_data
 
-        return read_recognition_data(
-            path,
-            format=self.format,
-            val_fraction=self.val_fraction,
-            seed=seed,
-            split_number=self.split_number,
-            skip_missing=self.skip_missing,
-        )
+        try:
+            return read_recognition_data(
+                path,
+                format=self.format,
+                val_fraction=self.val_fraction,
+                seed=seed,
+                split_number=self.split_number,
+                skip_missing=self.skip_missing,
+            )
+        except DataError as exc:
+            if self.format == "auto" and self.holds_captions(path):
+                raise DataError(f"{path}: holds captions, and classes are wanted: use a captioning model") from exc
+            raise
 
     def holds_captions(self, path: Path) -> bool:
         """Whether this is a caption data set."""
