@@ -72,8 +72,8 @@ def write_page(
         order_by: The score that makes an example good or bad.
     """
     ordered = sorted(items, key=lambda item: -item.scores[order_by])
-    # by a hash of the path, not by luck: the same on every machine, and nobody's choice
-    drawn = sorted(items, key=lambda item: hashlib.sha256(f"{item.path}{item.start_s}".encode()).digest())
+    # by a hash of the name, not by luck: the same on every machine, and nobody's choice
+    drawn = sorted(items, key=lambda item: hashlib.sha256(f"{Path(item.path).name}{item.start_s}".encode()).digest())
     parts = {
         "best": ("Best", ordered[:NUM_SHOWN]),
         "worst": ("Worst", ordered[::-1][:NUM_SHOWN]),
