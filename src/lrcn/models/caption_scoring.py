@@ -144,7 +144,7 @@ def _log_probs(model: CaptioningModel, hidden: Tensor, following: _Level) -> Ten
     rows = torch.cat(
         [
             torch.einsum(
-                "bck,bk->bc",
+                "pch,ph->pc",
                 hidden[following.parents[start : start + at_once]],
                 model.classifier.weight[following.tokens[start : start + at_once]],
             )
