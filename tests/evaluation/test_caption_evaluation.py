@@ -18,6 +18,7 @@ from PIL import Image
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
+from lrcn.config import CaptioningConfig, CaptioningHeader
 from lrcn.data.captioning import read_caption_data
 from lrcn.data.mocap_captions import build_mocap_captions
 from lrcn.errors import DataError
@@ -28,6 +29,8 @@ from lrcn.inference.caption_search import CaptionSearch
 from lrcn.inference.captioner import Captioner
 from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import score_captions
+from lrcn.model_file.storage import save
+from lrcn.models.captioning import CaptioningModel
 from lrcn.text import tokenise
 
 SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a blue square", "a square moves"]
@@ -253,6 +256,26 @@ def test_models_and_data_of_different_tasks_are_one_line(
     assert error.startswith(f"lrcn: error: {tmp_path}: no captions recognised here; write captions.csv")
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_ready_vectors_is_evaluated_on_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = CaptioningConfig(backbone=None, vector_size=3, vocabulary_size=10, embedding_size=4, hidden_size=5)
+    words = ("a", "red", "blue", "square", "circle", "moves")
+    model = tmp_path / "model.safetensors"
+    header = CaptioningHeader(model=config, preprocess=None, vocabulary=words)
+    save(model, header, CaptioningModel(config).state_dict())
+    data = tmp_path / "captions.csv"
+    data.write_text("path,caption,split\nx,a red square,train\ny,a blue circle,test\nz,a circle moves,test\n")
+    vectors = tmp_path / "vectors.csv"
+    vectors.write_text("id,a,b,c\nx,1,0,0\ny,1,0.1,0\nz,0,1,1\n")
+    assert main(["evaluate", str(model), str(data), "--vectors", str(vectors), "--json"]) == 0
+    fields = json.loads(capsys.readouterr().out)
+    assert fields["num_examples"] == 2
+    assert [one["nearest"] for one in fields["predictions"]] == ["a red square"] * 2
+    vectors.write_text("id,a,b,c\nx,1,0,0\ny,1,0.1,0\n")
+    assert main(["evaluate", str(model), str(data), "--vectors", str(vectors)]) == 1
+    error = capsys.readouterr().err
+    assert error == "lrcn: error: no vector for 'z' in the file of vectors; every example needs one\n"
 
 
 def test_sets_that_lrcn_builds_are_checked_for_facts(captioner: Captioner, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class CaptionFlags(SearchFlags):
     all training pictures, unless training has cached their features."""
     retrieval_limit: int = 1000
     """Search among the first so many examples; 0 for no retrieval. Its time grows with the square."""
+    vectors: Path | None = None
+    """`.safetensors` or `.csv` file of ready vectors, for models that read those and no pictures."""
 
 
 CAPTION_FLAGS = CaptionFlags()
@@ -61,13 +63,15 @@ def evaluate_captions(
     captions: CaptionFlags,
 ) -> int:
     """Print the scores of a captioning model on a data set; return the exit code."""
+    from lrcn.data.vectors import read_vectors
     from lrcn.evaluation import captioning
     from lrcn.inference.caption_search import CaptionSearch
     from lrcn.inference.loading import load_captioner
 
     search = CaptionSearch(**captions.options(seed))
     captioner = load_captioner(model, device=device, batch_size=batch_size)
-    known = data_set.read_captions(data, seed=seed)
+    vectors = None if captions.vectors is None else read_vectors(captions.vectors)
+    known = data_set.read_captions(data, seed=seed, need_files=vectors is None)
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=quiet)
     with ProgressBar(1, quiet=quiet) as bar:
@@ -78,6 +82,7 @@ def evaluate_captions(
             search=search,
             baselines=captions.baselines,
             retrieval_limit=captions.retrieval_limit,
+            vectors=vectors,
             built_in=data,
             on_progress=lambda what, done, total: bar.update(done, f"{what}: {done} of {total}", total),
         )
