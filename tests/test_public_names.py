@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 
@@ -86,3 +87,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(command: str) -> None:
     code = f"import sys; {command}; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert lrcn.__version__ == importlib.metadata.version("lrcn")

@@ -39,7 +39,7 @@ class BackboneConfig:
     """Feature layer: `fc6` and `fc7` (after their ReLU) or `fc8` where the network has them, or the name of any
     module; empty takes the last feature before the classifier."""
     grid: int = 1
-    """A feature map `(C, H, W)` is averaged to `(C, grid, grid)` and flattened; a vector is left as it is."""
+    """A feature map `(C, H, W)` is averaged to `(C, grid, grid)` and flattened; a vector admits 1 alone."""
     sizes: dict[str, int] = field(default_factory=dict)
     """`caffenet` and `hybrid` only: sizes that differ from the released net, of `conv1` to `conv5` (channels), `fc6`
     to `fc8` (units) or `input_px`; empty takes the released net."""
