@@ -22,7 +22,7 @@ from lrcn.data.mocap_render import Frames
 from lrcn.errors import ConfigError
 from lrcn.files import replacing
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the clips of a given number change."""
 
 

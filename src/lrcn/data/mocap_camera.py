@@ -10,7 +10,7 @@ from lrcn.data.mocap_motion import Array
 
 SECTOR_DEG = 30.0
 _EDGE = 0.485  # half the frame, less a margin
-_SMALLEST = 0.6  # a still camera that shows the person smaller than this, as a fraction of the frame, pans instead
+_SMALLEST = 0.45  # a camera that shows the person smaller than this, as a fraction of the frame, pans all the way
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def draw_camera(
 ) -> CameraPath:
     """Place a camera so that the whole person stays in the frame and is seen from within one azimuth sector.
 
-    The azimuth is counted from the recording's forward direction towards the person's right. The camera dollies along,
-    pans from one spot or stands still; where a pan would leave the sector, or a still camera would make the person
-    tiny, it dollies or pans instead. Its path has no sense of time: played backwards it is as likely.
+    The azimuth is counted from the recording's forward direction towards the person's right. Most cameras stand, as on
+    a tripod, and let the person move through the frame, or pan after them, in part or all the way; some dolly along.
+    Where a standing camera would leave the sector, or one that does not follow would make the person tiny, it dollies
+    or pans as much as it must. Its path has no sense of time: played backwards it is as likely.
 
     Args:
         rng: Source of all draws.
@@ -53,49 +54,49 @@ def draw_camera(
         elevation_deg: Angle above the horizontal at which it looks down.
         fps: Frames per second, for smoothing.
     """
-    focal = float(0.5 / np.tan(np.radians(rng.uniform(26, 62)) / 2))
-    target_size = rng.uniform(0.62, 0.95)
-    dolly = rng.choice([1.0, rng.uniform(0.4, 0.9), 0.0], p=[0.6, 0.25, 0.15])
-    pans = bool(rng.random() < 0.7)
+    focal = float(0.5 / np.tan(np.radians(rng.uniform(18, 45)) / 2))
+    target_size = rng.uniform(0.66, 0.95)
+    dolly = rng.choice([0.0, rng.uniform(0.3, 0.8), 1.0], p=[0.75, 0.15, 0.1])
+    pan = rng.choice([0.0, rng.uniform(0.2, 0.7), 1.0], p=[0.45, 0.4, 0.15])
     center = 0.5 * (balls.min(axis=1) + balls.max(axis=1))
     smooth = _smooth(center, rng.uniform(0.15, 0.6) * fps)
     smooth[:, 1] = _mix(smooth[:, 1].mean(), smooth[:, 1], rng.uniform(0, 1))
     azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
     outward = np.array([np.cos(elevation) * np.cos(azimuth), np.sin(elevation), np.cos(elevation) * np.sin(azimuth)])
-    shake = np.radians(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.4, 0.6])) * _wobble(rng, len(balls), fps)
+    shake = np.radians(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.6, 0.4])) * _wobble(rng, len(balls), fps)
     roll = np.radians(rng.normal(0, 1.2))
     offset = rng.random(2)
 
-    def build(distance: float, dolly: float, pans: bool, shift: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
+    def build(distance: float, dolly: float, pan: float, shift: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
         middle = 0.5 * (smooth.min(axis=0) + smooth.max(axis=0))
         position = _mix(middle, smooth, dolly) + distance * outward
-        aim = smooth if pans else _mix(middle, smooth, dolly)
+        aim = _mix(middle, smooth, max(pan, dolly))
         return CameraPath(position, _look_at(aim - position, shake, roll), focal, shift)
 
-    def fit(dolly: float, pans: bool) -> float:
+    def fit(dolly: float, pan: float) -> float:
         distance = 4.0
         for _ in range(8):
-            low, high = _bounds(build(distance, dolly, pans), balls, radii)
+            low, high = _bounds(build(distance, dolly, pan), balls, radii)
             spread = (high.max(axis=0) - low.min(axis=0)).max() / (2 * _EDGE)
             distance = float(np.clip(distance * max((high - low).max() / target_size, spread), 1.2, 60.0))
         return distance
 
-    if not pans:
-        low, high = _bounds(build(fit(dolly, pans), dolly, pans), balls, radii)
-        pans = bool((high - low).max() < _SMALLEST)
+    if pan < 1:
+        low, high = _bounds(build(fit(dolly, pan), dolly, pan), balls, radii)
+        pan = 1.0 if (high - low).max() < _SMALLEST else pan
     allowed = SECTOR_DEG / 2 - abs((azimuth_deg % SECTOR_DEG) - SECTOR_DEG / 2)
     for _ in range(6):
-        drift = _drift_deg(build(fit(dolly, pans), dolly, pans), smooth, azimuth_deg)
+        drift = _drift_deg(build(fit(dolly, pan), dolly, pan), smooth, azimuth_deg)
         if drift <= allowed:
             break
         dolly = 1 - (1 - dolly) * 0.8 * allowed / drift
     else:
         dolly = 1.0
-    distance = fit(dolly, pans)
-    low, high = _bounds(build(distance, dolly, pans), balls, radii)
+    distance = fit(dolly, pan)
+    low, high = _bounds(build(distance, dolly, pan), balls, radii)
     low, high = low.min(axis=0), high.max(axis=0)
     shift = _mix(-_EDGE - low, _EDGE - high, offset) if (high - low).max() < 2 * _EDGE else -0.5 * (low + high)
-    return build(distance, dolly, pans, (float(shift[0]), float(shift[1])))
+    return build(distance, dolly, pan, (float(shift[0]), float(shift[1])))
 
 
 def _mix(first: Array, second: Array, weight: Array | float) -> Array:

@@ -122,7 +122,7 @@ def clip_spec(split: str, label: str, index: int, *, series: str = "", clothes: 
     take = action.takes[rng.integers(len(action.takes))]
     jitter = rng.uniform(0.85, 1.2) if take.blend_s else rng.uniform(0.88, 1.06)
     # every class sees the sectors of its split equally often
-    azimuth = SECTOR_DEG * (sectors[index % len(sectors)] + 0.5) + rng.uniform(-12, 12)
+    azimuth = SECTOR_DEG * (sectors[index % len(sectors)] + 0.5) + rng.uniform(-8, 8)
     return ClipSpec(
         action=label,
         take=take,
