@@ -64,15 +64,39 @@ def test_the_lstm_head_is_an_lstm_over_the_features_and_a_linear_classifier() ->
     torch.testing.assert_close(model(features), expected)
 
 
-def test_feature_change_joins_the_difference_from_the_frame_before() -> None:
-    model, features = make(feature_change=True), torch.randn(3, 7, 6)
+@pytest.mark.parametrize("memory", [0.0, 0.9])
+@pytest.mark.parametrize("embedding_size", [None, 3])
+def test_the_change_is_that_against_a_running_average_of_the_frames_before(
+    memory: float, embedding_size: int | None
+) -> None:
+    model, features = make(change_memory=memory, embedding_size=embedding_size), torch.randn(3, 7, 6)
     values = features.numpy()
-    change = np.diff(values, axis=1, prepend=values[:, :1])
+    if model.embedding is not None:
+        weights = {name: value.numpy() for name, value in model.embedding.state_dict().items()}
+        values = values @ weights["weight"].T + weights["bias"]
+    change, average = np.zeros_like(values), values[:, 0]
+    for step in range(1, 7):
+        change[:, step] = values[:, step] - average
+        average = memory * average + (1 - memory) * values[:, step]
     joined = torch.from_numpy(np.concatenate([values, change], axis=2))
-    reference = nn.LSTM(12, 5, batch_first=True)
+    reference = nn.LSTM(joined.shape[2], 5, batch_first=True)
     reference.load_state_dict(model.lstm.layers[0].state_dict())
     expected = reference(joined)[0] @ model.classifier.weight.T + model.classifier.bias
     torch.testing.assert_close(model(features), expected)
+
+
+@pytest.mark.parametrize("mask", ["clip", "frame"])
+def test_a_mask_for_the_clip_drops_the_same_values_in_all_its_frames(mask: str) -> None:
+    model = make(dropout_mask=mask, input_dropout=0.5, output_dropout=0.5, change_memory=0.0).train()
+    seen: dict[str, Tensor] = {}
+    model.lstm.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
+    model.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
+    model(torch.ones(64, 9, 6))
+    for dropped in (seen["feature"][..., :6] == 0, seen["last"] == 0):
+        assert 0.4 < dropped.float().mean().item() < 0.6
+        assert (dropped == dropped[:, :1]).all().item() == (mask == "clip")
+        assert not (dropped == dropped[:1]).all()  # clips differ in any case
+    assert (seen["feature"][..., 6:] == 0).all().item() == (mask == "clip")  # still frames do not seem to move
 
 
 def test_the_frame_head_looks_at_each_frame_alone() -> None:
@@ -200,7 +224,7 @@ def test_dropout_acts_on_the_feature_and_before_the_classifier_in_training_only(
     torch.testing.assert_close(model.train()(features), model.eval()(features))
 
     seen: dict[str, Tensor] = {}
-    model = make(head, input_dropout=0.9, output_dropout=0.5)
+    model = make(head, input_dropout=0.9, output_dropout=0.5, dropout_mask="frame")
     reader = model.classifier if model.lstm is None else model.lstm
     reader.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
     model.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
@@ -258,7 +282,7 @@ def test_names_in_the_state_dict_read_well() -> None:
     assert names == [*gates, "classifier.weight", "classifier.bias"]
 
 
-@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"feature_change": True}, {"head": "frame"}])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"change_memory": 0.5}, {"head": "frame"}])
 def test_stepping_frame_by_frame_matches_the_whole_clip(options: dict[str, Any]) -> None:
     model = make(**options).eval()
     features = torch.randn(2, 7, model.backbone.feature_size)

@@ -177,6 +177,7 @@ def _network(model: CaffeModel) -> _Network:
         num_layers=max(1, len(lstms)),
         input_dropout=0.9 if lstms else 0.5,  # of the released training nets
         output_dropout=0.5,
+        dropout_mask="frame",
     )
     taken = tuple(layer.name for layer in (*trunk, *lstms, classifier) if layer.blobs)
     return _Network(config, backbone.input_px, tensors, taken)

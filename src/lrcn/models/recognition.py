@@ -15,10 +15,25 @@ from lrcn.models.lstm import LSTMStack, LSTMState
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 
+class ClipDropout(nn.Dropout):
+    """Dropout that takes away the same values at all steps of a sequence.
+
+    Source: Gal and Ghahramani 2016 (arXiv:1512.05287).
+    """
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Drop values of `(B, T, X)`, or of a single step `(B, X)`."""
+        if not self.training or sequence.dim() == 2:
+            return super().forward(sequence)
+        kept: Tensor = super().forward(torch.ones_like(sequence[:, :1]))
+        return sequence * kept
+
+
 class RecognitionModel(nn.Module):
     """Backbone feature -> dropout -> LSTM -> dropout -> class logits, at every frame.
 
-    The heads without an LSTM are the comparisons of the paper and of anybody who doubts that order matters:
+    On the way to the LSTM the feature may pass a linear layer (`embedding_size`) and be joined by its change over time
+    (`change_memory`). The heads without an LSTM are the comparisons of the paper and of anybody who doubts that order matters:
     `frame` is feature -> dropout -> logits at every frame, `mean` is mean feature -> dropout -> logits. Both use
     `input_dropout`, the dropout on the feature.
 
@@ -40,13 +55,22 @@ class RecognitionModel(nn.Module):
         self.config = config
         self.backbone = build_backbone(config.backbone, weights=backbone_weights)
         feature_size = self.backbone.feature_size
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        dropout = ClipDropout if config.dropout_mask == "clip" else nn.Dropout
+        self.input_dropout = dropout(config.input_dropout)
+        self.embedding: nn.Linear | None = None
         self.lstm: LSTMStack | None = None
         if config.head == "lstm":
-            input_size = 2 * feature_size if config.feature_change else feature_size
-            self.lstm = LSTMStack(input_size, config.hidden_size, config.num_layers)
-            self.output_dropout = nn.Dropout(config.output_dropout)
+            if config.embedding_size is not None:
+                self.embedding = nn.Linear(feature_size, config.embedding_size)
+            self.lstm = LSTMStack(self._lstm_input_size(), config.hidden_size, config.num_layers)
+            self.output_dropout = dropout(config.output_dropout)
         self.classifier = nn.Linear(config.hidden_size if config.head == "lstm" else feature_size, config.num_classes)
+
+    def _embedded_size(self) -> int:
+        return self.config.embedding_size or self.backbone.feature_size
+
+    def _lstm_input_size(self) -> int:
+        return self._embedded_size() * (1 if self.config.change_memory is None else 2)
 
     def freeze_backbone(self) -> None:
         """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
@@ -75,10 +99,11 @@ class RecognitionModel(nn.Module):
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
         if self.config.head == "mean":
             features = mean_over_frames(features, lengths).unsqueeze(1)
-        if self.lstm is not None and self.config.feature_change:
-            features = torch.cat([features, _change(features)], dim=2)
         hidden = self.input_dropout(features)
         if self.lstm is not None:
+            hidden = hidden if self.embedding is None else self.embedding(hidden)
+            if self.config.change_memory is not None:
+                hidden = torch.cat([hidden, _change(hidden, self.config.change_memory)], dim=2)
             # no lengths: an output at a valid step never depends on the padding to its right
             hidden, _ = self.lstm(hidden, self.lstm.initial_state(hidden.shape[0]))
             hidden = self.output_dropout(hidden)
@@ -88,8 +113,9 @@ class RecognitionModel(nn.Module):
     def initial_state(self, batch_size: int) -> dict[str, Tensor]:
         """What `step` starts from, as its head needs it: zeros, named, on the device of the weights.
 
-        `lstm`: `hidden`, `cell` `(num_layers, B, K)`, and with `feature_change` also `previous` `(B, D)` and `started`
-        `(B,)`; `mean`: `total` `(B, D)` and `count` `(B,)`; `frame`: nothing.
+        `lstm`: `hidden`, `cell` `(num_layers, B, K)`, and with `change_memory` also `average` `(B, D)` or, of embedded
+        features, `(B, embedding_size)`, and `started` `(B,)`; `mean`: `total` `(B, D)` and `count` `(B,)`; `frame`:
+        nothing.
         """
         zeros, size = self.classifier.weight.new_zeros, self.backbone.feature_size
         if self.config.head == "mean":
@@ -97,8 +123,8 @@ class RecognitionModel(nn.Module):
         if self.lstm is None:
             return {}
         state = dict(zip(("hidden", "cell"), self.lstm.initial_state(batch_size), strict=True))
-        if self.config.feature_change:
-            state |= {"previous": zeros(batch_size, size), "started": zeros(batch_size)}
+        if self.config.change_memory is not None:
+            state |= {"average": zeros(batch_size, self._embedded_size()), "started": zeros(batch_size)}
         return state
 
     def step(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -123,12 +149,17 @@ class RecognitionModel(nn.Module):
         if self.config.head == "mean":
             after = {"total": state["total"] + features, "count": state["count"] + 1}
             hidden = after["total"] / after["count"].unsqueeze(1)
-        if self.lstm is not None and self.config.feature_change:
-            change = (features - state["previous"]) * state["started"].unsqueeze(1)
-            hidden = torch.cat([features, change], dim=1)
-            after = {"previous": features, "started": torch.ones_like(state["started"])}
         hidden = self.input_dropout(hidden)
         if self.lstm is not None:
+            hidden = hidden if self.embedding is None else self.embedding(hidden)
+            if self.config.change_memory is not None:
+                started = state["started"].unsqueeze(1)
+                average = state["average"] * started + hidden * (1 - started)
+                after = {
+                    "average": torch.lerp(hidden, average, self.config.change_memory),
+                    "started": torch.ones_like(state["started"]),
+                }
+                hidden = torch.cat([hidden, hidden - average], dim=1)
             hidden, remembered = self.lstm.step(hidden, LSTMState(state["hidden"], state["cell"]))
             after = {"hidden": remembered.hidden, "cell": remembered.cell, **after}
             hidden = self.output_dropout(hidden)
@@ -174,6 +205,10 @@ def frame_loss(
     )
 
 
-def _change(features: Tensor) -> Tensor:
-    """What each feature of `(B, T, D)` differs by from the one before it, zero at the first."""
-    return torch.cat([torch.zeros_like(features[:, :1]), features[:, 1:] - features[:, :-1]], dim=1)
+def _change(features: Tensor, memory: float) -> Tensor:
+    """What each feature of `(B, T, D)` differs by from the running average of those before it, zero at the first."""
+    average, changes = features[:, 0], []
+    for feature in features.unbind(1):
+        changes.append(feature - average)
+        average = torch.lerp(feature, average, memory)
+    return torch.stack(changes, dim=1)

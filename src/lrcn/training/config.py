@@ -28,9 +28,12 @@ class RecognitionTrainingConfig(TrainingConfig):
     the clip's mean feature."""
     readout: Literal["mean", "last"] = "mean"
     """Clip probabilities: mean over the frames (paper), or the last frame's alone."""
-    feature_change: bool = False
-    """Give the LSTM, beside each feature, its change since the frame before. Not in the paper; helps where the frozen
-    CNN shows motion only faintly."""
+    embedding_size: int | None = None
+    """Values that a linear layer makes of each feature before the LSTM reads it; null: none (paper). Helps where
+    features are long (a `grid` above 1) and clips are few."""
+    change_memory: float | None = None
+    """Give the LSTM, beside each feature, its change against a running average of the frames before: 0 against the
+    frame before, 0.9 against about the last ten; null: none (paper). Helps where the frozen CNN shows motion faintly."""
     hidden_size: int = 256
     """LSTM units (released: 256)."""
     num_layers: int = 1
@@ -39,6 +42,8 @@ class RecognitionTrainingConfig(TrainingConfig):
     """Dropout on the backbone feature (released LSTM nets: 0.9)."""
     output_dropout: float = 0.5
     """Dropout before the classifier."""
+    dropout_mask: Literal["clip", "frame"] = "clip"
+    """Whether dropout takes away the same values in all frames of a clip, or others in each frame (released)."""
 
     stream: Literal["rgb", "flow"] = "rgb"
     """What the network looks at: frames, or the optical flow between neighbouring frames."""
@@ -101,11 +106,13 @@ class RecognitionTrainingConfig(TrainingConfig):
                 for name in (
                     "head",
                     "readout",
-                    "feature_change",
+                    "embedding_size",
+                    "change_memory",
                     "hidden_size",
                     "num_layers",
                     "input_dropout",
                     "output_dropout",
+                    "dropout_mask",
                 )
             },
         )
