@@ -62,11 +62,11 @@ class RecognitionConfig:
     embedding_size: int | None = None
     """Values that a linear layer makes of each feature before the LSTM reads it; null lets the LSTM read the feature
     itself, as in the paper. Fewer weights to learn where features are long. Read only by the `lstm` head."""
-    change_memory: float | None = None
-    """Give the LSTM, beside each feature (or its embedding), its change against a running average of the frames
-    before, each of which the average keeps with this weight, in [0, 1): 0 compares with the frame before, 0.9 with
-    about the last ten; none at a clip's first frame. Null gives no change (paper). Motion that a frozen CNN shows only
-    faintly becomes an input of its own. Read only by the `lstm` head."""
+    change_memory: tuple[float, ...] = ()
+    """Give the LSTM, beside each feature (or its embedding), its change against running averages of the frames before,
+    one for each number in [0, 1): the weight with which that average keeps what it was. 0 compares with the frame
+    before, 0.9 with about the last ten; at a clip's first frame nothing has changed. Empty gives no change (paper).
+    Motion that a frozen CNN shows only faintly becomes an input of its own. Read only by the `lstm` head."""
     hidden_size: int = 256
     """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
     num_layers: int = 1
@@ -76,8 +76,8 @@ class RecognitionConfig:
     output_dropout: float = 0.5
     """Dropout before the classifier (released LSTM nets: 0.5)."""
     dropout_mask: Literal["clip", "frame"] = "clip"
-    """Whether dropout takes away the same values in all frames of a clip (Gal and Ghahramani 2016, arXiv:1512.05287), so
-    that what changes over time is the video alone, or others in each frame (the release)."""
+    """Whether dropout takes away the same values in all frames of a clip, so that what changes over time is the video
+    alone (Gal and Ghahramani 2016, arXiv:1512.05287), or others in each frame (the release)."""
 
     def __post_init__(self) -> None:
         _require(self.num_classes >= 1, f"num_classes must be at least 1, got {self.num_classes}")
@@ -88,8 +88,8 @@ class RecognitionConfig:
             f"embedding_size must be at least 1 or null, got {self.embedding_size}",
         )
         _require(
-            self.change_memory is None or 0.0 <= self.change_memory < 1.0,
-            f"change_memory must be in [0, 1) or null, got {self.change_memory}",
+            all(0.0 <= memory < 1.0 for memory in self.change_memory),
+            f"change_memory must be numbers in [0, 1), got {self.change_memory}",
         )
         for name in ("input_dropout", "output_dropout"):
             value = getattr(self, name)

@@ -64,21 +64,24 @@ def test_the_lstm_head_is_an_lstm_over_the_features_and_a_linear_classifier() ->
     torch.testing.assert_close(model(features), expected)
 
 
-@pytest.mark.parametrize("memory", [0.0, 0.9])
+@pytest.mark.parametrize("memories", [(0.0,), (0.9,), (0.0, 0.7)])
 @pytest.mark.parametrize("embedding_size", [None, 3])
-def test_the_change_is_that_against_a_running_average_of_the_frames_before(
-    memory: float, embedding_size: int | None
+def test_the_change_is_that_against_running_averages_of_the_frames_before(
+    memories: tuple[float, ...], embedding_size: int | None
 ) -> None:
-    model, features = make(change_memory=memory, embedding_size=embedding_size), torch.randn(3, 7, 6)
+    model, features = make(change_memory=memories, embedding_size=embedding_size), torch.randn(3, 7, 6)
     values = features.numpy()
     if model.embedding is not None:
         weights = {name: value.numpy() for name, value in model.embedding.state_dict().items()}
         values = values @ weights["weight"].T + weights["bias"]
-    change, average = np.zeros_like(values), values[:, 0]
-    for step in range(1, 7):
-        change[:, step] = values[:, step] - average
-        average = memory * average + (1 - memory) * values[:, step]
-    joined = torch.from_numpy(np.concatenate([values, change], axis=2))
+    parts = [values]
+    for memory in memories:
+        change, average = np.zeros_like(values), values[:, 0]
+        for step in range(1, 7):
+            change[:, step] = values[:, step] - average
+            average = memory * average + (1 - memory) * values[:, step]
+        parts.append(change)
+    joined = torch.from_numpy(np.concatenate(parts, axis=2))
     reference = nn.LSTM(joined.shape[2], 5, batch_first=True)
     reference.load_state_dict(model.lstm.layers[0].state_dict())
     expected = reference(joined)[0] @ model.classifier.weight.T + model.classifier.bias
@@ -87,7 +90,7 @@ def test_the_change_is_that_against_a_running_average_of_the_frames_before(
 
 @pytest.mark.parametrize("mask", ["clip", "frame"])
 def test_a_mask_for_the_clip_drops_the_same_values_in_all_its_frames(mask: str) -> None:
-    model = make(dropout_mask=mask, input_dropout=0.5, output_dropout=0.5, change_memory=0.0).train()
+    model = make(dropout_mask=mask, input_dropout=0.5, output_dropout=0.5, change_memory=(0.0,)).train()
     seen: dict[str, Tensor] = {}
     model.lstm.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
     model.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
@@ -282,7 +285,7 @@ def test_names_in_the_state_dict_read_well() -> None:
     assert names == [*gates, "classifier.weight", "classifier.bias"]
 
 
-@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"change_memory": 0.5}, {"head": "frame"}])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"change_memory": (0.0, 0.9)}, {"head": "frame"}])
 def test_stepping_frame_by_frame_matches_the_whole_clip(options: dict[str, Any]) -> None:
     model = make(**options).eval()
     features = torch.randn(2, 7, model.backbone.feature_size)

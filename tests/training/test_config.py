@@ -87,10 +87,12 @@ def test_mean_of_a_flow_stream_is_no_motion() -> None:
 
 
 def test_settings_survive_yaml() -> None:
-    config = RecognitionTrainingConfig(resize=(240, 320), crop=227, sample_fps=None, clip_norm=None, patience=3)
+    config = RecognitionTrainingConfig(
+        resize=(240, 320), crop=227, sample_fps=None, clip_norm=None, patience=3, change_memory=(0.0, 0.9)
+    )
     settings = yaml.safe_load(yaml.safe_dump(config.to_dict()))
     assert not changed_fields(settings, config)
-    settings["resize"] = tuple(settings["resize"])
+    settings |= {name: tuple(settings[name]) for name in ("resize", "change_memory")}
     assert RecognitionTrainingConfig(**settings) == config
 
 
@@ -139,7 +141,7 @@ LSTM = {
     "output_dropout": 0.5,
     "dropout_mask": "frame",
     "embedding_size": None,
-    "change_memory": None,
+    "change_memory": (),
     "batch_size": 24,
     "clip_length": 16,
     "clip_stride": 8,

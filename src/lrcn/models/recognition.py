@@ -33,12 +33,14 @@ class RecognitionModel(nn.Module):
     """Backbone feature -> dropout -> LSTM -> dropout -> class logits, at every frame.
 
     On the way to the LSTM the feature may pass a linear layer (`embedding_size`) and be joined by its change over time
-    (`change_memory`). The heads without an LSTM are the comparisons of the paper and of anybody who doubts that order matters:
-    `frame` is feature -> dropout -> logits at every frame, `mean` is mean feature -> dropout -> logits. Both use
-    `input_dropout`, the dropout on the feature.
+    (`change_memory`). The heads without an LSTM are the comparisons of the paper and of anybody who doubts that order
+    matters: `frame` is feature -> dropout -> logits at every frame, `mean` is mean feature -> dropout -> logits. Both
+    use `input_dropout`, the dropout on the feature.
 
     Source: Donahue et al. 2015 (arXiv:1411.4389), sec. 4.
     """
+
+    change_memory: Tensor
 
     def __init__(self, config: RecognitionConfig, *, backbone_weights: str | Path = "none") -> None:
         """Make the network.
@@ -62,6 +64,8 @@ class RecognitionModel(nn.Module):
         if config.head == "lstm":
             if config.embedding_size is not None:
                 self.embedding = nn.Linear(feature_size, config.embedding_size)
+            memory = torch.tensor(config.change_memory).reshape(-1, 1)
+            self.register_buffer("change_memory", memory, persistent=False)  # the configuration holds it
             self.lstm = LSTMStack(self._lstm_input_size(), config.hidden_size, config.num_layers)
             self.output_dropout = dropout(config.output_dropout)
         self.classifier = nn.Linear(config.hidden_size if config.head == "lstm" else feature_size, config.num_classes)
@@ -70,7 +74,7 @@ class RecognitionModel(nn.Module):
         return self.config.embedding_size or self.backbone.feature_size
 
     def _lstm_input_size(self) -> int:
-        return self._embedded_size() * (1 if self.config.change_memory is None else 2)
+        return self._embedded_size() * (1 + len(self.config.change_memory))
 
     def freeze_backbone(self) -> None:
         """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
@@ -102,8 +106,8 @@ class RecognitionModel(nn.Module):
         hidden = self.input_dropout(features)
         if self.lstm is not None:
             hidden = hidden if self.embedding is None else self.embedding(hidden)
-            if self.config.change_memory is not None:
-                hidden = torch.cat([hidden, _change(hidden, self.config.change_memory)], dim=2)
+            if self.config.change_memory:
+                hidden = torch.cat([hidden, _change(hidden, self.change_memory)], dim=2)
             # no lengths: an output at a valid step never depends on the padding to its right
             hidden, _ = self.lstm(hidden, self.lstm.initial_state(hidden.shape[0]))
             hidden = self.output_dropout(hidden)
@@ -113,9 +117,9 @@ class RecognitionModel(nn.Module):
     def initial_state(self, batch_size: int) -> dict[str, Tensor]:
         """What `step` starts from, as its head needs it: zeros, named, on the device of the weights.
 
-        `lstm`: `hidden`, `cell` `(num_layers, B, K)`, and with `change_memory` also `average` `(B, D)` or, of embedded
-        features, `(B, embedding_size)`, and `started` `(B,)`; `mean`: `total` `(B, D)` and `count` `(B,)`; `frame`:
-        nothing.
+        `lstm`: `hidden`, `cell` `(num_layers, B, K)`, and with `change_memory` of M numbers also `average` `(B, M, D)`
+        (`embedding_size` for D where there is one) and `started` `(B,)`; `mean`: `total` `(B, D)` and `count` `(B,)`;
+        `frame`: nothing.
         """
         zeros, size = self.classifier.weight.new_zeros, self.backbone.feature_size
         if self.config.head == "mean":
@@ -123,8 +127,9 @@ class RecognitionModel(nn.Module):
         if self.lstm is None:
             return {}
         state = dict(zip(("hidden", "cell"), self.lstm.initial_state(batch_size), strict=True))
-        if self.config.change_memory is not None:
-            state |= {"average": zeros(batch_size, self._embedded_size()), "started": zeros(batch_size)}
+        if self.config.change_memory:
+            average = zeros(batch_size, len(self.config.change_memory), self._embedded_size())
+            state |= {"average": average, "started": zeros(batch_size)}
         return state
 
     def step(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -152,14 +157,12 @@ class RecognitionModel(nn.Module):
         hidden = self.input_dropout(hidden)
         if self.lstm is not None:
             hidden = hidden if self.embedding is None else self.embedding(hidden)
-            if self.config.change_memory is not None:
-                started = state["started"].unsqueeze(1)
-                average = state["average"] * started + hidden * (1 - started)
-                after = {
-                    "average": torch.lerp(hidden, average, self.config.change_memory),
-                    "started": torch.ones_like(state["started"]),
-                }
-                hidden = torch.cat([hidden, hidden - average], dim=1)
+            if self.config.change_memory:
+                started = state["started"][:, None, None]
+                average = state["average"] * started + hidden.unsqueeze(1) * (1 - started)
+                change, average = _compare(hidden, average, self.change_memory)
+                after = {"average": average, "started": torch.ones_like(state["started"])}
+                hidden = torch.cat([hidden, change], dim=1)
             hidden, remembered = self.lstm.step(hidden, LSTMState(state["hidden"], state["cell"]))
             after = {"hidden": remembered.hidden, "cell": remembered.cell, **after}
             hidden = self.output_dropout(hidden)
@@ -205,10 +208,19 @@ def frame_loss(
     )
 
 
-def _change(features: Tensor, memory: float) -> Tensor:
-    """What each feature of `(B, T, D)` differs by from the running average of those before it, zero at the first."""
-    average, changes = features[:, 0], []
+def _change(features: Tensor, memory: Tensor) -> Tensor:
+    """What each feature of `(B, T, D)` differs by from M running averages of those before it, `(B, T, M D)`.
+
+    `memory` `(M, 1)` is the weight with which each average keeps what it was. Nothing differs at the first feature.
+    """
+    average, changes = features[:, :1].expand(-1, len(memory), -1), []
     for feature in features.unbind(1):
-        changes.append(feature - average)
-        average = torch.lerp(feature, average, memory)
+        change, average = _compare(feature, average, memory)
+        changes.append(change)
     return torch.stack(changes, dim=1)
+
+
+def _compare(feature: Tensor, average: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of `_change`: `(B, D)` against averages `(B, M, D)`; the change `(B, M D)` and the averages after it."""
+    feature = feature.unsqueeze(1)
+    return (feature - average).flatten(1), average * memory + feature * (1 - memory)

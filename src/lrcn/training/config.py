@@ -31,9 +31,10 @@ class RecognitionTrainingConfig(TrainingConfig):
     embedding_size: int | None = None
     """Values that a linear layer makes of each feature before the LSTM reads it; null: none (paper). Helps where
     features are long (a `grid` above 1) and clips are few."""
-    change_memory: float | None = None
-    """Give the LSTM, beside each feature, its change against a running average of the frames before: 0 against the
-    frame before, 0.9 against about the last ten; null: none (paper). Helps where the frozen CNN shows motion faintly."""
+    change_memory: tuple[float, ...] = ()
+    """Give the LSTM, beside each feature, its change against running averages of the frames before, one for each
+    number: 0 compares with the frame before, 0.9 with about the last ten; empty: none (paper). Helps where the frozen
+    CNN shows motion faintly."""
     hidden_size: int = 256
     """LSTM units (released: 256)."""
     num_layers: int = 1

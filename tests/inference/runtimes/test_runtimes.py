@@ -74,7 +74,7 @@ def test_steps_are_those_of_one_causal_run(runtime: Runtime, tiny: Tiny) -> None
         state = after
 
 
-@pytest.mark.parametrize("options", [{"head": "mean"}, {"change_memory": 0.5, "num_layers": 2}])
+@pytest.mark.parametrize("options", [{"head": "mean"}, {"change_memory": (0.0, 0.9), "num_layers": 2}])
 def test_other_heads_export_too(tiny: Tiny, tmp_path: Path, options: dict[str, Any]) -> None:
     header, model = tiny
     header = replace(header, model=replace(header.model, readout="last", **options))
