@@ -92,7 +92,6 @@ def test_settings_survive_yaml() -> None:
     )
     settings = yaml.safe_load(yaml.safe_dump(config.to_dict()))
     assert not changed_fields(settings, config)
-    settings |= {name: tuple(settings[name]) for name in ("resize", "change_memory")}
     assert RecognitionTrainingConfig(**settings) == config
 
 

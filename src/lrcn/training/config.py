@@ -88,6 +88,9 @@ class RecognitionTrainingConfig(TrainingConfig):
     """Stop after this many epochs without a better validation accuracy; null trains to the end."""
 
     def __post_init__(self) -> None:
+        for name in ("resize", "change_memory"):
+            if isinstance(getattr(self, name), list):  # YAML has no tuples
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
         require_setting(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
         self.recognition_config(1)
