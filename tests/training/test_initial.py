@@ -76,3 +76,25 @@ def test_weights_depend_on_the_seed_alone() -> None:
         weights.append(initial_recognition_model(tiny_config(), LABELS)[0].state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["classifier.weight"], weights[2]["classifier.weight"])
+
+
+def test_released_initialisation_has_the_release_s_spread_and_leaves_the_backbone_alone() -> None:
+    torch.manual_seed(0)
+    model, _ = initial_recognition_model(tiny_config(head_init="release", hidden_size=64, grid=7), ("a", "b", "c"))
+    torch.manual_seed(0)
+    ordinary, _ = initial_recognition_model(tiny_config(hidden_size=64, grid=7), ("a", "b", "c"))
+    for name, value in ordinary.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], value), name
+    for name, parameter in model.named_parameters():
+        if name.startswith("backbone."):
+            continue
+        if name.endswith("bias") or ".bias_" in name:
+            assert not parameter.any(), name
+        elif name.startswith("lstm."):
+            assert parameter.abs().max() <= 0.01
+            assert parameter.std().item() == pytest.approx(0.01 / 3**0.5, rel=0.1)
+        else:
+            assert parameter.std().item() == pytest.approx(0.01, rel=0.3), name
+    torch.manual_seed(1)
+    other, _ = initial_recognition_model(tiny_config(head_init="release", hidden_size=64, grid=7), ("a", "b", "c"))
+    assert not torch.equal(other.classifier.weight, model.classifier.weight)

@@ -23,6 +23,9 @@ RED_MEAN, RELEASED_RED_MEAN = 123.68, 128.68
 class RecognitionTrainingConfig(TrainingConfig):
     """How a recognition model is trained. The defaults suit a laptop: frozen packaged backbone, cached features."""
 
+    head_init: Literal["default", "release"] = "default"
+    """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of
+    deviation 0.01, biases 0)."""
     head: Literal["lstm", "frame", "mean"] = "lstm"
     """`lstm` reads the frames in order; `frame` classifies each alone (the paper's single-frame net); `mean` classifies
     the clip's mean feature."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrcn import model_file
 from lrcn.config import BackboneConfig
@@ -57,6 +57,19 @@ def _module(name: str) -> str:
     return name.rpartition(".")[0]
 
 
+def _draw_as_released(model: RecognitionModel) -> None:
+    """Draw the head's weights again, as the fillers of the released nets do (train_test_lstm_RGB.prototxt)."""
+    for name, parameter in model.named_parameters():
+        if name.startswith("backbone."):
+            continue
+        if parameter.dim() == 1:
+            nn.init.zeros_(parameter)
+        elif name.startswith("lstm."):
+            nn.init.uniform_(parameter, -0.01, 0.01)
+        else:
+            nn.init.normal_(parameter, std=0.01)
+
+
 def initial_recognition_model(
     config: RecognitionTrainingConfig, labels: tuple[str, ...]
 ) -> tuple[RecognitionModel, InitReport | None]:
@@ -74,7 +87,10 @@ def initial_recognition_model(
     recognition = config.recognition_config(len(labels))
 
     def make(weights: str) -> RecognitionModel:
-        return RecognitionModel(recognition, backbone_weights=weights)
+        model = RecognitionModel(recognition, backbone_weights=weights)
+        if config.head_init == "release":
+            _draw_as_released(model)
+        return model
 
     if config.init_from is None:
         return make(config.backbone_weights), None
