@@ -29,8 +29,8 @@ GENERATOR_VERSION = 2
 def build_mocap_actions(
     output: Path,
     *,
-    train_clips: int = 144,
-    val_clips: int = 12,
+    train_clips: int = 240,
+    val_clips: int = 36,
     test_clips: int = 32,
     size_px: int = 128,
     workers: int | None = None,
