@@ -12,7 +12,16 @@ import torch
 
 from benchmarks.timing import Figure
 
-BENCHMARKS = ("windows", "cached_training", "start_up", "retrieval_scoring")
+BENCHMARKS = (
+    "windows",
+    "live",
+    "peak",
+    "decode",
+    "training_step",
+    "cached_training",
+    "captions",
+    "start_up",
+)
 
 
 def main() -> None:
