@@ -19,7 +19,7 @@ BENCHMARKS = (
     "decode",
     "training_step",
     "cached_training",
-    "captions",
+    "retrieval_scoring",
     "start_up",
 )
 

@@ -60,7 +60,11 @@ def run() -> list[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             for name, runtime in _runtimes(header, model, images, Path(folder)).items():
                 precision = name.partition("-")[2] or "fp32"
-                ratio = compare(lambda runtime=runtime, images=images: runtime.encode(images, CENTER_VIEW), _gemm(precision), rounds=9)
+                ratio = compare(
+                    lambda runtime=runtime, images=images: runtime.encode(images, CENTER_VIEW),
+                    _gemm(precision),
+                    rounds=9,
+                )
                 figures.append(
                     Figure(
                         f"{title}, batch of {BATCH}, {name}",

@@ -101,6 +101,37 @@ def test_frames_of_a_batch_pass_the_cnn_in_one_call() -> None:
         torch.testing.assert_close(clip[: len(alone)], alone, rtol=1e-4, atol=1e-5)
 
 
+def test_gradient_checkpointing_gives_the_same_gradient_and_keeps_less() -> None:
+    gradients, kept_bytes = [], []
+    for checkpointing in (False, True):
+        task = make_task(
+            backbone_trainable=True, gradient_checkpointing=checkpointing, input_dropout=0.0, output_dropout=0.0
+        )
+        saved: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, saved: dict[int, int] = saved) -> torch.Tensor:
+            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = task.training_step(frame_batch(), 0)
+        kept_bytes.append(sum(saved.values()))
+        loss.backward()
+        gradients.append({name: p.grad for name, p in task.model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert any(name.startswith("backbone.") for name in gradients[0])
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-5)
+    assert kept_bytes[1] < 0.7 * kept_bytes[0]
+
+
+def test_gradient_checkpointing_does_not_count_statistics_twice() -> None:
+    with pytest.raises(ConfigError, match="batch-norm statistics twice"):
+        make_task(backbone_trainable=True, gradient_checkpointing=True, fixed_statistics=False)
+    with pytest.raises(ConfigError, match="goes with backbone_trainable"):
+        make_task(gradient_checkpointing=True)
+
+
 def statistics(task: RecognitionTask) -> list[torch.Tensor]:
     norm = next(module for module in task.model.backbone.modules() if isinstance(module, nn.BatchNorm2d))
     assert norm.running_mean is not None

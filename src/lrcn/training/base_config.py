@@ -95,6 +95,9 @@ class TrainingConfig:
     """Of the initial weights, the order, the crops and the dropout."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     """Arithmetic; the mixed ones are for GPUs and slow on most CPUs."""
+    gradient_checkpointing: bool = False
+    """With a trained CNN: keep the activations of one example at a time and compute the others again for the gradient.
+    Memory no longer grows with `batch_size`; a step takes about a third longer."""
     devices: int = 1
     """GPUs (or CPU processes) trained on at once, each with its own batch."""
     workers: int = 0
@@ -118,6 +121,10 @@ class TrainingConfig:
             (self.lr_step is not None) == (self.lr_schedule == "step"),
             f"lr_step goes with lr_schedule 'step' and only with it, got lr_step {self.lr_step} and "
             f"lr_schedule {self.lr_schedule!r}",
+        )
+        require_setting(
+            self.backbone_trainable or not self.gradient_checkpointing,
+            "gradient_checkpointing goes with backbone_trainable: a frozen backbone keeps no activations",
         )
         # the checks of the stored configuration apply here too; what is null is not known yet and stands back
         self.preprocess_config({"resize": self.crop or 1, "crop": 1})

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Optimizer
+from torch.utils.checkpoint import checkpoint
 
 from lrcn.config import PreprocessConfig
 from lrcn.data.caption_datasets import FrameCaptionBatch
@@ -58,8 +59,17 @@ class TrainingTask(LightningModule, ABC):
             total_steps: Optimiser steps of the whole run.
             fixed_statistics: Keep the backbone's batch-norm statistics.
             optimizer_state: To go on from.
+
+        Raises:
+            ConfigError: If batch-norm statistics would be learned from activations that are computed twice.
         """
         super().__init__()
+        learns_statistics = not fixed_statistics and any(isinstance(module, _BatchNorm) for module in model.modules())
+        if config.gradient_checkpointing and learns_statistics:
+            raise ConfigError(
+                "gradient_checkpointing would count batch-norm statistics twice: start from trained weights "
+                "(backbone_weights, init_from), or do without it"
+            )
         self.model = model
         self.preprocess = Preprocess(preprocess)
         self.state = state
@@ -129,6 +139,8 @@ class TrainingTask(LightningModule, ABC):
     def encode(self, batch: FrameBatch | FrameCaptionBatch) -> tuple[Tensor, Tensor]:
         """Return the features `(B, T, D)` and lengths `(B,)` of clips of frames: one pass of the CNN for the batch.
 
+        With `gradient_checkpointing` it is one pass for each clip, and another in the backward pass.
+
         Raises:
             DataError: If there is no clip.
         """
@@ -137,6 +149,10 @@ class TrainingTask(LightningModule, ABC):
             raise DataError(f"nothing of a whole batch can be decoded; the first: {batch.failures[0]}")
         lengths = [len(frames) for frames in batch.frames]
         images = [self.preprocess(frames, view) for frames, view in zip(batch.frames, batch.views, strict=True)]
+        if self._config.gradient_checkpointing and torch.is_grad_enabled():
+            # one example after the other: a checkpoint around all of them would compute all again at once
+            parts = [checkpoint(self.model.encode, each, use_reentrant=False) for each in images]
+            return pad_sequence(parts, batch_first=True), torch.tensor(lengths)
         features = self.model.encode(torch.cat(images))
         return pad_sequence(list(torch.split(features, lengths)), batch_first=True), torch.tensor(lengths)
 
