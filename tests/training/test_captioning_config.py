@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_captions import sentences, vector_data, write_vectors
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_captions import TINY_FC, fc_network, picture_data, sentences, vector_data, write_vectors
 
 from lrcn import model_file
 from lrcn.cli.settings import read_settings
@@ -105,3 +107,43 @@ def test_the_three_video_description_systems_can_be_trained(tmp_path: Path, name
 def test_a_stage_takes_the_network_of_the_one_before(net: str) -> None:
     first, second, third = (load(f"lrcn_{net}_{stage}").captioning_config(8801) for stage in (1, 2, 3))
     assert first == second == third
+
+
+def test_language_model_and_three_stages_run_one_after_the_other(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    save_file(fc_network().state_dict(), tmp_path / "imagenet.safetensors")
+    data = picture_data(tmp_path, num_train=2, num_val=1)
+    small = {
+        "backbone": TINY_FC,
+        "backbone_weights": str(tmp_path / "imagenet.safetensors"),
+        "projection_size": 6,
+        "embedding_size": 8,
+        "hidden_size": 8,
+        "min_count": 1,
+        "batch_size": 4,
+        "lr_step": 2,
+        "max_steps": 3,
+        "workers": 0,
+    }
+    pixels = {"resize": (8, 8), "crop": 8}
+    weights: dict[str, dict[str, torch.Tensor]] = {}
+    before: str | None = None
+    for name in ("language_model", "lrcn_caffenet_1", "lrcn_caffenet_2", "lrcn_caffenet_3"):
+        config = replace(load(name), **small, init_from=before, **pixels)
+        result = train(config, data, output=tmp_path / name, cache_dir=tmp_path / "cache", device="cpu", quiet=True)
+        weights[name] = load_file(result.model_path)
+        if before is not None:
+            assert result.init is not None
+            new = {tensor.partition(".")[0] for tensor in result.init.new}
+            assert new == ({"backbone", "projection"} if name == "lrcn_caffenet_1" else set())
+        before = str(result.model_path)
+
+    imagenet = load_file(tmp_path / "imagenet.safetensors")
+    language, first, second, third = weights.values()
+    cnn = {name: f"backbone.trunk.{name}" for name in imagenet if not name.startswith("5.")}
+    assert all(torch.equal(first[ours], imagenet[name]) for name, ours in cnn.items())
+    start = first["projection.weight"] - imagenet["5.weight"]
+    assert 0 < start.abs().max() < 0.1  # it learns from fc8 on, and not from somewhere else
+    assert all(not torch.equal(second[ours], first[ours]) for ours in cnn.values())
+    assert not torch.equal(third["classifier.weight"], second["classifier.weight"])
+    assert not torch.equal(language["embedding.weight"], first["embedding.weight"])

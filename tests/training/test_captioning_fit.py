@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from tiny_captions import (
     CHANCE,
     FACTS,
+    TINY_FC,
     caption_config,
+    fc_network,
     picture_data,
     sentences,
     sequence_of,
@@ -24,7 +26,6 @@ from tiny_captions import (
     vector_of,
     write_vectors,
 )
-from torch import nn
 
 from lrcn import model_file
 from lrcn.config import CaptioningHeader
@@ -34,26 +35,12 @@ from lrcn.errors import ConfigError, DataError, LRCNError, TaskMismatchError
 from lrcn.features import FeatureExtractor
 from lrcn.inference.caption_rules import caption_rules
 from lrcn.metrics.captioning import cider_d
-from lrcn.models.backbone_specs import BackboneSpec
-from lrcn.models.backbones import BACKBONES, register_backbone
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
 from lrcn.training.captioning_config import CaptioningTrainingConfig
 from lrcn.training.fit import TrainResult, train
 from lrcn.training.initial import initial_captioning_model
 from lrcn.training.optimizers import parameter_groups
-
-TINY_FC = "tiny_fc_for_captioning_tests"
-
-
-def fc_network() -> nn.Sequential:
-    """An fc7 of 5 units after its ReLU, and an fc8 of 6 on it; no other."""
-    return nn.Sequential(nn.Conv2d(3, 4, 8), nn.ReLU(), nn.Flatten(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6))
-
-
-if TINY_FC not in BACKBONES:
-    layers = {"fc7": "4", "fc8": "5"}
-    register_backbone(TINY_FC, BackboneSpec(build=fc_network, layers=layers, preprocess={"resize": 8, "crop": 8}))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +207,7 @@ def test_a_language_model_is_a_better_start(fit: Fit, vectors: Path, tmp_path: P
     ahead = fit(vector_data(), "ahead", init_from=str(language.model_path), **{**settings, "epochs": 3})
     behind = fit(vector_data(), "behind", **{**settings, "epochs": 3})
     assert ahead.init is not None
-    assert not ahead.init.new
+    assert not [name for name in ahead.init.new if name.startswith(("embedding", "lstm", "classifier"))]
     assert ahead.history[-1]["val_perplexity"] < 0.7 * behind.history[-1]["val_perplexity"]
 
 

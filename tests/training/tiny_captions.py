@@ -9,9 +9,24 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tiny_training import TINY
+from torch import nn
 
 from lrcn.data.caption_examples import CaptionData, CaptionExample
+from lrcn.models.backbone_specs import BackboneSpec
+from lrcn.models.backbones import BACKBONES, register_backbone
 from lrcn.training.captioning_config import CaptioningTrainingConfig
+
+TINY_FC = "tiny_fc_for_captioning_tests"
+
+
+def fc_network() -> nn.Sequential:
+    """An fc7 of 5 units after its ReLU, and an fc8 of 6 on it; no other."""
+    return nn.Sequential(nn.Conv2d(3, 4, 8), nn.ReLU(), nn.Flatten(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6))
+
+
+if TINY_FC not in BACKBONES:
+    layers = {"fc7": "4", "fc8": "5"}
+    register_backbone(TINY_FC, BackboneSpec(build=fc_network, layers=layers, preprocess={"resize": 8, "crop": 8}))
 
 COLOURS = ("red", "green", "blue", "yellow", "black")
 SHAPES = ("square", "circle", "star", "cross")

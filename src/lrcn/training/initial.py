@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -104,7 +104,8 @@ def initial_captioning_model(
 ) -> tuple[CaptioningModel, InitReport | None]:
     """Return the network before the first step, as `initial_recognition_model` does.
 
-    The rows of embedding and word logits are taken word by word.
+    The rows of embedding and word logits are taken word by word. Of a language model only these and the LSTM layers
+    are taken: it has looked at no picture, and what would read them was never trained.
 
     Raises:
         ConfigError: If the backbone, its layer or its weights cannot be had.
@@ -114,8 +115,10 @@ def initial_captioning_model(
     captioning = config.captioning_config(len(vocabulary), vector_size=vector_size)
 
     def make(weights: str) -> CaptioningModel:
+        if not config.looks_at_pictures:
+            weights = "none"
         model = CaptioningModel(captioning, backbone_weights=weights)
-        if config.projection_init == "fc8" and vector_size is None and weights != "none":
+        if config.projection_init == "fc8" and weights != "none":
             _start_as_fc8(model, config.backbone_config(), weights)
         return model
 
@@ -125,7 +128,10 @@ def initial_captioning_model(
     fresh = make("none").state_dict()
     known = Vocabulary(header.vocabulary)
     offered = _by_word(network.state_dict(), known, fresh, vocabulary)
-    model, report = _taken_over(make, config, offered, ())
+    trained = header.provenance.get("config")
+    blind = isinstance(trained, dict) and trained.get("objective") == "sentences"
+    foreign = ("backbone", "projection", "encoder") if blind and config.objective != "sentences" else ()
+    model, report = _taken_over(make, config, offered, foreign)
     return model, replace(report, new_words=sum(word not in known for word in vocabulary.words))
 
 
@@ -133,13 +139,17 @@ def _taken_over(
     make: Callable[[str], M],
     config: RecognitionTrainingConfig | CaptioningTrainingConfig,
     offered: Mapping[str, Tensor],
-    foreign: Iterable[str],
+    foreign: tuple[str, ...],
 ) -> tuple[M, InitReport]:
-    """Return a network with all that fits of what is offered, but for the modules `foreign`."""
+    """Return a network with all that fits of what is offered, but for the parts of the network named `foreign`."""
     model = make("none")
     wanted = {name: value.shape for name, value in model.state_dict().items()}
-    other = {_module(name) for name, value in offered.items() if wanted.get(name) != value.shape} | set(foreign)
-    taken = {name: value for name, value in offered.items() if _module(name) not in other}
+    other = {_module(name) for name, value in offered.items() if wanted.get(name) != value.shape}
+    taken = {
+        name: value
+        for name, value in offered.items()
+        if _module(name) not in other and name.partition(".")[0] not in foreign
+    }
     pretrained = ("backbone.", "projection.") if config.projection_learns_as_backbone else ("backbone.",)
     if any(name not in taken for name in wanted if name.startswith(pretrained)):
         model = make(config.backbone_weights)
