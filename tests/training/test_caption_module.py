@@ -15,6 +15,7 @@ from lrcn.inference.caption_rules import caption_rules
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
+from lrcn.training.caption_data import sentences_of
 from lrcn.training.caption_module import CaptioningTask, Reward
 from lrcn.training.run_state import RunState
 
@@ -60,7 +61,7 @@ def expected_reward(model: CaptioningModel, context: torch.Tensor, reward: Rewar
     return total, length
 
 
-@pytest.mark.parametrize("draws", [DRAWS, 1])
+@pytest.mark.parametrize("draws", [DRAWS, 2, 1])
 def test_self_critical_gradient_is_that_of_the_expected_reward(draws: int) -> None:
     model = some_model()
     reward = Reward(REFERENCES, VOCABULARY)
@@ -115,3 +116,10 @@ def test_sentences_alone_see_an_empty_context() -> None:
     loss = task_for(model, 1, None).loss(batch)
     log_probs = model(torch.zeros(1, 2), torch.tensor([[1, 4]])).log_softmax(-1)
     torch.testing.assert_close(loss, -(log_probs[0, 0, 4] + log_probs[0, 1, 2]) / 2)
+
+
+def test_long_captions_are_cut_as_in_the_release() -> None:
+    tokens = [(("a", "b"), ("a",) * 5), (("a", "c"),)]
+    found = sentences_of(tokens, VOCABULARY, max_length=3)
+    assert [sentence.example for sentence in found] == [0, 0, 1]
+    assert [sentence.token_ids for sentence in found] == [(1, 4, 5, 2), (1, 4, 4, 4), (1, 4, 3, 2)]
