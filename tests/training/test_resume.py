@@ -91,8 +91,8 @@ def history(output: Path) -> list[dict[str, str]]:
         ),
         pytest.param("recognition", {"workers": 2, "epochs": 8, "backbone_trainable": True}, id="frames-workers"),
         pytest.param("captioning", {"epochs": 12, "views": 2, "output_dropout": 0.5}, id="captions"),
-        pytest.param("captioning", {"epochs": 6, "objective": "cider_d", "lr": 0.001}, id="captions-reward"),
-        pytest.param("captioning", {"workers": 2, "epochs": 3, "backbone_trainable": True}, id="captions-frames"),
+        pytest.param("captioning", {"epochs": 20, "objective": "cider_d", "lr": 0.001}, id="captions-reward"),
+        pytest.param("captioning", {"workers": 2, "epochs": 8, "backbone_trainable": True}, id="captions-frames"),
     ],
 )
 def test_killed_and_resumed_run_ends_bit_equal(
