@@ -124,17 +124,9 @@ class DataFlags:
         return holds_captions(path, self.format)
 
     def read_captions(self, path: Path, *, seed: int = 0, need_files: bool = True) -> CaptionData:
-        """Return the caption data set; `seed` decides which files are held out for validation."""
-        from lrcn.data.captioning import read_caption_data
-
-        return read_caption_data(
-            path,
-            format=self.format,
-            val_fraction=self.val_fraction,
-            seed=seed,
-            skip_missing=self.skip_missing,
-            need_files=need_files,
-        )
+        """As `CaptionDataFlags.read`, for commands that take data sets of both tasks."""
+        flags = CaptionDataFlags(format=self.format, val_fraction=self.val_fraction, skip_missing=self.skip_missing)
+        return flags.read(path, seed=seed, need_files=need_files)
 
 
 DataSet = Annotated[DataFlags, Parameter(name="*", group="Data set")]

@@ -52,7 +52,7 @@ class CaptionBatch(NamedTuple):
 
     def to(self, device: torch.device) -> CaptionBatch:
         """Return the batch on another device."""
-        return CaptionBatch(*(None if part is None else part.to(device, non_blocking=True) for part in self))  # type: ignore[arg-type]
+        return CaptionBatch._make(None if part is None else part.to(device, non_blocking=True) for part in self)
 
 
 class FrameCaptionBatch(NamedTuple):

@@ -5,6 +5,7 @@ Standard library only: the command line reads this file without torch.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
@@ -23,7 +24,7 @@ def require_setting(condition: bool, message: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(ABC):
     """How a model is trained; what only one task has stands in its own class."""
 
     backbone: str = PACKAGED_BACKBONE
@@ -130,9 +131,9 @@ class TrainingConfig:
         self.preprocess_config({"resize": self.crop or 1, "crop": 1})
 
     @property
+    @abstractmethod
     def score_columns(self) -> tuple[str, ...]:
         """Columns of `history.csv` between the training loss and the seconds."""
-        raise NotImplementedError
 
     @property
     def score_name(self) -> str:

@@ -25,7 +25,7 @@ from lrcn.data.datasets import FeatureVideo
 from lrcn.data.vectors import read_vectors
 from lrcn.decoding import TokenRules
 from lrcn.errors import DataError, MediaError
-from lrcn.features import FeatureCache, FeatureExtractor, content_hash, half_precision, load_or_encode
+from lrcn.features import content_hash
 from lrcn.inference.caption_rules import caption_rules
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
@@ -36,7 +36,7 @@ from lrcn.training.caption_validation import (
     SentenceValidation,
 )
 from lrcn.training.captioning_config import CaptioningTrainingConfig
-from lrcn.training.data import memory_for_features, training_views
+from lrcn.training.data import EncodedVideos, training_views
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.video.views import CENTER_VIEW
@@ -156,24 +156,14 @@ class CaptionPreparation:
         Raises:
             DataError: If no training example can be read.
         """
-        extractor = FeatureExtractor(model, self._preprocess, device=device)
-        key = extractor.key()
-        cache = FeatureCache(cache_dir, key)
-        free_bytes = memory_for_features()
+        encoded = EncodedVideos(model, self._preprocess, cache_dir=cache_dir, device=device)
 
         def load(example: CaptionExample) -> FeatureVideo:
-            nonlocal free_bytes
             training = example.split == "train"
             views = training_views(self._config, content_hash(example.path)) if training else (CENTER_VIEW,)
-            part = {"start_s": example.start_s, "end_s": example.end_s}
-            rows = half_precision(load_or_encode(extractor, cache, example.path, views, **part).features).numpy()  # type: ignore[arg-type]
-            free_bytes -= rows.nbytes
-            if free_bytes < 0:
-                kept = tuple(cache.file(example.path, view, **part) for view in views)  # type: ignore[arg-type]
-                return FeatureVideo(0, rows.shape[1], kept)
-            return FeatureVideo(0, rows.shape[1], tuple(rows))
+            return encoded.get(example.path, views, example.start_s, example.end_s)
 
-        return self._with_features(load, key)
+        return self._with_features(load, encoded.key)
 
     def frames(self) -> PreparedData:
         """Look at every picture and video once, for a backbone that is trained on frames.

@@ -27,7 +27,14 @@ from lrcn.data.datasets import (
 )
 from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
-from lrcn.features import FeatureCache, FeatureExtractor, content_hash, half_precision, load_or_encode
+from lrcn.features import (
+    FeatureCache,
+    FeatureExtractor,
+    HasBackbone,
+    content_hash,
+    half_precision,
+    load_or_encode,
+)
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.base_config import TrainingConfig
 from lrcn.training.config import RecognitionTrainingConfig
@@ -91,6 +98,36 @@ def counts(data: RecognitionData) -> dict[str, int]:
     return dict(sorted(Counter(example.split for example in data.examples).items()))
 
 
+class EncodedVideos:
+    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room."""
+
+    def __init__(
+        self, model: HasBackbone, preprocess: PreprocessConfig, *, cache_dir: Path, device: torch.device
+    ) -> None:
+        """Encode with this model, unless the cache in `cache_dir` has it."""
+        self._extractor = FeatureExtractor(model, preprocess, device=device)
+        self.key = self._extractor.key()
+        """`FeatureExtractor.key`"""
+        self._cache = FeatureCache(cache_dir, self.key)
+        self._free_bytes = _memory_for_features()
+
+    def get(
+        self, path: Path, views: Sequence[View], start_s: float, end_s: float | None, *, label_id: int = 0
+    ) -> FeatureVideo:
+        """Return the features of a video, or where they lie once the memory for features is used up.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
+        rows = half_precision(found.features).numpy()
+        self._free_bytes -= rows.nbytes
+        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
+        if self._free_bytes < 0:
+            kept = tuple(self._cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
+        return FeatureVideo(label_id, rows.shape[1], kept)
+
+
 def prepare_features(
     model: RecognitionModel,
     data: RecognitionData,
@@ -107,32 +144,21 @@ def prepare_features(
     Raises:
         DataError: If no training video of a class can be read.
     """
-    extractor = FeatureExtractor(model, preprocess, device=device)
-    key = extractor.key()
-    cache = FeatureCache(cache_dir, key)
+    encoded = EncodedVideos(model, preprocess, cache_dir=cache_dir, device=device)
     label_ids = {label: i for i, label in enumerate(data.labels)}
-    free_bytes = memory_for_features()
 
     def load(example: RecognitionExample) -> FeatureVideo:
-        nonlocal free_bytes
         training = example.split == "train"
         views: tuple[View, ...] = (CENTER_VIEW,)
         if training:
             views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
-        start_s, end_s = example.start_s, example.end_s
-        found = load_or_encode(extractor, cache, example.path, views, start_s=start_s, end_s=end_s)
-        rows = half_precision(found.features).numpy()
-        free_bytes -= rows.nbytes
-        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
-        if free_bytes < 0:
-            kept = tuple(cache.file(example.path, view, start_s=start_s, end_s=end_s) for view in views)
-        return FeatureVideo(label_ids[example.label], rows.shape[1], kept)
+        return encoded.get(example.path, views, example.start_s, example.end_s, label_id=label_ids[example.label])
 
     with narrator.bar("features", len(used_examples(data)), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
     clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None
-    return PreparedData(clips, len(clips), collate_features, validation, skipped, key)
+    return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key)
 
 
 def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
@@ -228,7 +254,7 @@ def _load_all(
     return loaded["train"], loaded["val"], tuple(skipped)
 
 
-def memory_for_features() -> float:
+def _memory_for_features() -> float:
     """Return how many bytes of features may be kept in memory; the rest is read from the cache as needed."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE

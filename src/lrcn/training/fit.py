@@ -113,8 +113,6 @@ def train(
     model = recipe.model
     if model.backbone is not None:
         model.backbone.check_input(preprocess.crop)
-        # as `FeatureExtractor` has it: were the first validation to change it, rounding would depend on when that was
-        model.backbone.to(memory_format=torch.channels_last)
         if not config.backbone_trainable:
             if config.backbone_weights == "none" and config.init_from is None:
                 narrator.warn(

@@ -81,7 +81,9 @@ def read_exported(folder: str | Path) -> ExportedModel:
         fields = json.loads(source.read_text(encoding="utf-8"))
         schema = fields.pop("schema")
         header = header_from_dict(fields.pop("header"), source=str(source))
-        model = ExportedModel(folder=folder, header=header, **fields)  # type: ignore[arg-type]
+        if not isinstance(header, RecognitionHeader):
+            raise TaskMismatchError(f"{folder} is an exported {header.task} model; a recognition model is wanted here")
+        model = ExportedModel(folder=folder, header=header, **fields)
         files = dict(model.files)
     except OSError as exc:
         raise ModelFileError(
@@ -91,8 +93,6 @@ def read_exported(folder: str | Path) -> ExportedModel:
         raise ModelFileError(f"{source}: damaged; export the model again") from exc
     if schema != SCHEMA:
         raise ModelFileError(f"{source}: of schema {schema}, this lrcn reads {SCHEMA}; export the model again")
-    if header.task != "recognition":
-        raise TaskMismatchError(f"{folder} is an exported {header.task} model; a recognition model is wanted here")
     for name, digest in files.items():
         if not (folder / name).is_file() or _sha256(folder / name) != digest:
             raise ModelFileError(f"{folder / name}: missing or damaged; export the model again")
