@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +29,9 @@ from lrcn.text import Vocabulary
 
 settings.register_profile("lrcn", deadline=None)  # the wall clock of a busy machine is no property of the code
 settings.load_profile("lrcn")
+
+# A job in the background of a script is born deaf to Ctrl-C, and its children are, too: tests that send it need ears.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakeClip(Protocol):

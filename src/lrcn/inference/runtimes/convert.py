@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lrcn.config import RecognitionHeader
 from lrcn.errors import ConfigError
+from lrcn.inference.runtimes import signal_stack
 from lrcn.inference.runtimes.base import batch_axis
 from lrcn.inference.runtimes.exported import GRAPHS, ExportedModel, Format, write_description
 from lrcn.inference.runtimes.graph import engine_module
@@ -172,7 +173,7 @@ def _to_openvino(onnx_files: dict[str, Path], calibration: Iterable[NDArray[np.u
 
 def _quantized(graph: Any, calibration: Iterable[NDArray[np.uint8]]) -> Any:
     """Return a graph with int8 weights and activations, whose ranges are those seen on the calibration frames."""
-    with _quiet():
+    with _quiet(), signal_stack.kept():
         nncf = engine_module("nncf", wanted_by="--int8")
         frames = [{"frames": crops[i : i + 1]} for crops in calibration for i in range(len(crops))]
         return nncf.quantize(graph, nncf.Dataset(frames), subset_size=len(frames))

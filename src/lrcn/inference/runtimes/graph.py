@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.errors import ConfigError, ModelFileError, require
+from lrcn.inference.runtimes import signal_stack
 from lrcn.inference.runtimes.base import Runtime, State
 from lrcn.inference.runtimes.exported import ExportedModel, read_exported
 from lrcn.video.views import View, cut_crops
@@ -153,7 +154,8 @@ def _openvino_session(path: Path, precision: str) -> Session:
     if num_threads():
         settings["INFERENCE_NUM_THREADS"] = num_threads()
     try:
-        compiled = ov.Core().compile_model(str(path), "CPU", settings)
+        with signal_stack.kept():
+            compiled = ov.Core().compile_model(str(path), "CPU", settings)
     except Exception as exc:  # its errors have no common base
         raise ModelFileError(f"{path}: OpenVINO cannot load it ({_first_line(exc)})") from exc
     request = compiled.create_infer_request()
