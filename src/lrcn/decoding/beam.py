@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import torch
 
@@ -59,14 +60,15 @@ def beam_search(
         log_probs = without_banned(log_probs, rules)
         # One more than the beam is wide: the end may be among them, and the beam must stay full.
         best = log_probs.topk(min(beam_size + 1, log_probs.shape[1]), dim=1)
-        values, choices, greedy = best.values.tolist(), best.indices.tolist(), log_probs.argmax(1).tolist()
+        values, choices = best.values.tolist(), best.indices.tolist()
+        starts = [0, *accumulate(len(beam.lanes) for beam in growing)]
+        # of equally probable tokens `topk` names any first; greedy search takes what `argmax` does
+        followed = [start + (beam.greedy_lane or 0) for start, beam in zip(starts, growing, strict=False)]
+        greedy = log_probs[torch.tensor(followed, device=log_probs.device)].argmax(1).tolist()
         rows: list[int] = []
-        start = 0
-        for beam in growing:
-            own = slice(start, start + len(beam.lanes))
-            parents = beam.grow(values[own], choices[own], greedy[own])
+        for start, end, beam, token in zip(starts, starts[1:], growing, greedy, strict=False):
+            parents = beam.grow(values[start:end], choices[start:end], token)
             rows += [start + parent for parent in parents]
-            start = own.stop
         growing = [beam for beam in growing if not beam.done]
         if not growing:
             break
@@ -84,18 +86,19 @@ class _Beam:
     def __init__(self, size: int, num_captions: int, length_penalty: float, rules: TokenRules):
         self.lanes = [Hypothesis((), 0.0, ended=False)]
         self.done = False
-        self._greedy: int | None = 0  # the lane greedy search follows, until it ended
+        self.greedy_lane: int | None = 0
+        """The lane that greedy search follows, until it ended."""
         self._ended: list[Hypothesis] = []
         self._stuck: list[Hypothesis] = []
         self._size, self._num_captions, self._length_penalty, self._rules = size, num_captions, length_penalty, rules
 
-    def grow(self, values: list[list[float]], choices: list[list[int]], greedy: list[int]) -> list[int]:
+    def grow(self, values: list[list[float]], choices: list[list[int]], greedy: int) -> list[int]:
         """Grow every lane by a token and keep the best; return the old lane of each, none if the search is over.
 
         Args:
             values: Log probabilities of the best tokens after each lane, in falling order.
             choices: Those tokens.
-            greedy: The token greedy search takes after each lane.
+            greedy: The token that greedy search takes after the lane which it follows.
         """
         candidates = [
             (self.lanes[lane].log_prob + value, lane, token)
@@ -105,9 +108,9 @@ class _Beam:
         ]
         candidates.sort(key=lambda candidate: -candidate[0])
         followed = None
-        if self._greedy is not None and values[self._greedy][0] > -math.inf:
-            log_prob = self.lanes[self._greedy].log_prob + values[self._greedy][0]
-            followed = (log_prob, self._greedy, greedy[self._greedy])
+        if self.greedy_lane is not None and values[self.greedy_lane][0] > -math.inf:
+            log_prob = self.lanes[self.greedy_lane].log_prob + values[self.greedy_lane][0]
+            followed = (log_prob, self.greedy_lane, greedy)
         ended = [c for c in candidates[: self._size] if c[2] == self._rules.eos_id]
         kept = [c for c in candidates if c[2] != self._rules.eos_id][: self._size]
         if followed is not None and followed[2] == self._rules.eos_id:
@@ -117,7 +120,7 @@ class _Beam:
         elif followed is not None and followed not in kept:
             kept[-1:] = [followed]
         self._ended += [Hypothesis(self.lanes[lane].token_ids, log_prob, ended=True) for log_prob, lane, _ in ended]
-        self._greedy = None if followed is None else kept.index(followed)
+        self.greedy_lane = None if followed is None else kept.index(followed)
         if not kept and not self._ended:
             self._stuck = self.lanes  # no token is possible: what there is must do
         self.lanes = [

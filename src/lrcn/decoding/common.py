@@ -62,7 +62,7 @@ class Hypothesis:
 
 
 def without_banned(log_probs: Tensor, rules: TokenRules) -> Tensor:
-    """Return log probabilities `(N, V)` with minus infinity at the banned tokens."""
+    """Return log probabilities `(N, V)`, which are megabytes, with the banned tokens set to minus infinity in place."""
     if not rules.banned_ids:
         return log_probs
-    return log_probs.index_fill(1, torch.tensor(rules.banned_ids, device=log_probs.device), -torch.inf)
+    return log_probs.index_fill_(1, torch.tensor(rules.banned_ids, device=log_probs.device), -torch.inf)

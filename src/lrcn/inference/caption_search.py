@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lrcn.decoding import Hypothesis, beam_search, greedy_search, sample
 from lrcn.errors import ConfigError
+from lrcn.inference.caption_decoder import CaptionDecoder
 from lrcn.inference.caption_rules import caption_rules
-from lrcn.models.captioning import CaptioningModel
 from lrcn.results import Caption
 from lrcn.text import Vocabulary, detokenise
 
@@ -79,7 +79,7 @@ class SearchOptions(TypedDict, total=False):
 
 @torch.inference_mode()
 def search_captions(
-    model: CaptioningModel, contexts: Tensor, vocabulary: Vocabulary, search: CaptionSearch
+    decoder: CaptionDecoder, contexts: Tensor, vocabulary: Vocabulary, search: CaptionSearch
 ) -> list[tuple[Caption, ...]]:
     """Return 1 to `num_captions` captions for each context `(N, E)`, best first."""
     rules = caption_rules(max_length=search.max_length, unknown_words=search.unknown_words)
@@ -89,8 +89,8 @@ def search_captions(
             # one by one, each with its own generator: draws depend on all sentences that grow together
             generator = torch.Generator(contexts.device).manual_seed(search.seed)
             (drawn,) = sample(
-                model.step,
-                model.initial_state(context[None]),
+                decoder.step,
+                decoder.initial_state(context[None]),
                 batch_size=1,
                 rules=rules,
                 device=contexts.device,
@@ -106,12 +106,12 @@ def search_captions(
     at_once = max(1, SEQUENCES_AT_ONCE // search.beam_size)
     for start in range(0, len(contexts), at_once):
         block = contexts[start : start + at_once]
-        state = model.initial_state(block)
+        state = decoder.initial_state(block)
         if search.beam_size == 1:
-            found = greedy_search(model.step, state, batch_size=len(block), rules=rules, device=block.device)
+            found = greedy_search(decoder.step, state, batch_size=len(block), rules=rules, device=block.device)
         else:
             found = beam_search(
-                model.step,
+                decoder.step,
                 state,
                 batch_size=len(block),
                 rules=rules,

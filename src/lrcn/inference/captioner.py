@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Unpack, overload
 
@@ -22,6 +22,7 @@ from lrcn.config import CaptioningHeader, PreprocessConfig
 from lrcn.encoding import end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import FeatureExtractor, TorchEncoder
+from lrcn.inference.caption_decoder import CaptionDecoder
 from lrcn.inference.caption_search import CaptionSearch, SearchOptions, search_captions
 from lrcn.inference.segments import SegmentCutter, ThinnedFeatures
 from lrcn.inference.windows import name_of_source
@@ -188,7 +189,11 @@ class Captioner:
 
     def caption_contexts(self, contexts: Tensor, search: CaptionSearch) -> list[tuple[Caption, ...]]:
         """Return the captions of each context vector `(N, E)`, best first."""
-        return search_captions(self.model, contexts, self.vocabulary, search)
+        return search_captions(self._decoder, contexts, self.vocabulary, search)
+
+    @cached_property
+    def _decoder(self) -> CaptionDecoder:
+        return CaptionDecoder(self.model)
 
     def read_features(
         self, parts: Iterable[Part], *, on_failure: Callable[[Source, MediaError], None] | None = None

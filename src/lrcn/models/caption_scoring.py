@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from lrcn.errors import DataError
 from lrcn.models.captioning import CaptioningModel
-from lrcn.models.lstm import LSTMStack
+from lrcn.models.lstm_weights import LayerWeights, next_cell
 
 PROB_FLOOR = 1e-12
 """Least probability of a word in the released retrieval_experiment.py."""
@@ -101,7 +100,7 @@ def _score(model: CaptioningModel, contexts: Tensor, tree: _Tree, *, floor: bool
     """Scores `(n, M)` of a tree's sentences."""
     lstm, num = model.lstm, len(contexts)
     below = lstm.context_layer
-    layers = [_Layer(lstm, index) for index in range(lstm.num_layers)]
+    layers = [LayerWeights(lstm, index) for index in range(lstm.num_layers)]
     of_context = contexts.to(layers[below].input_weight.dtype) @ layers[below].context_weight.T  # (n, 4K)
 
     # layers below the context know no picture: their state is (P, K); that of the others (P, n, K)
@@ -118,7 +117,7 @@ def _score(model: CaptioningModel, contexts: Tensor, tree: _Tree, *, floor: bool
             gates = inputs @ layer.input_weight.T + layer.bias
             if index == below:
                 gates = gates.unsqueeze(1) + of_context
-            state[index] = _cell(gates + hidden @ layer.hidden_weight.T, cell)
+            state[index] = next_cell(gates + hidden @ layer.hidden_weight.T, cell)
             inputs = state[index][0]
         following = tree.levels[depth + 1]
         log_probs = _log_probs(model, inputs, following)  # (P', n)
@@ -153,22 +152,3 @@ def _log_probs(model: CaptioningModel, hidden: Tensor, following: _Level) -> Ten
     )
     logits = rows + model.classifier.bias[following.tokens].unsqueeze(1)
     return logits.float() - normaliser[following.parents]
-
-
-class _Layer:
-    """The weights of one LSTM layer, its input weight cut into the part for the input and the part for the context."""
-
-    def __init__(self, lstm: LSTMStack, index: int) -> None:
-        layer = cast("Any", lstm.layers[index])
-        size = lstm.input_size if index == 0 else lstm.hidden_size
-        self.input_weight: Tensor = layer.weight_ih_l0[:, :size]
-        self.context_weight: Tensor = layer.weight_ih_l0[:, size:]
-        self.hidden_weight: Tensor = layer.weight_hh_l0
-        self.bias: Tensor = layer.bias_ih_l0 + layer.bias_hh_l0
-
-
-def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """The equations of `LSTMStack`, gates in torch's order i, f, g, o."""
-    i, f, g, o = gates.chunk(4, dim=-1)
-    after = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(after), after
