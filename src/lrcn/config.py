@@ -107,6 +107,8 @@ class CaptioningConfig:
     """Null for a model that reads ready vectors, one or a sequence of them for each sentence."""
     vector_size: int | None = None
     """Size of the ready vectors; given exactly where `backbone` is null."""
+    feature_norm: bool = False
+    """Bring each feature to mean 0 and deviation 1 over its values first (released nets: no)."""
     projection_size: int = 0
     """Units of a linear layer, without activation, that each feature passes first; 0 for none. On `fc7` it is what
     `fc8` is in the released nets: 1000."""

@@ -162,6 +162,18 @@ def test_searches_keep_each_sentence_with_its_context() -> None:
         assert alone.log_prob == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("context", ["mean", "lstm"])
+def test_normalised_features_forget_their_scale(context: str) -> None:
+    features = torch.randn(2, 3, 5)
+    raw, normed = make(context=context, projection_size=3), make(context=context, projection_size=3, feature_norm=True)
+    values = features.double().numpy()
+    by_hand = (values - values.mean(-1, keepdims=True)) / np.sqrt(values.var(-1, keepdims=True) + 1e-5)
+    expected = raw.context(torch.from_numpy(by_hand).float())
+    torch.testing.assert_close(normed.context(features), expected, **TOLERANCE)
+    torch.testing.assert_close(normed.context(50 * features + 7), normed.context(features), atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(raw.context(50 * features + 7), raw.context(features), atol=1e-3)
+
+
 def test_dropout_is_for_training_only() -> None:
     model = make(feature_dropout=0.5, embedding_dropout=0.5, output_dropout=0.5)
     features, tokens = torch.randn(2, 3, 5), some_tokens(2, 4)

@@ -38,9 +38,9 @@ class CaptionState(NamedTuple):
 class CaptioningModel(nn.Module):
     """Features -> context; word -> embedding -> LSTM layers, one of which also reads the context -> logits.
 
-    A feature is `feature_dropout`, then the linear projection if there is one. The context is the mean of the frames'
-    features, or the last output of an LSTM layer over them. It is an input at every step, not the first state: so the
-    release does it (`static_input`), and so all of the paper's video descriptions can be built.
+    A feature passes normalisation, `feature_dropout` and the linear projection, those that there are. The context is
+    the mean of the frames' features, or the last output of an LSTM layer over them. It is an input at every step, not
+    the first state: so the release does it (`static_input`), and so all of the paper's video descriptions can be built.
 
     The model knows token ids only; `lrcn.text.Vocabulary` gives them meaning.
 
@@ -129,6 +129,8 @@ class CaptioningModel(nn.Module):
         if features.dim() != 3 or features.shape[2] != self.feature_size or features.shape[1] == 0:
             expected = f"(videos, frames, {self.feature_size})"
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
+        if self.config.feature_norm:
+            features = F.layer_norm(features, (self.feature_size,))
         hidden: Tensor = self.feature_dropout(features)
         if self.projection is not None:
             hidden = self.projection(hidden)

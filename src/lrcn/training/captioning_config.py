@@ -46,6 +46,9 @@ class CaptioningTrainingConfig(TrainingConfig):
     context: Literal["mean", "lstm"] = "mean"
     """How the frames of a video become one vector: their mean, or an LSTM layer that reads them in order. An image is a
     video of one frame."""
+    feature_norm: bool = False
+    """Bring each feature to mean 0 and deviation 1 over its values before the projection (released: no). The layers of
+    a CNN differ widely in scale; the LSTM learns from the picture sooner when its values are about 1."""
     projection_size: int = 512
     """Units of a linear layer that each feature passes first; 0 for none (released: the CNN's own fc8)."""
     projection_init: Literal["random", "fc8"] = "random"
@@ -134,6 +137,7 @@ class CaptioningTrainingConfig(TrainingConfig):
             **{
                 name: getattr(self, name)
                 for name in (
+                    "feature_norm",
                     "projection_size",
                     "context",
                     "variant",
