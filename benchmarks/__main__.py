@@ -19,6 +19,7 @@ BENCHMARKS = (
     "decode",
     "training_step",
     "cached_training",
+    "extraction",
     "caption_decoding",
     "retrieval_scoring",
     "start_up",

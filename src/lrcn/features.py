@@ -114,7 +114,8 @@ class FeatureExtractor:
         self.preprocess_config = preprocess
         self.device = torch.device(device)
         self._backbone = model.backbone.to(self.device)
-        self._encode = TorchEncoder(self._backbone, preprocess, self.device)
+        self.encode = TorchEncoder(self._backbone, preprocess, self.device)
+        """Runs the backbone; an `Encoder`."""
         self._config = model.config.backbone
         self._batch_size = batch_size
 
@@ -143,7 +144,7 @@ class FeatureExtractor:
         """Yield the features of a video as it is decoded; arguments and errors as for `encoding.encode_chunks`."""
         for chunk in encode_chunks(
             source,
-            self._encode,
+            self.encode,
             self.preprocess_config,
             views,
             start_s=start_s,
@@ -212,6 +213,18 @@ class FeatureCache:
             return VideoFeatures(torch.from_numpy(np.stack(features)).float(), times_s, duration_s, warnings)
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None  # not there, or torn by a power cut: to be made again
+
+    def has(
+        self,
+        path: str | Path,
+        views: Sequence[View] = (CENTER_VIEW,),
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> bool:
+        """Whether the files of these views are there; `get` finds out whether they are whole."""
+        stems = [self._stem(content_hash(path), view, start_s, end_s) for view in views]
+        return all(stem.with_suffix(suffix).is_file() for stem in stems for suffix in (".npy", ".json"))
 
     def file(self, path: str | Path, view: View, *, start_s: float = 0.0, end_s: float | None = None) -> Path:
         """Return where the features `(T, D)` of one view are kept, there or not."""

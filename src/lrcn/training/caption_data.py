@@ -25,6 +25,7 @@ from lrcn.data.datasets import FeatureVideo
 from lrcn.data.vectors import read_vectors
 from lrcn.decoding import TokenRules
 from lrcn.errors import DataError, MediaError
+from lrcn.extraction import Part
 from lrcn.features import content_hash
 from lrcn.inference.caption_rules import caption_rules
 from lrcn.models.captioning import CaptioningModel
@@ -158,12 +159,15 @@ class CaptionPreparation:
         """
         encoded = EncodedVideos(model, self._preprocess, cache_dir=cache_dir, device=device)
 
-        def load(example: CaptionExample) -> FeatureVideo:
+        def part_of(example: CaptionExample) -> Part:
             training = example.split == "train"
             views = training_views(self._config, content_hash(example.path)) if training else (CENTER_VIEW,)
-            return encoded.get(example.path, views, example.start_s, example.end_s)
+            return Part(example.path, views, example.start_s, example.end_s)
 
-        return self._with_features(load, encoded.key)
+        examples = (*self._splits.train, *self._splits.val)
+        with self._narrator.bar("features", len(examples), unit="examples") as bar:
+            encoded.fill(examples, part_of, bar)
+        return self._with_features(lambda example: encoded.get(part_of(example)), encoded.key)
 
     def frames(self) -> PreparedData:
         """Look at every picture and video once, for a backbone that is trained on frames.

@@ -27,6 +27,7 @@ from lrcn.data.datasets import (
 )
 from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
+from lrcn.extraction import BATCH_SIZE, Part, extract_all
 from lrcn.features import (
     FeatureCache,
     FeatureExtractor,
@@ -47,6 +48,8 @@ from lrcn.video.views import CENTER_VIEW, View, random_view
 
 VIEW_SEED = 0
 """Of the cached views; the same for all runs."""
+
+_GPU_BATCH_SIZE = 64
 
 _MEMORY_SHARE = 0.25
 """Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
@@ -98,8 +101,14 @@ def counts(data: RecognitionData) -> dict[str, int]:
     return dict(sorted(Counter(example.split for example in data.examples).items()))
 
 
+E = TypeVar("E")
+
+
 class EncodedVideos:
-    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room."""
+    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room.
+
+    `fill` encodes many at once, `get` takes one out.
+    """
 
     def __init__(
         self, model: HasBackbone, preprocess: PreprocessConfig, *, cache_dir: Path, device: torch.device
@@ -109,16 +118,34 @@ class EncodedVideos:
         self.key = self._extractor.key()
         """`FeatureExtractor.key`"""
         self._cache = FeatureCache(cache_dir, self.key)
+        self._failures: dict[Part, MediaError] = {}
         self._free_bytes = _memory_for_features()
 
-    def get(
-        self, path: Path, views: Sequence[View], start_s: float, end_s: float | None, *, label_id: int = 0
-    ) -> FeatureVideo:
+    def fill(self, examples: Sequence[E], part_of: Callable[[E], Part], bar: Bar) -> None:
+        """Encode what the cache has not, several files at once; a killed process goes on where it stopped.
+
+        What cannot be read fails when it is taken out.
+        """
+        report = extract_all(
+            examples,
+            part_of,
+            self._extractor.encode,
+            self._extractor.preprocess_config,
+            self._cache,
+            batch_size=BATCH_SIZE if self._extractor.device.type == "cpu" else _GPU_BATCH_SIZE,
+            on_progress=lambda done, kept: bar.update(done, kept=kept),
+        )
+        self._failures |= report.failures
+
+    def get(self, part: Part, *, label_id: int = 0) -> FeatureVideo:
         """Return the features of a video, or where they lie once the memory for features is used up.
 
         Raises:
             MediaError: If the video cannot be read.
         """
+        if part in self._failures:
+            raise self._failures[part]
+        path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
         found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
         rows = half_precision(found.features).numpy()
         self._free_bytes -= rows.nbytes
@@ -147,14 +174,19 @@ def prepare_features(
     encoded = EncodedVideos(model, preprocess, cache_dir=cache_dir, device=device)
     label_ids = {label: i for i, label in enumerate(data.labels)}
 
-    def load(example: RecognitionExample) -> FeatureVideo:
-        training = example.split == "train"
+    def part_of(example: RecognitionExample) -> Part:
         views: tuple[View, ...] = (CENTER_VIEW,)
-        if training:
+        if example.split == "train":
             views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
-        return encoded.get(example.path, views, example.start_s, example.end_s, label_id=label_ids[example.label])
+        return Part(example.path, views, example.start_s, example.end_s)
 
-    with narrator.bar("features", len(used_examples(data)), unit="videos") as bar:
+    def load(example: RecognitionExample) -> FeatureVideo:
+        return encoded.get(part_of(example), label_id=label_ids[example.label])
+
+    examples = used_examples(data)
+    with narrator.bar("features", len(examples), unit="videos") as bar:
+        encoded.fill(examples, part_of, bar)
+    with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
     clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None

@@ -73,15 +73,21 @@ class Bar:
         )
         self._task = self._progress.add_task(text, total=total)
 
-    def update(self, done: int, text: str | None = None) -> None:
-        """Say how many are done; cheap enough to be called for each."""
+    def update(self, done: int, text: str | None = None, *, kept: int = 0) -> None:
+        """Say how many are done; cheap enough to be called for each.
+
+        Args:
+            done: How many.
+            text: What is being done now; None if it is the same as before.
+            kept: How many of these took no time, because an earlier run had done them.
+        """
         self._text = text or self._text
         now = time.monotonic()
         if not self._progress.disable and now - self._shown >= _REDRAW_S:
             self._progress.update(self._task, completed=done, description=self._text, refresh=True)
             self._shown = now
-        elif self._lines and now - self._shown >= _LINE_S and done:
-            left_s = (now - self._began) / done * (self._total - done)
+        elif self._lines and now - self._shown >= _LINE_S and done > kept:
+            left_s = (now - self._began) / (done - kept) * (self._total - done)
             message = f"{self._text}: {done} of {self._total} {self._unit}, about {clock(left_s)} left"
             self._console.print(message, markup=False)
             self._shown = now

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_features import CORNER, PIXELS, make_model
+
+from lrcn.errors import MediaError
+from lrcn.extraction import Part, extract_all
+from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.views import CENTER_VIEW, View
+
+
+@pytest.fixture(scope="module")
+def model() -> RecognitionModel:
+    return make_model()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> list[Part]:
+    """Videos of several lengths and sizes, one of them in two parts, and pictures."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    found = []
+    for number, (frames, height, width) in enumerate([(3, 80, 96), (41, 96, 80), (17, 72, 72), (26, 80, 96)]):
+        pixels = rng.integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+        clip = make_clip(folder / f"{number}.avi", pixels)
+        found.append(Part(clip, (CENTER_VIEW, CORNER)))
+    found.append(Part(clip, (CENTER_VIEW,), 0.5, 1.5))
+    for number in range(5):
+        path = folder / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (90, 100, 3), dtype=np.uint8)).save(path)
+        found.append(Part(path, (CENTER_VIEW, CORNER)))
+    return found
+
+
+def extract(model: RecognitionModel, parts: list[Part], root: Path, **options: Any) -> FeatureCache:
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(root, extractor.key())
+    report = extract_all(parts, lambda part: part, extractor.encode, PIXELS, cache, **options)
+    assert not report.failures
+    assert report.encoded + report.kept == len(parts)
+    return cache
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_features_are_those_of_one_file_after_the_other(
+    model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
+    cache = extract(model, parts, tmp_path / "together", workers=3)
+
+    extractor = FeatureExtractor(model, PIXELS)
+    alone = FeatureCache(tmp_path / "alone", extractor.key())
+    for part in parts:
+        where = {"start_s": part.start_s, "end_s": part.end_s}
+        expected = load_or_encode(extractor, alone, part.path, part.views, **where)
+        found = cache.get(part.path, part.views, **where)
+        assert found is not None
+        # as near as float16 lets them be: its neighbours are 2^-11 of the value apart
+        torch.testing.assert_close(found.features, expected.features, rtol=1e-3, atol=1e-4)
+        np.testing.assert_array_equal(found.times_s, expected.times_s)
+        assert (found.duration_s, found.warnings) == (expected.duration_s, expected.warnings)
+
+
+def test_neither_workers_nor_what_was_there_change_a_bit(
+    model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
+    extract(model, parts, tmp_path / "one", workers=1)
+    extract(model, parts[::-1], tmp_path / "three", workers=3)
+    extract(model, parts[3:5], tmp_path / "later", workers=2)
+    extract(model, parts, tmp_path / "later", workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "three") == contents(tmp_path / "later")
+
+
+def test_each_crop_passes_the_cnn_once_in_batches_of_one_size(
+    model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
+    seen: list[int] = []
+    hook = model.backbone.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
+    cache = extract(model, parts, tmp_path, batch_size=10)
+    hook.remove()
+
+    crops = 0
+    for part in parts:
+        found = cache.get(part.path, part.views, start_s=part.start_s, end_s=part.end_s)
+        assert found is not None
+        crops += found.features.shape[0] * found.features.shape[1]
+    assert seen == [10] * -(-crops // 10)
+
+
+def test_same_part_is_encoded_once(model: RecognitionModel, parts: list[Part], tmp_path: Path) -> None:
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(tmp_path, extractor.key())
+    report = extract_all([parts[0]] * 4, lambda part: part, extractor.encode, PIXELS, cache, workers=4)
+    assert (report.encoded, report.kept) == (1, 3)
+
+
+def test_squashed_views_are_those_of_the_whole_frame(
+    model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
+    part = replace(parts[1], views=(CENTER_VIEW, View(squash=True)))
+    cache = extract(model, [part], tmp_path)
+    found = cache.get(part.path, part.views)
+    assert found is not None
+    expected = FeatureExtractor(model, PIXELS).encode_video(part.path, part.views).features
+    torch.testing.assert_close(found.features, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(
+    model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
+    broken, missing = Part(tmp_path / "broken.mp4"), Part(tmp_path / "missing.mp4")
+    broken.path.write_bytes(b"no video")
+    beyond = replace(parts[0], start_s=50.0)
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    seen: list[int] = []
+
+    report = extract_all(
+        [broken, *parts, missing, beyond],
+        lambda part: part,
+        extractor.encode,
+        PIXELS,
+        cache,
+        on_progress=lambda done, kept: seen.append(done),
+    )
+
+    assert set(report.failures) == {broken, missing, beyond}
+    assert "not a video" in str(report.failures[broken])
+    assert report.encoded == len(parts)
+    assert seen == sorted(seen)
+    assert seen[-1] == len(parts) + 3
+
+
+def test_item_whose_part_is_unknown_is_left_out(model: RecognitionModel, parts: list[Part], tmp_path: Path) -> None:
+    def part_of(part: Part) -> Part:
+        if part is parts[1]:
+            raise MediaError("cannot be read")
+        return part
+
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(tmp_path, extractor.key())
+    report = extract_all(parts, part_of, extractor.encode, PIXELS, cache)
+    assert (report.encoded, report.failures) == (len(parts) - 1, {})
+
+
+@pytest.mark.parametrize("place", ["decoding", "cnn"])
+def test_other_errors_end_all_threads(model: RecognitionModel, parts: list[Part], tmp_path: Path, place: str) -> None:
+    def part_of(part: Part) -> Part:
+        if place == "decoding" and part is parts[2]:
+            raise RuntimeError("out of order")
+        return part
+
+    def encode(images: Any, view: View) -> Any:
+        if place == "cnn":
+            raise RuntimeError("out of order")
+        return extractor.encode(images, view)
+
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(tmp_path, extractor.key())
+    with pytest.raises(RuntimeError, match="out of order"):
+        extract_all(parts, part_of, encode, PIXELS, cache, workers=3)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lrcn-decode")]
+
+
+SLOWLY = """
+import sys, time
+from pathlib import Path
+import torch
+from test_extraction import extract
+from test_features import make_model, PIXELS
+from lrcn.extraction import Part
+from lrcn.features import FeatureExtractor
+from lrcn.video.views import CENTER_VIEW
+torch.set_num_threads(1)
+model = make_model()
+model.backbone.register_forward_hook(lambda module, args, output: time.sleep(0.1))
+extract(model, [Part(Path(path)) for path in sys.argv[2:]], Path(sys.argv[1]), workers=2)
+"""
+
+
+def test_killed_extraction_goes_on_where_it_stopped(model: RecognitionModel, parts: list[Part], tmp_path: Path) -> None:
+    files = [Part(part.path) for part in parts if part.start_s == 0]
+    where = tmp_path / "killed"
+    command = [sys.executable, "-c", SLOWLY, str(where), *(str(part.path) for part in files)]
+    with subprocess.Popen(command, cwd=Path(__file__).parent, env={**os.environ}) as process:
+        while len([*where.rglob("*.json")]) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    kept = len([*where.rglob("*.json")])
+    assert kept < len(files)
+
+    extractor = FeatureExtractor(model, PIXELS)
+    cache = FeatureCache(where, extractor.key())
+    report = extract_all(files, lambda part: part, extractor.encode, PIXELS, cache)
+
+    assert (report.kept, report.encoded) == (kept, len(files) - kept)
+    extract(model, files, tmp_path / "whole")
+    whole = contents(tmp_path / "whole")
+    assert whole.items() <= contents(where).items()  # beside it may lie what was half written
