@@ -6,9 +6,11 @@ from fractions import Fraction
 from math import floor
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from hypothesis import given
+from av.video.reformatter import Colorspace, Interpolation
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import MakeClip, textured_frames
 
@@ -79,3 +81,43 @@ def test_tiny_frames(make_clip: MakeClip, tmp_path: Path, size: tuple[int, int])
     path = make_clip(tmp_path / "a.mov", frames, codec="png", pix_fmt="rgb24")
     np.testing.assert_array_equal(read_all(path)[0], frames)
     assert read_all(path, resize=(8, 8))[0].shape == (2, 8, 8, 3)
+
+
+FORMATS = (
+    "yuv420p",
+    "yuvj420p",
+    "yuv422p",
+    "yuv444p",
+    "yuv420p10le",
+    "yuv444p16le",
+    "nv12",
+    "gray",
+    "gray16le",
+    "bgr24",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    source=st.tuples(st.integers(2, 90), st.integers(1, 60).map(lambda half: 2 * half)),
+    height=st.integers(1, 90),
+    width=st.integers(1, 120),
+    pixel_format=st.sampled_from(FORMATS),
+    color_range=st.sampled_from([0, 1, 2]),
+    seed=st.integers(0, 9),
+)
+def test_bits_are_those_of_one_direct_conversion(
+    source: tuple[int, int], height: int, width: int, pixel_format: str, color_range: int, seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*source, 3), dtype=np.uint8)
+    picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
+    picture.color_range = color_range
+    found = FrameResizer(None).to_rgb(picture, height, width)
+
+    matrix = None if picture.format.is_rgb else Colorspace.ITU601
+    expected = picture.reformat(
+        width, height, "rgb24", src_colorspace=matrix, interpolation=Interpolation.BILINEAR, threads=1
+    ).to_ndarray()
+    if pixel_format.startswith("gray") and color_range == 1:
+        return  # stretched afterwards
+    np.testing.assert_array_equal(found, expected)

@@ -63,14 +63,20 @@ def resized_size(height: int, width: int, resize: Resize) -> tuple[int, int]:
 class FrameResizer:
     """Resizes RGB arrays exactly as the reader resizes what it decodes.
 
-    Scaling is bilinear with the filter widened on the way down, so it does not alias. One object is one swscale
-    context: reuse it for frames of one size, from one thread at a time.
+    Scaling is bilinear with the filter widened on the way down, so it does not alias. One object keeps swscale's
+    contexts: reuse it for frames of one size, from one thread at a time.
+
+    Where the width is odd and the height shrinks, swscale scales into planes and packs them afterwards. That gives the
+    same bits in a third of the time: there are vector instructions for planes, but none for scaled packed RGB.
+    Elsewhere the bits would differ: for even widths the direct way halves the colour's resolution, and for growing
+    heights it rounds otherwise.
     """
 
     def __init__(self, resize: Resize) -> None:
         """Take the wanted size, as `resized_size` reads it."""
         self._resize = resize
         self._scaler = VideoReformatter()
+        self._packer = VideoReformatter()
         self._alpha_scaler = VideoReformatter()
 
     def __call__(self, frames: Frames) -> Frames:
@@ -100,7 +106,12 @@ class FrameResizer:
         try:
             if picture.format.has_palette or any(part.is_alpha for part in picture.format.components):
                 picture = self._over_background(picture)
-            pixels = _pixels(self._convert(self._scaler, picture, height, width, "rgb24"), 3)
+            if width % 2 and height < picture.height:
+                planes = self._convert(self._scaler, picture, height, width, "gbrp")
+                packed = self._packer.reformat(planes, format="rgb24", threads=1)
+            else:
+                packed = self._convert(self._scaler, picture, height, width, "rgb24")
+            pixels = _pixels(packed, 3)
         except (av.FFmpegError, ValueError) as exc:
             raise MediaError(
                 f"pixel format {picture.format.name} at {picture.width}x{picture.height} px cannot be converted to RGB "
@@ -139,7 +150,7 @@ class FrameResizer:
 
 def _pixels(picture: av.VideoFrame, channels: int) -> Frames:
     plane = picture.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8)
-    return np.lib.stride_tricks.as_strided(  # a view: the padding at the end of each row is stepped over
-        rows, (picture.height, picture.width, channels), (plane.line_size, channels, 1), writeable=False
-    )
+    shape, strides = (picture.height, picture.width, channels), (plane.line_size, channels, 1)
+    pixels: Frames = np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)  # steps over the padding of rows
+    pixels.flags.writeable = False
+    return pixels
