@@ -22,6 +22,7 @@ from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.encoding import encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
+from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.video.inputs import Source as Source
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, View
@@ -74,8 +75,8 @@ class TorchEncoder:
     """Runs a backbone on the device where it is; an `Encoder`."""
 
     def __init__(self, backbone: nn.Module, preprocess: PreprocessConfig, device: torch.device) -> None:
-        """Take the backbone, whose weights may be bfloat16: the features are float32 all the same."""
-        self._backbone = backbone
+        """Take the backbone as it is now; its weights may be bfloat16: the features are float32 all the same."""
+        self._backbone = fold_batch_norm(backbone)
         self._preprocess = Preprocess(preprocess).to(device)
         self._dtype = next((p.dtype for p in backbone.parameters()), torch.float32)
 
@@ -101,7 +102,7 @@ class FeatureExtractor:
         """Move the backbone to the device.
 
         Args:
-            model: Only its backbone is used, and switched to evaluation mode at each use.
+            model: Only its backbone is used, as it is now and in evaluation mode.
             preprocess: What its pixels must look like.
             device: Where it runs.
             batch_size: Frames that pass through it at once.

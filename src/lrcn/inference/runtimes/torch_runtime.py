@@ -13,6 +13,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError
 from lrcn.features import TorchEncoder
 from lrcn.inference.runtimes.base import Runtime, State
+from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
 
@@ -43,7 +44,9 @@ class TorchRuntime(Runtime):
         self.device = str(target)
         self.model = model.to(target).eval()
         # autocast would convert the weights again at each call: five times slower for single frames
-        backbone = model.backbone if precision == "fp32" else copy.deepcopy(model.backbone).to(torch.bfloat16).eval()
+        backbone = model.backbone
+        if precision == "bf16":  # folded before, because folding rounded weights would round them again
+            backbone = copy.deepcopy(fold_batch_norm(backbone)).to(torch.bfloat16).eval()
         self._encoder = TorchEncoder(backbone, preprocess, target)
         self._device = target
         if precision == "bf16":
