@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.timing import Figure, compare
 from lrcn.config import CaptioningConfig
-from lrcn.inference.caption_decoder import CaptionDecoder
+from lrcn.inference.caption_decoder import TorchCaptionDecoder
 from lrcn.inference.caption_search import CaptionSearch, search_captions
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
@@ -91,7 +91,7 @@ def subject() -> tuple[CaptioningModel, Vocabulary, Tensor]:
 def run() -> list[Figure]:
     """Check that the words are the same, then time."""
     model, vocabulary, features = subject()
-    decoder = CaptionDecoder(model)
+    decoder = TorchCaptionDecoder(model)
     figures = []
     for size, goal in GOALS.items():
         search = CaptionSearch(beam_size=size, max_length=LENGTH)

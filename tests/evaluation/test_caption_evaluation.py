@@ -233,9 +233,7 @@ def test_the_command_prints_scores_and_writes_the_page(
     assert fields["search"]["beam_size"] == 2
     assert fields["retrieval"] == {}
     assert main([*command, "--crops", "10"]) == 2
-    assert capsys.readouterr().err == (
-        "lrcn: error: --flow-model, --crops, --flow-dir and --runtime are for recognition models\n"
-    )
+    assert capsys.readouterr().err == ("lrcn: error: --flow-model, --crops and --flow-dir are for recognition models\n")
 
 
 def test_models_and_data_of_different_tasks_are_one_line(

@@ -17,8 +17,8 @@ from lrcn.cli import exits, main
 from lrcn.config import ModelHeader
 from lrcn.data.recognition import read_recognition_data
 from lrcn.errors import ConfigError, DataError
-from lrcn.export import graphs
-from lrcn.export.graphs import calibration_crops, export_model
+from lrcn.export import calibration, recognition_graphs
+from lrcn.export.graphs import export_model
 from lrcn.inference.recognizer import load
 from lrcn.inference.runtimes.exported import read_exported
 from lrcn.inference.runtimes.parity import ParityCheck
@@ -119,7 +119,7 @@ def test_nothing_is_left_behind_by_a_failed_export(
 def test_int8_is_calibrated_and_compared_on_the_split(
     tiny_model: Path, clips: Path, clip20: Path, tmp_path: Path, format: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "LEAST_AGREEMENT", 0.0)  # three clips and a random network
+    monkeypatch.setattr(recognition_graphs, "LEAST_AGREEMENT", 0.0)  # three clips and a random network
     report = export_model(tiny_model, tmp_path / "q", format=format, calibrate=clips)
     assert report.parity.precision == "int8"
     assert 1e-6 < report.parity.feature_error < 0.3  # quantised, and not broken
@@ -134,7 +134,7 @@ def test_int8_is_calibrated_and_compared_on_the_split(
     assert recognize.runtime.name == "openvino-int8"
     assert recognize(clip20).probs == pytest.approx(load(tiny_model, device="cpu")(clip20).probs, abs=0.15)
 
-    monkeypatch.setattr(graphs, "LEAST_AGREEMENT", 1.1)
+    monkeypatch.setattr(recognition_graphs, "LEAST_AGREEMENT", 1.1)
     with pytest.raises(ConfigError, match="int8 changes the top class of"):
         export_model(tiny_model, tmp_path / "r", format=format, calibrate=clips)
     assert not (tmp_path / "r").exists()
@@ -143,11 +143,11 @@ def test_int8_is_calibrated_and_compared_on_the_split(
 def test_calibration_spreads_over_the_training_videos(
     tiny_model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graphs, "CALIBRATION_FRAMES", 6)
+    monkeypatch.setattr(calibration, "CALIBRATION_FRAMES", 6)
     from lrcn.model_file import inspect
 
     header: ModelHeader = inspect(tiny_model)
-    crops = calibration_crops(read_recognition_data(clips), header.preprocess)
+    crops = calibration.calibration_crops(read_recognition_data(clips).split("train"), header.preprocess)
     assert [part.shape for part in crops] == [(2, 67, 67, 3)] * 3
 
 

@@ -7,7 +7,7 @@ import torch
 
 from lrcn.config import VARIANTS, CaptioningConfig
 from lrcn.decoding import beam_search, greedy_search, sample
-from lrcn.inference.caption_decoder import CaptionDecoder
+from lrcn.inference.caption_decoder import TorchCaptionDecoder
 from lrcn.inference.caption_rules import caption_rules
 from lrcn.models.captioning import CaptioningModel
 
@@ -37,7 +37,7 @@ def test_every_step_is_that_of_the_model(
 ) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: laid_out)
     model = make(variant, context)
-    decoder = CaptionDecoder(model)
+    decoder = TorchCaptionDecoder(model)
     for size in (1, 3, 16):
         contexts = model.context(torch.randn(size, 2, 5)).detach()
         state, expected_state = decoder.initial_state(contexts), model.initial_state(contexts)
@@ -54,7 +54,7 @@ def test_every_step_is_that_of_the_model(
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_searches_say_what_they_say_over_the_model(variant: str) -> None:
     model = make(variant, dtype=torch.float64)
-    decoder, contexts = CaptionDecoder(model), 3 * torch.randn(12, 3, dtype=torch.float64)
+    decoder, contexts = TorchCaptionDecoder(model), 3 * torch.randn(12, 3, dtype=torch.float64)
     for search, options in (
         (greedy_search, {}),
         (beam_search, {"beam_size": 4, "num_captions": 4, "length_penalty": 0.5}),

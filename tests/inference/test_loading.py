@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lrcn
-from lrcn.errors import ConfigError, ModelFileError, TaskMismatchError
+from lrcn.errors import ConfigError, ModelFileError, TaskMismatchError, UnknownNameError
 from lrcn.inference.loading import load_captioner
 from lrcn.inference.recognizer import load as load_recognizer
 from lrcn.video.views import TEN_CROP_VIEWS
@@ -28,9 +28,9 @@ def test_the_wrong_model_names_the_right_command(tiny_model: Path, tiny_caption_
         load_recognizer(tiny_caption_model)
     with pytest.raises(ModelFileError, match="no such model file"):
         lrcn.load(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="views and runtime are for recognition"):
+    with pytest.raises(ConfigError, match="views are for recognition"):
         lrcn.load(tiny_caption_model, views=TEN_CROP_VIEWS)
-    with pytest.raises(ConfigError, match="views and runtime are for recognition"):
-        lrcn.load(tiny_caption_model, runtime="onnxruntime")
+    with pytest.raises(UnknownNameError, match="unknown runtime 'onxruntime'; did you mean 'onnxruntime'"):
+        lrcn.load(tiny_caption_model, runtime="onxruntime")
     with pytest.raises(ConfigError, match="batch_size"):
         lrcn.load(tiny_caption_model, batch_size=0)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet
+from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
 from lrcn.cli.terminal import ProgressBar, remark, results_console
 from lrcn.errors import MediaError
 from lrcn.results import Caption, CaptionResult
@@ -77,6 +77,7 @@ def caption(
     vtt: Path | None = None,
     seed: int = 0,
     device: Device = "auto",
+    runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
     search: Search = SEARCH,
@@ -102,7 +103,7 @@ def caption(
 
     options = search.options(seed)
     CaptionSearch(**options)  # says what is wrong before anything is loaded
-    captioner = load_captioner(model, device=device, batch_size=batch_size)
+    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     paths, failures = _expand(sources)
     if coco is not None:
         _check_image_ids(paths)

@@ -64,8 +64,8 @@ def evaluate(
     from lrcn.inference.loading import task_of
 
     if task_of(model) == "captioning":
-        if flow_model is not None or crops != 1 or data_set.flow_dir is not None or runtime is not None:
-            raise UsageError("--flow-model, --crops, --flow-dir and --runtime are for recognition models")
+        if flow_model is not None or crops != 1 or data_set.flow_dir is not None:
+            raise UsageError("--flow-model, --crops and --flow-dir are for recognition models")
         return evaluate_captions(
             model,
             data,
@@ -74,6 +74,7 @@ def evaluate(
             seed=seed,
             json_output=json_output,
             device=device,
+            runtime=runtime,
             batch_size=batch_size,
             quiet=quiet,
             data_set=data_set,

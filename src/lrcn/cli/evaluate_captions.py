@@ -57,6 +57,7 @@ def evaluate_captions(
     seed: int,
     json_output: bool,
     device: str,
+    runtime: str | None,
     batch_size: int,
     quiet: bool,
     data_set: DataFlags,
@@ -69,7 +70,7 @@ def evaluate_captions(
     from lrcn.inference.loading import load_captioner
 
     search = CaptionSearch(**captions.options(seed))
-    captioner = load_captioner(model, device=device, batch_size=batch_size)
+    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
     known = data_set.read_captions(data, seed=seed, need_files=vectors is None)
     for warning in known.warnings:

@@ -28,18 +28,19 @@ def export(
     json_output: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model as a folder of graphs that runs without torch.
+    """Write a model as a folder of graphs for ONNX Runtime or OpenVINO.
 
-    `lrcn recognize VIDEO --model DIR` then needs ONNX Runtime or OpenVINO and NumPy only. The graphs are run beside
-    torch on random and real frames; the largest errors are printed, and where one is past its limit nothing is written.
+    Of a recognition model `lrcn recognize VIDEO --model DIR` then runs without torch; of a captioning model the graphs
+    run, and torch does the search for words. The graphs are run beside torch on random and real frames; the largest
+    errors are printed, and where one is past its limit nothing is written.
 
     Args:
         output: The folder to write. An earlier export in it is replaced.
         format: Of the graphs: `onnx` for ONNX Runtime and others, `openvino` for the fastest answers on CPUs.
         int8: Quantise the CNN: about a third of the size, and with `openvino` the most frames per second. Needs
             `--calibrate`.
-        calibrate: Data set, for `--int8`: its training videos set the ranges, and the top class and the accuracy on
-            `--split` are compared with torch.
+        calibrate: Data set, for `--int8`: its training videos or pictures set the ranges, and the top class and the
+            accuracy, or the captions and their CIDEr-D, on `--split` are compared with torch.
         split: Part of the data set on which int8 is compared with torch: test, val or train.
     """
     if output is None:
@@ -63,12 +64,21 @@ def export(
 
 
 def _print(report: ExportReport) -> None:
+    from lrcn.export.recognition_graphs import SplitCheck
+    from lrcn.model_file.storage import TASK_COMMANDS
+
     print(f"{report.folder}: {report.num_bytes / 1e6:.1f} MB ({', '.join(report.files)})")
     print(report.parity)
-    if report.split is not None:
-        checked = report.split
+    checked = report.split
+    if isinstance(checked, SplitCheck):
         print(
             f"{checked.split} split, {checked.num_videos} videos: accuracy {checked.accuracy:.1%} "
             f"(torch {checked.torch_accuracy:.1%}), top class equal in {checked.top_class_equal:.1%}"
         )
-    print(f"use it: lrcn recognize VIDEO --model {report.folder}")
+    elif checked is not None:
+        print(
+            f"{checked.split} split, {checked.num_examples} examples: CIDEr-D {checked.cider_d:.3f} "
+            f"(torch {checked.torch_cider_d:.3f}), captions equal in {checked.captions_equal:.1%}"
+        )
+    source = "VIDEO" if report.task == "recognition" else "PICTURE"
+    print(f"use it: {TASK_COMMANDS[report.task]} {source} --model {report.folder}")

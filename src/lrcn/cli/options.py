@@ -21,7 +21,11 @@ Model = Annotated[
     ),
 ]
 CaptionModel = Annotated[
-    str, Parameter(help="A captioning model: a `.safetensors` file, or a folder that `lrcn train captioning` wrote.")
+    str,
+    Parameter(
+        help="A captioning model: a `.safetensors` file, or a folder that `lrcn train captioning` or `lrcn export` "
+        "wrote."
+    ),
 ]
 Data = Annotated[
     Path,
@@ -46,9 +50,9 @@ RuntimeName = Annotated[
     str | None,
     Parameter(
         name="--runtime",
-        help="What runs the network: `torch` (default), `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or "
-        "`auto`: the fastest that is installed and says what torch says for this model. The graphs are made at the "
-        "first use and kept. A folder that `lrcn export` wrote brings its own.",
+        help="What runs the CNN and, in recognition, the LSTM: `torch` (default), `torch-bf16`, `onnxruntime`, "
+        "`openvino`, `openvino-bf16`, or `auto`: the fastest that is installed and says what torch says for this "
+        "model. The graphs are made at the first use and kept. A folder that `lrcn export` wrote brings its own.",
     ),
 ]
 BatchSize = Annotated[

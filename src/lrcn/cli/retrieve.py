@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet
+from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
 from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
 from lrcn.errors import DataError, MediaError
 
@@ -27,6 +27,7 @@ def retrieve(
     scoring: Literal["release", "plain"] | None = None,
     json_output: Json = False,
     device: Device = "auto",
+    runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
     quiet: Quiet = False,
 ) -> int:
@@ -52,7 +53,7 @@ def retrieve(
     from lrcn.inference.retriever import Retriever
     from lrcn.video.sources import expand_media
 
-    retriever = Retriever(load_captioner(model, device=device, batch_size=batch_size))
+    retriever = Retriever(load_captioner(model, device=device, runtime=runtime, batch_size=batch_size))
     paths = expand_media(images) if images else []
     failures: list[str] = []
 

@@ -198,7 +198,9 @@ def evaluate_captions(
             for name, texts in (("nearest_neighbour", nearest), ("most_frequent", [frequent] * len(examples))):
                 baseline_scores[name] = _score(texts, references, METRICS)[1]
     retrieval: dict[str, dict[str, float]] = {}
-    if retrieval_limit:
+    if retrieval_limit and captioner.model is None:
+        left_out["retrieval"] = "an exported folder holds no weights to score with"
+    elif retrieval_limit:
         report("retrieval", 0, 1)
         retrieval = _retrieval(captioner, examples[:retrieval_limit], contexts[:retrieval_limit])
         report("retrieval", 1, 1)
@@ -233,14 +235,17 @@ def _features(
         failures.append(FailedExample(str(source), str(exc)))
 
     readable, features = [], []
-    parts = [Part(example.path, example.start_s, example.end_s) for example in examples]
-    for place, of_one in captioner.read_features(parts, on_failure=note):
+    for place, of_one in captioner.read_features(_parts(examples), on_failure=note):
         readable.append(examples[place])
         features.append(of_one)
         report("looking", place + 1, len(examples))
     if not readable:
         raise DataError(f"none of the {len(examples)} files can be read: {failures[0].message}")
     return readable, features, failures
+
+
+def _parts(examples: Sequence[CaptionExample]) -> list[Part]:
+    return [Part(example.path, example.start_s, example.end_s) for example in examples]
 
 
 def _vector(vectors: Vectors, example: CaptionExample) -> Tensor:
@@ -274,6 +279,11 @@ def _nearest_captions(
         for example in train:
             means.append(_vector(vectors, example).mean(dim=0))
             texts.append(example.captions[0])
+    elif captioner.model is None:
+        for place, of_one in captioner.read_features(_parts(train), on_failure=lambda source, exc: None):
+            report("looking at training pictures", place, len(train))
+            means.append(of_one.mean(dim=0))
+            texts.append(train[place].captions[0])
     else:
         assert captioner.header.preprocess is not None  # or the examples could not have been read
         extractor = FeatureExtractor(captioner.model, captioner.header.preprocess, device=captioner.device)

@@ -9,8 +9,8 @@ Shapes: N sentences, E context, K hidden units, V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +20,19 @@ from lrcn.models.captioning import CaptioningModel
 from lrcn.models.lstm_weights import LayerWeights, next_cell
 
 Product = Callable[[Tensor], Tensor]
+
+
+class CaptionDecoder(Protocol):
+    """What reads the features of pictures and says words about them."""
+
+    def contexts(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the context vectors `(N, E)` of N pictures or videos from their features, each `(T, D)`."""
+
+    def initial_state(self, contexts: Tensor) -> Any:
+        """Return the state before the first token, for contexts `(N, E)`: a `lrcn.decoding.Selectable`."""
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Return log probabilities of the next token `(N, V)` and the state after it: a step of `lrcn.decoding`."""
 
 
 class DecoderState(NamedTuple):
@@ -38,16 +51,13 @@ class DecoderState(NamedTuple):
         return DecoderState(hidden, cell, self.context_gates.index_select(0, index))
 
 
-class CaptionDecoder:
-    """A step function of `lrcn.decoding` over a captioning model's weights as they are now, without gradients.
-
-    Later changes of the model do not reach it.
-    """
+class TorchCaptionDecoder:
+    """A captioning model's weights as they are now, without gradients: later changes of the model do not reach it."""
 
     @torch.no_grad()
     def __init__(self, model: CaptioningModel) -> None:
         """Prepare the weights, which takes as long as some words of one picture."""
-        lstm = model.lstm
+        self._model, lstm = model, model.lstm
         layers = [LayerWeights(lstm, index) for index in range(lstm.num_layers)]
         self._hidden_size, self._context_layer = lstm.hidden_size, lstm.context_layer
         self._embedding = model.embedding
@@ -58,14 +68,22 @@ class CaptionDecoder:
         self._logits = _product(model.classifier.weight, model.classifier.bias)
 
     @torch.no_grad()
+    def contexts(self, features: Sequence[Tensor]) -> Tensor:
+        """As `CaptionDecoder.contexts`."""
+        lengths = torch.tensor([len(of_one) for of_one in features])
+        device = self._embedding.weight.device
+        padded = torch.nn.utils.rnn.pad_sequence([of_one.to(device) for of_one in features], batch_first=True)
+        return self._model.context(padded, None if len(set(lengths.tolist())) == 1 else lengths)
+
+    @torch.no_grad()
     def initial_state(self, contexts: Tensor) -> DecoderState:
-        """The state before the first token, for contexts `(N, E)`."""
+        """As `CaptionDecoder.initial_state`."""
         zeros = (contexts.new_zeros(len(contexts), self._hidden_size),) * len(self._gates)
         return DecoderState(zeros, zeros, contexts @ self._context_weight.T)
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """As `CaptioningModel.step`: log probabilities of the next token `(N, V)`, and the state after it."""
+        """As `CaptionDecoder.step`."""
         output = self._embedding(tokens)
         hidden, cell = [], []
         for index, product in enumerate(self._gates):

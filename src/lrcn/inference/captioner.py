@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Unpack, overload
 
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrcn.config import CaptioningHeader, PreprocessConfig
-from lrcn.encoding import end_of
+from lrcn.encoding import encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import FeatureExtractor, TorchEncoder
-from lrcn.inference.caption_decoder import CaptionDecoder
+from lrcn.inference.caption_decoder import CaptionDecoder, TorchCaptionDecoder
 from lrcn.inference.caption_search import CaptionSearch, SearchOptions, search_captions
+from lrcn.inference.runtimes.base import FrameEncoder
+from lrcn.inference.runtimes.torch_runtime import TorchFrameEncoder
 from lrcn.inference.segments import SegmentCutter, ThinnedFeatures
 from lrcn.inference.windows import name_of_source
 from lrcn.models.captioning import CaptioningModel
@@ -56,8 +57,9 @@ class Captioner:
     def __init__(
         self,
         header: CaptioningHeader,
-        model: CaptioningModel,
+        model: CaptioningModel | CaptionDecoder,
         *,
+        runtime: FrameEncoder | None = None,
         name: str = "",
         device: str | torch.device = "cpu",
         batch_size: int = 64,
@@ -66,7 +68,8 @@ class Captioner:
 
         Args:
             header: What its file says about it: words, pixels.
-            model: The network; it is moved to the device.
+            model: The network, which is moved to the device; or what runs an exported one without its backbone.
+            runtime: What runs the backbone; None for torch in fp32.
             name: Goes into the results.
             device: Where it runs.
             batch_size: Frames or pictures that go through the CNN at once; lower it if memory runs out.
@@ -78,13 +81,17 @@ class Captioner:
         self.vocabulary = Vocabulary(header.vocabulary)
         """The words that it knows."""
         self.device = torch.device(device)
-        self.model = model.to(self.device).eval()
+        self.model: CaptioningModel | None = None
+        """The network; None where an exported one runs."""
+        if isinstance(model, CaptioningModel):
+            self.model = model.to(self.device).eval()
+            if runtime is None and model.backbone is not None and header.preprocess is not None:
+                runtime = TorchFrameEncoder(model.backbone, header.preprocess, device=self.device)
+            model = TorchCaptionDecoder(self.model)
+        self.runtime = runtime
+        """What runs the backbone; None in models that read ready vectors."""
+        self._decoder: CaptionDecoder = model
         self._batch_size = batch_size
-        self._extractor: FeatureExtractor | None = None
-        self._encode: TorchEncoder | None = None
-        if model.backbone is not None and header.preprocess is not None:
-            self._extractor = FeatureExtractor(model, header.preprocess, device=self.device, batch_size=batch_size)
-            self._encode = TorchEncoder(model.backbone, header.preprocess, self.device)
 
     def __repr__(self) -> str:
         return f"<Captioner {self.name or 'unnamed'}: {len(self.vocabulary.words)} words on {self.device}>"
@@ -178,22 +185,14 @@ class Captioner:
 
     def contexts(self, features: Sequence[Tensor]) -> Tensor:
         """Return the context vectors `(N, E)` of N pictures or videos from their features, each `(T, D)`."""
-        contexts = []
+        size = self._batch_size
         with torch.inference_mode():
-            for start in range(0, len(features), self._batch_size):
-                block = features[start : start + self._batch_size]
-                lengths = torch.tensor([len(one) for one in block])
-                padded = torch.nn.utils.rnn.pad_sequence([one.to(self.device) for one in block], batch_first=True)
-                contexts.append(self.model.context(padded, None if len(set(lengths.tolist())) == 1 else lengths))
-        return torch.cat(contexts)
+            parts = [self._decoder.contexts(features[start : start + size]) for start in range(0, len(features), size)]
+        return torch.cat(parts)
 
     def caption_contexts(self, contexts: Tensor, search: CaptionSearch) -> list[tuple[Caption, ...]]:
         """Return the captions of each context vector `(N, E)`, best first."""
         return search_captions(self._decoder, contexts, self.vocabulary, search)
-
-    @cached_property
-    def _decoder(self) -> CaptionDecoder:
-        return CaptionDecoder(self.model)
 
     def read_features(
         self, parts: Iterable[Part], *, on_failure: Callable[[Source, MediaError], None] | None = None
@@ -244,7 +243,7 @@ class Captioner:
         """Decode and encode pictures together, given with their places."""
         if not pictures:
             return
-        _, preprocess, encode = self._eyes()
+        encoder, preprocess = self._eyes()
         began = time.perf_counter()
         crops: list[NDArray[np.uint8]] = []
         readable: list[tuple[int, Source, tuple[str, ...]]] = []
@@ -261,7 +260,7 @@ class Captioner:
             readable.append((place, source, tuple(warnings)))
         if not crops:
             return
-        features = torch.from_numpy(encode(np.concatenate(crops), CENTER_VIEW))
+        features = torch.from_numpy(encoder.encode(np.concatenate(crops), CENTER_VIEW))
         share_s = (time.perf_counter() - began) / len(readable)
         for (place, source, said), one in zip(readable, features, strict=True):
             yield place, _Read(source, one[None], 0.0, warnings=said, features_s=share_s)
@@ -277,15 +276,24 @@ class Captioner:
         """Decode and encode one source of any length."""
         if segment_s is not None and not segment_s > 0:
             raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
-        extractor, preprocess, _ = self._eyes()
+        encoder, preprocess = self._eyes()
         began = time.perf_counter()
         framed = _framed(source)
         warnings: list[str] = []
         whole, parts = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
         last_s = start_s
-        for chunk in extractor.encode_chunks(framed, start_s=start_s, end_s=end_s, on_warning=warnings.append):
-            whole.push(chunk.features[0])
-            for first_s, features in parts.push(chunk.features[0], chunk.times_s):
+        for chunk in encode_chunks(
+            framed,
+            encoder.encode,
+            preprocess,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=warnings.append,
+        ):
+            of_chunk = torch.from_numpy(chunk.features[0])
+            whole.push(of_chunk)
+            for first_s, features in parts.push(of_chunk, chunk.times_s):
                 self._close(parts, first_s, features)
             last_s = float(chunk.times_s[-1])
             if on_progress is not None:
@@ -331,13 +339,14 @@ class Captioner:
             for read, whole in zip(reads, wholes, strict=True)
         ]
 
-    def _eyes(self) -> tuple[FeatureExtractor, PreprocessConfig, TorchEncoder]:
-        if self._extractor is None or self._encode is None or self.header.preprocess is None:
+    def _eyes(self) -> tuple[FrameEncoder, PreprocessConfig]:
+        if self.runtime is None or self.header.preprocess is None:
+            size = self.header.model.vector_size
             raise ConfigError(
-                f"{self.name or 'this model'} reads ready vectors of {self.model.feature_size} values, not pictures; "
+                f"{self.name or 'this model'} reads ready vectors of {size} values, not pictures; "
                 "evaluate it on its vectors, or train a model with a backbone"
             )
-        return self._extractor, self.header.preprocess, self._encode
+        return self.runtime, self.header.preprocess
 
 
 @dataclass

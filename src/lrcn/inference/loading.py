@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrcn import model_file
+from lrcn.config import CaptioningHeader
 from lrcn.errors import ConfigError
 from lrcn.inference.recognizer import Recognizer, choose_device
 from lrcn.inference.recognizer import load as load_recognizer
-from lrcn.inference.runtimes.exported import is_exported
+from lrcn.inference.runtimes.exported import exported_task, is_exported, read_exported
+from lrcn.inference.runtimes.graph import GraphFrameEncoder, choose_engine
 from lrcn.model_file.storage import DEMO, MODEL_NAME
 from lrcn.video.views import CENTER_VIEW, View
 
@@ -33,25 +35,26 @@ def load(
         model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`: the model that ships in this
             package.
         device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
-        runtime: Of recognition models only; see `lrcn.inference.recognizer.load`.
+        runtime: `torch`, `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or `auto`: the fastest of them that
+            is installed and says what torch says. None is `torch` for a model file, and for an exported folder the
+            runtime that it was made for. Of a captioning model file it runs the CNN; torch reads the features.
         batch_size: Frames that go through the CNN at once; lower it if memory runs out.
         views: Crops of each frame whose probabilities are averaged; of recognition models only.
         cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
-        ConfigError: If there is no such device, or a captioning model is given what recognition models take.
+        ConfigError: If there is no such device, or the runtime cannot run this model, or a captioning model is
+            given views.
         MissingExtraError: If the runtime is not installed.
     """
     if task_of(model) == "recognition":
         return load_recognizer(
             model, device=device, runtime=runtime, batch_size=batch_size, views=views, cache_dir=cache_dir
         )
-    if tuple(views) != (CENTER_VIEW,) or runtime not in (None, "torch"):
-        raise ConfigError(
-            "a captioning model looks at the centre crop, in torch: views and runtime are for recognition"
-        )
-    return load_captioner(model, device=device, batch_size=batch_size)
+    if tuple(views) != (CENTER_VIEW,):
+        raise ConfigError("a captioning model looks at the centre crop: views are for recognition")
+    return load_captioner(model, device=device, runtime=runtime, batch_size=batch_size, cache_dir=cache_dir)
 
 
 def task_of(model: str | Path) -> str:
@@ -60,10 +63,17 @@ def task_of(model: str | Path) -> str:
     Raises:
         ModelFileError: If it is missing, damaged, foreign or of a newer schema.
     """
-    return "recognition" if is_exported(model) else model_file.inspect(model).task  # nothing else is exported yet
+    return exported_task(model) if is_exported(model) else model_file.inspect(model).task
 
 
-def load_captioner(model: str | Path, *, device: str = "auto", batch_size: int = 64) -> Captioner:
+def load_captioner(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    runtime: str | None = None,
+    batch_size: int = 64,
+    cache_dir: Path | None = None,
+) -> Captioner:
     """Return a captioner; arguments and errors as for `load`.
 
     Raises:
@@ -71,8 +81,31 @@ def load_captioner(model: str | Path, *, device: str = "auto", batch_size: int =
     """
     from lrcn.inference.captioner import Captioner
 
+    if is_exported(model):
+        return _open_exported_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     path = model_file.resolve(model)
     target = choose_device(device)
     header, network = model_file.load(path, task="captioning", device=target)
     name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-    return Captioner(header, network, name=name, device=target, batch_size=batch_size)
+    encoder = None
+    if runtime is not None:
+        from lrcn.features import default_cache_dir
+        from lrcn.inference.runtimes.choose import open_caption_runtime
+
+        kept = cache_dir or default_cache_dir().parent / "runtimes"
+        encoder = open_caption_runtime(runtime, header, network, device=str(target), cache_dir=kept)
+    return Captioner(header, network, runtime=encoder, name=name, device=target, batch_size=batch_size)
+
+
+def _open_exported_captioner(folder: str | Path, *, device: str, runtime: str | None, batch_size: int) -> Captioner:
+    from lrcn.inference.captioner import Captioner
+    from lrcn.inference.runtimes.graph_captions import GraphCaptionDecoder
+
+    exported = read_exported(folder, task="captioning")
+    assert isinstance(exported.header, CaptioningHeader)
+    engine, bf16 = choose_engine(exported, runtime, device)
+    has_backbone = exported.header.preprocess is not None
+    encoder = GraphFrameEncoder(exported, engine=engine, bf16=bf16) if has_backbone else None
+    decoder = GraphCaptionDecoder(exported, engine=engine)
+    name = Path(folder).resolve().name
+    return Captioner(exported.header, decoder, runtime=encoder, name=name, batch_size=batch_size)

@@ -310,7 +310,7 @@ def load(
     if is_exported(model):
         exported = open_exported(model, runtime=runtime, device=device)
         name = Path(model).resolve().name
-        return Recognizer(exported.exported.header, exported, name=name, batch_size=batch_size, views=views)
+        return Recognizer(exported.header, exported, name=name, batch_size=batch_size, views=views)
     path = model_file.resolve(model)
     target = str(choose_device(device))
     header, network = model_file.load(path, device=target)

@@ -35,8 +35,15 @@ class Retriever:
     """
 
     def __init__(self, captioner: Captioner) -> None:
-        """Take a captioner, whose model scores."""
+        """Take a captioner, whose model scores.
+
+        Raises:
+            ConfigError: If it runs an exported folder, which holds no weights to score with.
+        """
+        if captioner.model is None:
+            raise ConfigError(f"{captioner.name}: retrieval needs the model file, not an exported folder")
         self.captioner = captioner
+        self._model = captioner.model
 
     def rank_images(
         self,
@@ -131,9 +138,7 @@ class Retriever:
             scoring: Whether the end counts and words have a floor; see `Scoring`.
         """
         release = scoring == "release"
-        scores = score_sentences(
-            self.captioner.model, contexts, sentences, score_end=not release, floor=release
-        ).numpy()
+        scores = score_sentences(self._model, contexts, sentences, score_end=not release, floor=release).numpy()
         return np.asarray(scores, dtype=np.float32)
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[list[list[int]], tuple[str, ...]]:

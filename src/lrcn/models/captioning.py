@@ -160,7 +160,7 @@ class CaptioningModel(nn.Module):
         if tokens.dim() != 2:
             raise ShapeError(f"tokens must be (sentences, steps), got {tuple(tokens.shape)}")
         words = self.embedding_dropout(self.embedding(tokens))
-        hidden, _ = self.lstm(words, self.lstm.initial_state(len(tokens)), context)
+        hidden, _ = self.lstm(words, self.lstm.initial_state(tokens.shape[0]), context)  # len() would freeze exports
         logits: Tensor = self.classifier(self.output_dropout(hidden))
         return logits
 

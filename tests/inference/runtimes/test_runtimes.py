@@ -171,7 +171,7 @@ def test_auto_measures_once_and_remembers(
 def test_auto_leaves_out_what_does_not_say_what_torch_says(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose, "_speeds", lambda candidates, header: {name: len(name) for name in candidates})
+    monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
     encode = GraphRuntime.encode
     monkeypatch.setattr(GraphRuntime, "encode", lambda self, images, view: 1.5 * encode(self, images, view))
     chosen = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path).runtime.name
@@ -182,13 +182,15 @@ def test_auto_leaves_out_what_does_not_say_what_torch_says(
 
 def test_real_speeds_are_measured(tiny: Tiny) -> None:
     header, model = tiny
-    speeds = choose._speeds({"torch": TorchRuntime(model, header.preprocess)}, header)
+    speeds = choose._speeds({"torch": TorchRuntime(model, header.preprocess)}, header.preprocess)
     assert speeds["torch"] > 0
 
 
 def test_other_weights_get_other_graphs(tiny: Tiny) -> None:
     header, model = tiny
-    keys = {choose._key(replace(header, sha256=digest), model, "graphs") for digest in ("a", "b", "a", "")}
+    keys = {
+        choose._Kept(replace(header, sha256=digest), model, Path())._key("graphs") for digest in ("a", "b", "a", "")
+    }
     assert len(keys) == 3
 
 

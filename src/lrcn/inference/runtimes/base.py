@@ -1,4 +1,4 @@
-"""What every runtime can do with a recognition model. Imports no torch.
+"""What every runtime can do with a model. Imports no torch.
 
 Shapes: N frames, B clips or streams, T frames of a clip, D feature size, A classes.
 """
@@ -18,7 +18,7 @@ State = dict[str, NDArray[np.float32]]
 
 
 def batch_axis(name: str) -> int:
-    """Return which axis of a part of the state counts the streams."""
+    """Return which axis of a part of the state counts the streams or sentences."""
     return 1 if name in ("hidden", "cell") else 0  # those are (num_layers, B, K), as torch has them
 
 
@@ -33,8 +33,8 @@ def split_state(state: State, number: int) -> list[State]:
     return [{name: parts[name][i] for name in state} for i in range(number)]
 
 
-class Runtime(ABC):
-    """A network that is ready to run. Arrays go in and come out; state is passed, never kept."""
+class FrameEncoder(ABC):
+    """The CNN of a model, ready to run."""
 
     name: str
     """As `--runtime` takes it, for example `openvino-bf16`."""
@@ -44,6 +44,10 @@ class Runtime(ABC):
     @abstractmethod
     def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
         """Return the features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already."""
+
+
+class Runtime(FrameEncoder):
+    """A recognition network that is ready to run. Arrays go in and come out; state is passed, never kept."""
 
     @abstractmethod
     def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,25 +6,27 @@ import hashlib
 import json
 import statistics
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
+from torch import nn
 
-from lrcn.config import RecognitionHeader
+from lrcn.config import CaptioningHeader, PreprocessConfig, RecognitionHeader
 from lrcn.errors import ConfigError, LRCNError, lookup
 from lrcn.files import replacing, replacing_folder
-from lrcn.inference.runtimes.base import Runtime
+from lrcn.inference.runtimes.base import FrameEncoder, Runtime
+from lrcn.inference.runtimes.caption_parity import CaptionParity, CaptionParityCheck
 from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.exported import is_exported, read_exported
-from lrcn.inference.runtimes.graph import GraphRuntime, num_threads
-from lrcn.inference.runtimes.parity import Parity, ParityCheck, real_images
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+from lrcn.inference.runtimes.exported import ExportedModel, is_exported, read_exported
+from lrcn.inference.runtimes.graph import GraphFrameEncoder, GraphRuntime, num_threads
+from lrcn.inference.runtimes.parity import FeatureCheck, Parity, ParityCheck, real_images
+from lrcn.inference.runtimes.torch_runtime import TorchFrameEncoder, TorchRuntime
+from lrcn.models.captioning import CaptioningModel
+from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
-
-if TYPE_CHECKING:
-    from lrcn.models.recognition import RecognitionModel
 
 RUNTIMES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
@@ -40,11 +42,25 @@ _FORMAT = 1
 """Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
 _TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
 
+R = TypeVar("R", bound=FrameEncoder)
+C = TypeVar("C", bound=FrameEncoder, contravariant=True)
+
+
+class _Check(Protocol[C]):
+    """`ParityCheck` or `CaptionParityCheck`."""
+
+    @property
+    def report(self) -> Callable[..., Parity | CaptionParity]:
+        """Makes a report of the fields of one that was kept."""
+
+    def measure(self, candidate: C, /) -> Parity | CaptionParity:
+        """Compare a runtime with torch."""
+
 
 def open_runtime(
     name: str, header: RecognitionHeader, model: RecognitionModel, *, device: str, cache_dir: Path
 ) -> Runtime:
-    """Return what runs a model, checked against torch where it is not torch in fp32.
+    """Return what runs a recognition model, checked against torch where it is not torch in fp32.
 
     Args:
         name: One of `RUNTIMES`, or `auto`.
@@ -58,89 +74,159 @@ def open_runtime(
         ConfigError: If it does not run on this device, or its answers are too far from torch's.
         MissingExtraError: If it is not installed.
     """
+    _check_name(name)
+    reference = TorchRuntime(model, header.preprocess, device=device)
+    kept = _Kept(header, model, cache_dir)
+
+    def made(name: str) -> Runtime:
+        if name == "torch-bf16":
+            return TorchRuntime(model, header.preprocess, device=reference.device, precision="bf16")
+        engine, bf16 = _engine(name, reference.device)
+        return GraphRuntime(kept.graphs(), engine=engine, bf16=bf16)
+
+    return _Choice[Runtime](reference, made, ParityCheck(reference, header.preprocess), kept).open(name)
+
+
+def open_caption_runtime(
+    name: str, header: CaptioningHeader, model: CaptioningModel, *, device: str, cache_dir: Path
+) -> FrameEncoder:
+    """Return what runs the backbone of a captioning model; arguments and errors as for `open_runtime`.
+
+    What reads the features stays in torch, in float32.
+
+    Raises:
+        ConfigError: If the model reads ready vectors.
+    """
+    _check_name(name)
+    preprocess = header.preprocess
+    if model.backbone is None or preprocess is None:
+        raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
+    backbone = model.backbone
+    reference = TorchFrameEncoder(backbone, preprocess, device=device)
+    kept = _Kept(header, model, cache_dir, names=("backbone",))
+
+    def made(name: str) -> FrameEncoder:
+        if name == "torch-bf16":
+            return TorchFrameEncoder(backbone, preprocess, device=reference.device, precision="bf16")
+        engine, bf16 = _engine(name, reference.device)
+        return GraphFrameEncoder(kept.graphs(), engine=engine, bf16=bf16)
+
+    check = CaptionParityCheck(model.to(device).eval(), FeatureCheck(reference, preprocess))
+    return _Choice[FrameEncoder](reference, made, check, kept).open(name)
+
+
+def _check_name(name: str) -> None:
     if name in ("openvino-int8", "onnxruntime-int8"):
         raise ConfigError(
             f"runtime {name!r} runs exported folders; make one: lrcn export MODEL --int8 --calibrate DATA --output DIR"
         )
     if name != AUTO:
         lookup({AUTO: (), **RUNTIMES}, name, kind="runtime")
-    reference = TorchRuntime(model, header.preprocess, device=device)
-    check = ParityCheck(reference, header.preprocess)
-    if name == AUTO:
-        name = _fastest(header, model, reference, check, cache_dir)
-    if name == "torch":
-        return reference
-    runtime, parity = _checked(name, header, model, reference, check, cache_dir)
-    if not parity.passed:
-        raise ConfigError(f"runtime {name!r} does not say what torch says; use --runtime torch ({parity})")
-    return runtime
 
 
-def _checked(
-    name: str,
-    header: RecognitionHeader,
-    model: RecognitionModel,
-    reference: TorchRuntime,
-    check: ParityCheck,
-    cache_dir: Path,
-) -> tuple[Runtime, Parity]:
-    """Return a runtime and what its check gave, now or with the same weights and versions before."""
-    runtime = _opened(name, header, model, reference, cache_dir)
-    path = cache_dir / f"{_key(header, model, name)}.json"
-    try:
-        parity = Parity(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        parity = check.measure(runtime)
-        with replacing(path) as unfinished:
-            unfinished.write_text(json.dumps(vars(parity)))
-    return runtime, parity
-
-
-def _opened(
-    name: str, header: RecognitionHeader, model: RecognitionModel, reference: TorchRuntime, cache_dir: Path
-) -> Runtime:
-    if name == "torch-bf16":
-        return TorchRuntime(model, header.preprocess, device=reference.device, precision="bf16")
-    if reference.device != "cpu":
+def _engine(name: str, device: str) -> tuple[str, bool]:
+    """Return engine and whether in bfloat16."""
+    if device != "cpu":
         raise ConfigError(f"runtime {name!r} runs on the CPU; add --device cpu, or use --runtime torch")
     engine, _, precision = name.partition("-")
-    folder = cache_dir / _key(header, model, "graphs")
-    if not is_exported(folder):
-        with replacing_folder(folder) as unfinished:
-            write_graphs(header, model, unfinished, "onnx")
-    return GraphRuntime(read_exported(folder), engine=engine, bf16=precision == "bf16")
+    return engine, precision == "bf16"
 
 
-def _fastest(
-    header: RecognitionHeader, model: RecognitionModel, reference: TorchRuntime, check: ParityCheck, cache_dir: Path
-) -> str:
-    """Return the name of the fastest runtime that is installed, runs here and passes its check."""
-    installed = [name for name, packages in RUNTIMES.items() if all(map(_version, packages))]
-    path = cache_dir / f"{_key(header, model, 'fastest', reference.device, *installed)}.json"
-    try:
-        verdict = json.loads(path.read_text())["fastest"]
+class _Kept:
+    """What is made of a model once and kept in a folder: its graphs, and verdicts on runtimes."""
+
+    def __init__(
+        self,
+        header: RecognitionHeader | CaptioningHeader,
+        model: RecognitionModel | CaptioningModel,
+        folder: Path,
+        *,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.header = header
+        self._model, self._folder, self._names = model, folder, names
+
+    def graphs(self) -> ExportedModel:
+        folder = self._folder / self._key("graphs")
+        if not is_exported(folder):
+            with replacing_folder(folder) as unfinished:
+                write_graphs(self.header, self._model, unfinished, "onnx", names=self._names)
+        return read_exported(folder)
+
+    def read(self, *what: str) -> dict[str, Any]:
+        """Return the verdict on something, empty if there is none."""
+        try:
+            verdict = json.loads((self._folder / f"{self._key(*what)}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return verdict if isinstance(verdict, dict) else {}
+
+    def write(self, verdict: dict[str, Any], *what: str) -> None:
+        with replacing(self._folder / f"{self._key(*what)}.json") as unfinished:
+            unfinished.write_text(json.dumps(verdict))
+
+    def _key(self, *what: str) -> str:
+        """Return a hash of the weights, the pixels, this machine, and the versions of what runs on it."""
+        packages = sorted({package for packages in RUNTIMES.values() for package in packages})
+        versions = {package: _version(package) for package in packages}
+        machine = [torch.backends.cpu.get_cpu_capability(), num_threads() or torch.get_num_threads()]
+        weights = self.header.sha256 or _weights_hash(self._model)
+        parts = [_FORMAT, weights, repr(self.header.preprocess), repr(self.header.model), versions, machine, what]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+class _Choice(Generic[R]):
+    """The runtimes of one model, and which of them says what torch says."""
+
+    def __init__(self, reference: R, made: Callable[[str], R], check: _Check[R], kept: _Kept) -> None:
+        """Take torch in fp32, what makes another runtime by name, and what measures it."""
+        self._reference, self._made, self._check, self._kept = reference, made, check, kept
+
+    def open(self, name: str) -> R:
+        if name == AUTO:
+            name = self._fastest()
+        if name == "torch":
+            return self._reference
+        runtime, parity = self._checked(name)
+        if not parity.passed:
+            raise ConfigError(f"runtime {name!r} does not say what torch says; use --runtime torch ({parity})")
+        return runtime
+
+    def _checked(self, name: str) -> tuple[R, Parity | CaptionParity]:
+        """Return a runtime and what its check gave, now or with the same weights and versions before."""
+        runtime = self._made(name)
+        try:
+            parity = self._check.report(**self._kept.read(name))
+        except TypeError:
+            parity = self._check.measure(runtime)
+            self._kept.write(vars(parity), name)
+        return runtime, parity
+
+    def _fastest(self) -> str:
+        """Return the name of the fastest runtime that is installed, runs here and passes its check."""
+        installed = [name for name, packages in RUNTIMES.items() if all(map(_version, packages))]
+        what = ("fastest", self._reference.device, *installed)
+        verdict = self._kept.read(*what).get("fastest")
         if verdict in installed:
             return str(verdict)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    candidates: dict[str, Runtime] = {"torch": reference}
-    for name in installed[1:]:
-        try:
-            runtime, parity = _checked(name, header, model, reference, check, cache_dir)
-        except LRCNError:
-            continue  # not on this device, not in this precision, not for this network
-        if parity.passed:
-            candidates[name] = runtime
-    frames_per_s = _speeds(candidates, header)
-    fastest = max(frames_per_s, key=lambda name: frames_per_s[name])
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps({"fastest": fastest, "frames_per_s": frames_per_s}))
-    return fastest
+        candidates: dict[str, FrameEncoder] = {"torch": self._reference}
+        for name in installed[1:]:
+            try:
+                runtime, parity = self._checked(name)
+            except LRCNError:
+                continue  # not on this device, not in this precision, not for this network
+            if parity.passed:
+                candidates[name] = runtime
+        assert self._kept.header.preprocess is not None  # models of ready vectors have no choice
+        frames_per_s = _speeds(candidates, self._kept.header.preprocess)
+        fastest = max(frames_per_s, key=lambda name: frames_per_s[name])
+        self._kept.write({"fastest": fastest, "frames_per_s": frames_per_s}, *what)
+        return fastest
 
 
-def _speeds(candidates: dict[str, Runtime], header: RecognitionHeader) -> dict[str, float]:
+def _speeds(candidates: dict[str, FrameEncoder], preprocess: PreprocessConfig) -> dict[str, float]:
     """Return frames per second of each, by the median over rounds in which all take their turn."""
-    images = real_images(header.preprocess)[:_TIMED_FRAMES]
+    images = real_images(preprocess)[:_TIMED_FRAMES]
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for round_number in range(1 + _TIMED_ROUNDS):
         for name, runtime in candidates.items():
@@ -151,17 +237,7 @@ def _speeds(candidates: dict[str, Runtime], header: RecognitionHeader) -> dict[s
     return {name: len(images) / statistics.median(times) for name, times in seconds.items()}
 
 
-def _key(header: RecognitionHeader, model: RecognitionModel, *what: str) -> str:
-    """Return a hash of the weights, the pixels, this machine, and the versions of what runs on it."""
-    packages = sorted({package for packages in RUNTIMES.values() for package in packages})
-    versions = {package: _version(package) for package in packages}
-    machine = [torch.backends.cpu.get_cpu_capability(), num_threads() or torch.get_num_threads()]
-    weights = header.sha256 or _weights_hash(model)
-    parts = [_FORMAT, weights, repr(header.preprocess), repr(header.model), versions, machine, what]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-def _weights_hash(model: RecognitionModel) -> str:
+def _weights_hash(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,58 +14,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from lrcn.config import RecognitionHeader
+from lrcn.config import ModelHeader
 from lrcn.errors import ConfigError
 from lrcn.inference.runtimes import signal_stack
 from lrcn.inference.runtimes.base import batch_axis
-from lrcn.inference.runtimes.exported import GRAPHS, ExportedModel, Format, write_description
+from lrcn.inference.runtimes.exported import ExportedModel, Format, write_description
 from lrcn.inference.runtimes.graph import engine_module
+from lrcn.inference.runtimes.graph_sources import graph_sources
+from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
-from lrcn.video.transforms import Preprocess
-
-
-class _Backbone(nn.Module):
-    """Cropped frames `(N, crop, crop, 3)` uint8 -> features: normalisation is part of the graph."""
-
-    def __init__(self, model: RecognitionModel, preprocess: Preprocess) -> None:
-        super().__init__()
-        self.backbone, self.preprocess = model.backbone, preprocess
-
-    def forward(self, frames: Tensor) -> Tensor:
-        features: Tensor = self.backbone(self.preprocess.normalize(frames.permute(0, 3, 1, 2).float()))
-        return features
-
-
-class _Clip(nn.Module):
-    def __init__(self, model: RecognitionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.model.clip_probs(features)
-
-
-class _Step(nn.Module):
-    def __init__(self, model: RecognitionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        logits, after = self.model.step(features, state)
-        return (logits.softmax(-1), *(after[name] for name in state))
 
 
 def write_graphs(
-    header: RecognitionHeader,
-    model: RecognitionModel,
+    header: ModelHeader,
+    model: RecognitionModel | CaptioningModel,
     folder: Path,
     format: Format,
     *,
     calibration: Iterable[NDArray[np.uint8]] | None = None,
+    names: Collection[str] | None = None,
 ) -> ExportedModel:
-    """Write the three graphs and their description into an empty folder.
+    """Write a model's graphs and their description into an empty folder.
 
     Args:
         header: Of the model.
@@ -74,6 +44,7 @@ def write_graphs(
         folder: There already.
         format: Of the graphs.
         calibration: Crops `(N, crop, crop, 3)` as the backbone sees them; given, the backbone is quantised to int8.
+        names: Graphs to write; None for all that the model has.
 
     Raises:
         ConfigError: If an operation of the network has no counterpart in ONNX.
@@ -81,35 +52,23 @@ def write_graphs(
     """
     for package in ("onnxscript", "onnx"):  # torch.onnx needs both, and says so in many lines
         engine_module(package, wanted_by="making graphs of a model")
-    model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)  # tracing leaves marks in an LSTM
-    state = model.initial_state(2)
-    size, crop, length = model.backbone.feature_size, header.preprocess.crop, header.preprocess.clip_length
-    # two of each: the exporter freezes a size of 1
-    onnx_files = {name: folder / f"{name}.onnx" for name in GRAPHS}
-    frames = torch.zeros(2, crop, crop, 3, dtype=torch.uint8)
-    backbone = _Backbone(model, Preprocess(header.preprocess)).eval()
-    _export(onnx_files["backbone"], backbone, {"frames": frames}, ["features"])
-    _export(onnx_files["clip"], _Clip(model).eval(), {"features": torch.zeros(2, length, size)}, ["probs"])
-    _export(
-        onnx_files["step"],
-        _Step(model).eval(),
-        {"features": torch.zeros(2, size), "state": state},
-        ["probs", *(f"after_{name}" for name in state)],
-    )
+    sources = [source for source in graph_sources(header, model) if names is None or source.name in names]
+    onnx_files = {source.name: folder / f"{source.name}.onnx" for source in sources}
+    for source in sources:
+        _export(onnx_files[source.name], source.module, source.inputs, source.outputs)
     if format == "openvino":
         _to_openvino(onnx_files, calibration)
     elif calibration is not None:
         onnx = engine_module("onnx", wanted_by="--int8")
         onnx.save(_quantized(onnx.load(onnx_files["backbone"]), calibration), onnx_files["backbone"])
+    shapes = {source.name: source.state_shapes() for source in sources}
     exported = ExportedModel(
         folder=folder,
         header=header,
         format=format,
         precision="fp32" if calibration is None else "int8",
-        state={
-            name: [-1 if axis == batch_axis(name) else size for axis, size in enumerate(part.shape)]
-            for name, part in state.items()
-        },
+        state=shapes.get("step", {}),
+        context_state=shapes.get("context", {}),
         files={path.name: "" for path in sorted(folder.iterdir())},
         versions={name: version(name) for name in ("torch", "onnx", *(["openvino"] if format == "openvino" else []))},
     )

@@ -1,16 +1,30 @@
-"""A folder of graphs that `lrcn export` wrote: what is in it, and whether it is whole. Imports no torch."""
+"""A folder of graphs that `lrcn export` wrote: what is in it, and whether it is whole. Imports no torch.
+
+All models but those that read ready vectors:
+    backbone    frames `(N, crop, crop, 3)` uint8 -> features `(N, D)`
+Recognition:
+    clip        features `(B, clip_length, D)` -> class probabilities `(B, A)`
+    step        features `(B, D)`, state -> class probabilities `(B, A)`, state after
+Captioning:
+    context     features `(B, D)` of pictures, or means over the frames of videos -> contexts `(B, E)`; where an LSTM
+                reads the frames: features of the next frame, state -> contexts so far, state after. Missing where the
+                mean is the context.
+    clip        contexts `(B, E)`, tokens `(B, CLIP_TOKENS)` -> logits of the token after each `(B, CLIP_TOKENS, V)`
+    step        last tokens `(B,)`, state with the contexts in it -> log probabilities of the next `(B, V)`, state after
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lrcn.config import RecognitionHeader
+from lrcn.config import ModelHeader
 from lrcn.errors import ModelFileError, TaskMismatchError
 from lrcn.model_file.header import header_from_dict, header_to_dict
+from lrcn.model_file.storage import TASK_COMMANDS
 
 DESCRIPTION = "lrcn-export.json"
 """The file that makes a folder an exported model."""
@@ -18,9 +32,8 @@ DESCRIPTION = "lrcn-export.json"
 SCHEMA = 1
 """Version of the description."""
 
-GRAPHS = ("backbone", "clip", "step")
-"""`backbone`: frames `(N, crop, crop, 3)` uint8 -> features `(N, D)`. `clip`: features `(B, clip_length, D)` -> class
-probabilities `(B, A)`. `step`: features `(B, D)` and state -> class probabilities and the state after."""
+CLIP_TOKENS = 20
+"""Tokens of the sentences that the `clip` graph of captioning reads (released nets were trained on 20)."""
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 """Format -> suffix of its graphs."""
@@ -33,13 +46,15 @@ class ExportedModel:
     """What the description says."""
 
     folder: Path
-    header: RecognitionHeader
+    header: ModelHeader
     """Of the model file that was exported, its sha256 included."""
     format: Format
     precision: Literal["fp32", "int8"]
     """Of the backbone; what reads the features is always fp32."""
     state: dict[str, list[int]]
-    """Inputs of the step graph besides `features`: name -> shape, -1 for the batch."""
+    """Inputs of the step graph besides `features` or `tokens`: name -> shape, -1 for the batch."""
+    context_state: dict[str, list[int]] = field(default_factory=dict)
+    """Inputs of the context graph besides `features`, in the same form."""
     files: dict[str, str]
     """Name -> sha256."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -48,7 +63,7 @@ class ExportedModel:
     """How far its answers are from those of torch."""
 
     def graph(self, name: str) -> Path:
-        """Return the file of one of `GRAPHS`."""
+        """Return the file of a graph; not every folder has every one."""
         return self.folder / (name + SUFFIXES[self.format])
 
 
@@ -68,23 +83,40 @@ def write_description(model: ExportedModel) -> None:
     (model.folder / DESCRIPTION).write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_exported(folder: str | Path) -> ExportedModel:
+def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedModel:
     """Return what an exported folder holds, after checking every file against its digest.
+
+    Args:
+        folder: That `lrcn export` wrote.
+        task: What the model must have been made for; None for anything.
 
     Raises:
         ModelFileError: If it is no such folder, a file is missing or damaged, or it was written by a newer lrcn.
-        TaskMismatchError: If it is no recognition model.
+        TaskMismatchError: If the model was made for another task.
     """
-    folder = Path(folder)
+    model = _read_description(Path(folder))
+    if task is not None and model.header.task != task:
+        raise TaskMismatchError(f"{folder} is a {model.header.task} model; use: {TASK_COMMANDS[model.header.task]}")
+    for name, digest in model.files.items():
+        path = model.folder / name
+        if not path.is_file() or _sha256(path) != digest:
+            raise ModelFileError(f"{path}: missing or damaged; export the model again")
+    return model
+
+
+def exported_task(folder: str | Path) -> str:
+    """Return what the model of an exported folder was made for; errors as for `read_exported`."""
+    return _read_description(Path(folder)).header.task
+
+
+def _read_description(folder: Path) -> ExportedModel:
     source = folder / DESCRIPTION
     try:
         fields = json.loads(source.read_text(encoding="utf-8"))
         schema = fields.pop("schema")
         header = header_from_dict(fields.pop("header"), source=str(source))
-        if not isinstance(header, RecognitionHeader):
-            raise TaskMismatchError(f"{folder} is an exported {header.task} model; a recognition model is wanted here")
         model = ExportedModel(folder=folder, header=header, **fields)
-        files = dict(model.files)
+        model = replace(model, files=dict(model.files))
     except OSError as exc:
         raise ModelFileError(
             f"{source}: cannot be read ({exc.strerror}); give a folder that lrcn export wrote"
@@ -93,9 +125,6 @@ def read_exported(folder: str | Path) -> ExportedModel:
         raise ModelFileError(f"{source}: damaged; export the model again") from exc
     if schema != SCHEMA:
         raise ModelFileError(f"{source}: of schema {schema}, this lrcn reads {SCHEMA}; export the model again")
-    for name, digest in files.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != digest:
-            raise ModelFileError(f"{folder / name}: missing or damaged; export the model again")
     return model
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.config import RecognitionHeader
 from lrcn.errors import ConfigError, ModelFileError, require
 from lrcn.inference.runtimes import signal_stack
-from lrcn.inference.runtimes.base import Runtime, State
+from lrcn.inference.runtimes.base import FrameEncoder, Runtime, State
 from lrcn.inference.runtimes.exported import ExportedModel, read_exported
 from lrcn.video.views import View, cut_crops
 
@@ -24,11 +25,11 @@ ENGINES = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}
 """Format of an exported folder -> the engines that read it, the first unless another is asked for."""
 
 
-class GraphRuntime(Runtime):
-    """The three graphs of an exported folder."""
+class GraphFrameEncoder(FrameEncoder):
+    """The backbone graph of an exported folder."""
 
     def __init__(self, model: ExportedModel, *, engine: str | None = None, bf16: bool = False) -> None:
-        """Load the graphs.
+        """Load the graph.
 
         Args:
             model: A checked folder.
@@ -41,22 +42,34 @@ class GraphRuntime(Runtime):
             ModelFileError: If a graph cannot be loaded.
         """
         engine = engine or ENGINES[model.format][0]
+        assert model.header.preprocess is not None  # or there is no such graph
         self.exported = model
         self.device = "cpu"
         precision = "bf16" if bf16 else model.precision
         self.name = engine if precision == "fp32" else f"{engine}-{precision}"
-        load = _onnxruntime_session if engine == "onnxruntime" else _openvino_session
-        self._backbone = load(model.graph("backbone"), "bf16" if bf16 else "f32")
-        self._clip = load(model.graph("clip"), "f32")
-        self._step = load(model.graph("step"), "f32")
+        self._preprocess = model.header.preprocess
+        self._backbone = open_session(model.graph("backbone"), engine, "bf16" if bf16 else "f32")
 
     def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-        """As `Runtime.encode`."""
-        return self._backbone({"frames": cut_crops(images, view, self.exported.header.preprocess)})[0]
+        """As `FrameEncoder.encode`."""
+        return self._backbone({"frames": cut_crops(images, view, self._preprocess)})[0]
+
+
+class GraphRuntime(GraphFrameEncoder, Runtime):
+    """The three graphs of an exported recognition model."""
+
+    def __init__(self, model: ExportedModel, *, engine: str | None = None, bf16: bool = False) -> None:
+        """Load the graphs; arguments and errors as for `GraphFrameEncoder`."""
+        assert isinstance(model.header, RecognitionHeader)
+        super().__init__(model, engine=engine, bf16=bf16)
+        self.header = model.header
+        engine = engine or ENGINES[model.format][0]
+        self._clip = open_session(model.graph("clip"), engine)
+        self._step = open_session(model.graph("step"), engine)
 
     def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.clip_probs`; clips of another length than the graph's are read step by step."""
-        header = self.exported.header
+        header = self.header
         if features.shape[1] == header.preprocess.clip_length:
             return self._clip({"features": np.ascontiguousarray(features)})[0]
         state, seen = self.initial_state(len(features)), []
@@ -93,11 +106,18 @@ def open_exported(folder: str | Path, *, runtime: str | None = None, device: str
         MissingExtraError: If the runtime is not installed.
         ModelFileError: If the folder is damaged.
     """
+    model = read_exported(folder, task="recognition")
+    engine, bf16 = choose_engine(model, runtime, device)
+    return GraphRuntime(model, engine=engine, bf16=bf16)
+
+
+def choose_engine(model: ExportedModel, runtime: str | None, device: str) -> tuple[str | None, bool]:
+    """Return the engine for an exported folder and whether in bfloat16; arguments and errors as for `open_exported`."""
+    folder = model.folder
     if device not in ("auto", "cpu"):
         raise ConfigError(f"{folder}: exported models run on the CPU, not on {device!r}; leave --device away")
-    model = read_exported(folder)
     if runtime is None or runtime == "auto":
-        return GraphRuntime(model)
+        return None, False
     if model.precision == "int8":
         choices = [f"{engine}-int8" for engine in ENGINES[model.format]]
     else:
@@ -108,7 +128,7 @@ def open_exported(folder: str | Path, *, runtime: str | None = None, device: str
             f"choices: auto, {', '.join(choices)}"
         )
     engine, _, precision = runtime.partition("-")
-    return GraphRuntime(model, engine=engine, bf16=precision == "bf16")
+    return engine, precision == "bf16"
 
 
 def num_threads() -> int:
@@ -132,6 +152,17 @@ def engine_module(name: str, *, wanted_by: str) -> ModuleType:
     for variable in ("ORT_DISABLE_TELEMETRY", "NNCF_CI"):
         os.environ.setdefault(variable, "1")
     return require(name, extra="export", wanted_by=wanted_by)
+
+
+def open_session(path: Path, engine: str, precision: str = "f32") -> Session:
+    """Return what runs one graph, in `f32` or (OpenVINO) `bf16`.
+
+    Raises:
+        ConfigError: If there is no bfloat16 here.
+        MissingExtraError: If the engine is not installed.
+        ModelFileError: If the graph cannot be loaded.
+    """
+    return (_onnxruntime_session if engine == "onnxruntime" else _openvino_session)(path, precision)
 
 
 def _onnxruntime_session(path: Path, precision: str) -> Session:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
 from lrcn.errors import MissingExtraError
-from lrcn.inference.runtimes.base import Runtime
+from lrcn.inference.runtimes.base import FrameEncoder, Runtime
 from lrcn.video.inputs import network_images
 from lrcn.video.views import CENTER_VIEW
 
@@ -74,11 +74,11 @@ class Parity:
         )
 
 
-class ParityCheck:
-    """What torch says about the packaged clip and about noise, to be compared with what other runtimes say."""
+class FeatureCheck:
+    """The features that torch gives of the packaged clip (`real`) and of noise (`random`)."""
 
-    def __init__(self, reference: Runtime, preprocess: PreprocessConfig) -> None:
-        """Take torch in fp32 and the model's pixels; torch runs when the first runtime is measured."""
+    def __init__(self, reference: FrameEncoder, preprocess: PreprocessConfig) -> None:
+        """Take torch in fp32 and the model's pixels; torch runs at the first use."""
         self._reference = reference
         self._preprocess = preprocess
 
@@ -89,37 +89,63 @@ class ParityCheck:
         return {"real": real, "random": noise}
 
     @cached_property
-    def _features(self) -> dict[str, NDArray[np.float32]]:
+    def expected(self) -> dict[str, NDArray[np.float32]]:
+        """Features `(N, D)` by kind of frames."""
         return {kind: _encode(self._reference, images, 16) for kind, images in self._images.items()}
+
+    def measure(self, candidate: FrameEncoder, size: int) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
+        """Return the features that a runtime gives in batches of `size`, and their errors as in `Limits`, by kind."""
+        found = {kind: _encode(candidate, images, size) for kind, images in self._images.items()}
+        return found, {kind: relative_error(found[kind], expected) for kind, expected in self.expected.items()}
+
+
+class ParityCheck:
+    """What torch says about the packaged clip and about noise, to be compared with what other runtimes say."""
+
+    report = Parity
+
+    def __init__(self, reference: Runtime, preprocess: PreprocessConfig) -> None:
+        """Take torch in fp32 and the model's pixels; torch runs when the first runtime is measured."""
+        self._reference = reference
+        self._features = FeatureCheck(reference, preprocess)
+        self._clip_length = preprocess.clip_length
 
     @cached_property
     def _probs(self) -> NDArray[np.float32]:
-        return self._reference.clip_probs(_windows(self._features["real"], self._preprocess.clip_length))
+        return self._reference.clip_probs(_windows(self._features.expected["real"], self._clip_length))
 
     def measure(self, candidate: Runtime) -> Parity:
         """Run a runtime on the same, at each of `BATCH_SIZES`, and return the largest errors."""
         errors: dict[str, list[float]] = {"real": [], "random": [], "prob": [], "step": []}
         top_class_equal = 1.0
         for size in BATCH_SIZES:
-            for kind, expected in self._features.items():
-                found = _encode(candidate, self._images[kind], size)
-                errors[kind].append(float(np.linalg.norm(found - expected) / (np.linalg.norm(expected) or 1.0)))
-                if kind == "real":
-                    windows = _windows(found, self._preprocess.clip_length)
+            found, of_features = self._features.measure(candidate, size)
+            for kind, error in of_features.items():
+                errors[kind].append(error)
+            windows = _windows(found["real"], self._clip_length)
             parts = [candidate.clip_probs(windows[first : first + size]) for first in range(0, len(windows), size)]
             probs = np.concatenate(parts)
             errors["prob"].append(float(np.abs(probs - self._probs).max()))
             top_class_equal = min(top_class_equal, float((probs.argmax(1) == self._probs.argmax(1)).mean()))
-            errors["step"].append(_step_error(self._reference, candidate, self._features["real"], size))
-        precision = candidate.name.partition("-")[2] or "fp32"
+            errors["step"].append(_step_error(self._reference, candidate, self._features.expected["real"], size))
         return Parity(
-            precision=precision,
-            feature_error=_largest(errors["real"]),
-            random_feature_error=_largest(errors["random"]),
-            prob_error=_largest(errors["prob"]),
-            step_error=_largest(errors["step"]),
+            precision=precision_of(candidate),
+            feature_error=largest(errors["real"]),
+            random_feature_error=largest(errors["random"]),
+            prob_error=largest(errors["prob"]),
+            step_error=largest(errors["step"]),
             top_class_equal=top_class_equal,
         )
+
+
+def precision_of(runtime: FrameEncoder) -> str:
+    """Return the row of `LIMITS` that holds for a runtime."""
+    return runtime.name.partition("-")[2] or "fp32"
+
+
+def relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Return the length of the difference over the length of what is expected."""
+    return float(np.linalg.norm(found - expected) / (np.linalg.norm(expected) or 1.0))
 
 
 def real_images(preprocess: PreprocessConfig) -> NDArray[np.uint8]:
@@ -140,7 +166,7 @@ def _first_images(path: str, preprocess: PreprocessConfig) -> NDArray[np.uint8]:
     raise AssertionError("the packaged clip has frames")
 
 
-def _encode(runtime: Runtime, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+def _encode(runtime: FrameEncoder, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     parts = [runtime.encode(images[first : first + size], CENTER_VIEW) for first in range(0, len(images), size)]
     return np.concatenate(parts)
 
@@ -163,8 +189,9 @@ def _step_error(reference: Runtime, candidate: Runtime, features: NDArray[np.flo
         for name, part in states[0].items():
             scale = max(1.0, float(np.abs(part).max()))
             errors.append(float(np.abs(states[1][name] - part).max()) / scale)
-    return _largest(errors)
+    return largest(errors)
 
 
-def _largest(values: list[float]) -> float:
+def largest(values: list[float]) -> float:
+    """Return the largest error; infinity where one is no number."""
     return float("inf") if np.isnan(values).any() else max(values)

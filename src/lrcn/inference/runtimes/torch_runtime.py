@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError
 from lrcn.features import TorchEncoder
-from lrcn.inference.runtimes.base import Runtime, State
+from lrcn.inference.runtimes.base import FrameEncoder, Runtime, State
 from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -20,18 +21,18 @@ from lrcn.video.views import CENTER_VIEW, View
 Precision = Literal["fp32", "bf16"]
 
 
-class TorchRuntime(Runtime):
-    """Eager torch. With `bf16` the backbone's weights and activations are bfloat16; what reads the features is not."""
+class TorchFrameEncoder(FrameEncoder):
+    """A backbone in eager torch; with `bf16` its weights and activations are bfloat16, its features float32."""
 
     def __init__(
         self,
-        model: RecognitionModel,
+        backbone: nn.Module,
         preprocess: PreprocessConfig,
         *,
         device: str | torch.device = "cpu",
         precision: Precision = "fp32",
     ) -> None:
-        """Move the model to the device, in evaluation mode.
+        """Move the backbone to the device, in evaluation mode.
 
         Raises:
             ConfigError: If bfloat16 is wanted where the device has no instructions for it, or torch none of the
@@ -42,13 +43,11 @@ class TorchRuntime(Runtime):
             raise ConfigError(f"runtime 'torch-bf16' needs bfloat16 instructions, which {target} has not; use: torch")
         self.name = "torch" if precision == "fp32" else f"torch-{precision}"
         self.device = str(target)
-        self.model = model.to(target).eval()
         # autocast would convert the weights again at each call: five times slower for single frames
-        backbone = model.backbone
+        backbone = backbone.to(target).eval()
         if precision == "bf16":  # folded before, because folding rounded weights would round them again
             backbone = copy.deepcopy(fold_batch_norm(backbone)).to(torch.bfloat16).eval()
         self._encoder = TorchEncoder(backbone, preprocess, target)
-        self._device = target
         if precision == "bf16":
             crop = preprocess.crop
             try:
@@ -58,8 +57,25 @@ class TorchRuntime(Runtime):
                 raise ConfigError(f"runtime 'torch-bf16' cannot run this network ({reason}); use: torch") from exc
 
     def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-        """As `Runtime.encode`."""
+        """As `FrameEncoder.encode`."""
         return self._encoder(images, view)
+
+
+class TorchRuntime(TorchFrameEncoder, Runtime):
+    """A recognition model in eager torch; what reads the features is float32 always."""
+
+    def __init__(
+        self,
+        model: RecognitionModel,
+        preprocess: PreprocessConfig,
+        *,
+        device: str | torch.device = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        """Move the model to the device, in evaluation mode; errors as for `TorchFrameEncoder`."""
+        self._device = torch.device(device)
+        self.model = model.to(self._device).eval()
+        super().__init__(model.backbone, preprocess, device=device, precision=precision)
 
     @torch.inference_mode()
     def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,54 @@
+"""The frames whose activations set the ranges of int8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn.config import PreprocessConfig
+from lrcn.data.caption_examples import CaptionExample
+from lrcn.data.examples import RecognitionExample
+from lrcn.errors import DataError, MediaError
+from lrcn.video.inputs import network_images
+from lrcn.video.views import CENTER_VIEW, cut_crops
+
+CALIBRATION_FRAMES = 300
+"""Frames whose activations set the ranges of int8 (NNCF's own default)."""
+
+Examples = Sequence[RecognitionExample] | Sequence[CaptionExample]
+
+
+def calibration_crops(examples: Examples, preprocess: PreprocessConfig) -> list[NDArray[np.uint8]]:
+    """Return crops of frames spread evenly over training videos or pictures, `CALIBRATION_FRAMES` at most.
+
+    Raises:
+        DataError: If none of them can be read.
+    """
+    chosen = [examples[i] for i in np.linspace(0, len(examples) - 1, min(len(examples), CALIBRATION_FRAMES), dtype=int)]
+    per_video = max(1, CALIBRATION_FRAMES // len(chosen))
+    crops, failure = [], ""
+    for example in chosen:
+        try:
+            crops.append(_some_crops(example, preprocess, per_video))
+        except MediaError as exc:
+            failure = str(exc)
+    if not crops:
+        raise DataError(f"none of the {len(chosen)} training files can be read for calibration: {failure}")
+    return crops
+
+
+def _some_crops(
+    example: RecognitionExample | CaptionExample, preprocess: PreprocessConfig, number: int
+) -> NDArray[np.uint8]:
+    images = np.concatenate(
+        [
+            images
+            for images, _ in network_images(
+                example.path, preprocess, start_s=example.start_s, end_s=example.end_s, on_warning=lambda message: None
+            )
+        ]
+    )
+    picked = images[np.unique(np.linspace(0, len(images) - 1, number, dtype=int))]
+    return cut_crops(picked, CENTER_VIEW, preprocess)
