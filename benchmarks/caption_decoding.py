@@ -91,7 +91,6 @@ def subject() -> tuple[CaptioningModel, Vocabulary, Tensor]:
 def run() -> list[Figure]:
     """Check that the words are the same, then time."""
     model, vocabulary, features = subject()
-    decoder = TorchCaptionDecoder(model)
     figures = []
     for size, goal in GOALS.items():
         search = CaptionSearch(beam_size=size, max_length=LENGTH)
@@ -99,6 +98,8 @@ def run() -> list[Figure]:
         def ours(search: CaptionSearch = search) -> list[str]:
             with torch.inference_mode():
                 contexts = model.context(features[:, None])
+            # a new decoder each time: it remembers what it has computed of words
+            decoder = TorchCaptionDecoder(model)
             return [best[0].text for best in search_captions(decoder, contexts, vocabulary, search)]
 
         def plain(size: int = size) -> list[list[int]]:

@@ -1,8 +1,9 @@
 """The words of a captioning model, made fast for searches: what a picture or a model gives once is computed once.
 
 Against `CaptioningModel.step`, whose answers it gives up to rounding: the context's share of the gates is a product for
-each picture and not for each word of each beam; the products with a layer's input and with its last output are one; and
-on CPUs the weights are laid out beforehand as oneDNN reads them, which is what small batches wait for.
+each picture, and a word's share one for each word of the vocabulary that is ever said, not both for every word of every
+beam; the products with the output of the layer below and with a layer's own last output are one; and on CPUs the
+weights are laid out beforehand as oneDNN reads them, which is what small batches wait for.
 
 Shapes: N sentences, E context, K hidden units, V tokens of the vocabulary.
 """
@@ -61,8 +62,13 @@ class TorchCaptionDecoder:
         layers = [LayerWeights(lstm, index) for index in range(lstm.num_layers)]
         self._hidden_size, self._context_layer = lstm.hidden_size, lstm.context_layer
         self._embedding = model.embedding
-        self._gates = [
-            _product(torch.cat([layer.input_weight, layer.hidden_weight], dim=1), layer.bias) for layer in layers
+        self._word_product = _product(layers[0].input_weight, layers[0].bias)
+        weight = model.classifier.weight
+        # filled as words are said; untouched pages of it take no memory
+        self._word_gates = weight.new_empty(model.config.vocabulary_size, 4 * lstm.hidden_size)
+        self._known = torch.zeros(model.config.vocabulary_size, dtype=torch.bool, device=weight.device)
+        self._gates = [_product(layers[0].hidden_weight, None)] + [
+            _product(torch.cat([layer.input_weight, layer.hidden_weight], dim=1), layer.bias) for layer in layers[1:]
         ]
         self._context_weight = layers[lstm.context_layer].context_weight
         self._logits = _product(model.classifier.weight, model.classifier.bias)
@@ -84,20 +90,31 @@ class TorchCaptionDecoder:
     @torch.no_grad()
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """As `CaptionDecoder.step`."""
-        output = self._embedding(tokens)
-        hidden, cell = [], []
+        hidden: list[Tensor] = []
+        cell: list[Tensor] = []
         for index, product in enumerate(self._gates):
-            gates = product(torch.cat([output, state.hidden[index]], dim=1))
+            if index == 0:
+                gates = self._gates_of_words(tokens) + product(state.hidden[0])
+            else:
+                gates = product(torch.cat([hidden[-1], state.hidden[index]], dim=1))
             if index == self._context_layer:
                 gates += state.context_gates
             output, after = next_cell(gates, state.cell[index])
             hidden.append(output)
             cell.append(after)
         after_state = DecoderState(tuple(hidden), tuple(cell), state.context_gates)
-        return self._logits(output).log_softmax(dim=-1), after_state
+        return self._logits(hidden[-1]).log_softmax(dim=-1), after_state
+
+    def _gates_of_words(self, tokens: Tensor) -> Tensor:
+        """What words add to the gates of the first layer, its bias included, `(N, 4K)`."""
+        new = tokens[~self._known[tokens]].unique()
+        if len(new):
+            self._word_gates[new] = self._word_product(self._embedding(new))
+            self._known[new] = True
+        return self._word_gates[tokens]
 
 
-def _product(weight: Tensor, bias: Tensor) -> Product:
+def _product(weight: Tensor, bias: Tensor | None) -> Product:
     """Return x -> x W^T + b, on CPUs with the weights in oneDNN's own layout.
 
     With MKL, which torch asks by default, 5 rows take three times as long, and 320 rows a tenth longer or, where the
