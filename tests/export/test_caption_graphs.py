@@ -90,7 +90,7 @@ def test_exported_folder_says_what_the_model_says(
 
 @pytest.mark.parametrize(
     ("variant", "context", "projection_size", "format"),
-    [("1u", "lstm", 0, "onnx"), ("2u", "mean", 3, "openvino"), ("2f", "lstm", 3, "onnx")],
+    [("1u", "lstm", 0, "onnx"), ("2u", "mean", 3, "openvino"), ("2f", "lstm", 3, "onnx"), ("2f", "mean", 0, "onnx")],
 )
 def test_every_variant_equals_the_network(
     variant: str, context: str, projection_size: int, format: Any, tmp_path: Path
@@ -98,7 +98,7 @@ def test_every_variant_equals_the_network(
     torch.manual_seed(1)
     config = CaptioningConfig(
         backbone=None, vector_size=5, vocabulary_size=10, embedding_size=4, hidden_size=6,
-        variant=variant, context=context, projection_size=projection_size,
+        variant=variant, context=context, projection_size=projection_size, feature_norm=variant != "1u",
     )  # fmt: skip
     model = CaptioningModel(config).eval()
     with torch.no_grad():

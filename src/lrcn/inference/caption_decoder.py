@@ -107,7 +107,7 @@ class TorchCaptionDecoder:
 
     def _gates_of_words(self, tokens: Tensor) -> Tensor:
         """What words add to the gates of the first layer, its bias included, `(N, 4K)`."""
-        new = tokens[~self._known[tokens]].unique()
+        new = tokens[~self._known[tokens]].unique()  # type: ignore[no-untyped-call]
         if len(new):
             self._word_gates[new] = self._word_product(self._embedding(new))
             self._known[new] = True

@@ -129,11 +129,7 @@ class CaptioningModel(nn.Module):
         if features.dim() != 3 or features.shape[2] != self.feature_size or features.shape[1] == 0:
             expected = f"(videos, frames, {self.feature_size})"
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
-        if self.config.feature_norm:
-            features = F.layer_norm(features, (self.feature_size,))
-        hidden: Tensor = self.feature_dropout(features)
-        if self.projection is not None:
-            hidden = self.projection(hidden)
+        hidden = self.project(features)
         if self.encoder is None:
             return mean_over_frames(hidden, lengths)
         state = self.encoder.initial_state(len(hidden))
@@ -142,6 +138,13 @@ class CaptioningModel(nn.Module):
         _, state = self.encoder(hidden, state, lengths=lengths)
         last: Tensor = state.hidden[-1]
         return last
+
+    def project(self, features: Tensor) -> Tensor:
+        """What the context is made of: each feature `(..., D)` by itself, normalised and projected."""
+        if self.config.feature_norm:
+            features = F.layer_norm(features, (self.feature_size,))
+        hidden: Tensor = self.feature_dropout(features)
+        return hidden if self.projection is None else self.projection(hidden)
 
     def forward(self, context: Tensor, tokens: Tensor) -> Tensor:
         """Logits of the next token after each given one (teacher forcing), from the zero state.

@@ -6,9 +6,9 @@ Recognition:
     clip        features `(B, clip_length, D)` -> class probabilities `(B, A)`
     step        features `(B, D)`, state -> class probabilities `(B, A)`, state after
 Captioning:
-    context     features `(B, D)` of pictures, or means over the frames of videos -> contexts `(B, E)`; where an LSTM
-                reads the frames: features of the next frame, state -> contexts so far, state after. Missing where the
-                mean is the context.
+    context     features `(B, D)` -> contexts of each frame by itself `(B, E)`, whose mean is that of a video; missing
+                where the features are these. Where an LSTM reads the frames: features of the next frame, state ->
+                contexts so far, state after.
     clip        contexts `(B, E)`, tokens `(B, CLIP_TOKENS)` -> logits of the token after each `(B, CLIP_TOKENS, V)`
     step        last tokens `(B,)`, state with the contexts in it -> log probabilities of the next `(B, V)`, state after
 """

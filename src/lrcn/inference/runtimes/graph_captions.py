@@ -58,8 +58,10 @@ class GraphCaptionDecoder:
         """As `CaptionDecoder.contexts`."""
         if self._context is not None and self._has_encoder:
             return self._read_frames(self._context, features)
-        means = torch.stack([of_one.mean(dim=0) for of_one in features])
-        return means if self._context is None else _run(self._context, {"features": means})[0]
+        if self._context is not None:
+            frames = _run(self._context, {"features": torch.cat(list(features))})[0]
+            features = frames.split([len(of_one) for of_one in features])  # type: ignore[no-untyped-call]
+        return torch.stack([of_one.mean(dim=0) for of_one in features])
 
     def _read_frames(self, graph: Session, features: Sequence[Tensor]) -> Tensor:
         lengths = torch.tensor([len(of_one) for of_one in features])

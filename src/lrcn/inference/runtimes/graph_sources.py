@@ -73,10 +73,8 @@ def _of_captioning(preprocess: PreprocessConfig | None, model: CaptioningModel) 
         outputs = ["context", "after_hidden", "after_cell"]
         inputs = {"features": features, "state": of_frames}
         sources.append(GraphSource("context", _EncoderStep(model, model.encoder).eval(), inputs, outputs))
-    elif model.projection is not None:
-        sources.append(
-            GraphSource("context", _Projection(model.projection).eval(), {"features": features}, ["context"])
-        )
+    elif model.projection is not None or model.config.feature_norm:
+        sources.append(GraphSource("context", _Projection(model).eval(), {"features": features}, ["context"]))
     return [
         *sources,
         GraphSource("clip", _Sentence(model).eval(), {"context": contexts, "tokens": tokens}, ["logits"]),
@@ -127,15 +125,14 @@ class _Step(nn.Module):
 
 
 class _Projection(nn.Module):
-    """The context of one feature, or of the mean of several: the projection is linear."""
+    """The context of each frame by itself."""
 
-    def __init__(self, projection: nn.Linear) -> None:
+    def __init__(self, model: CaptioningModel) -> None:
         super().__init__()
-        self.projection = projection
+        self.model = model
 
     def forward(self, features: Tensor) -> Tensor:
-        context: Tensor = self.projection(features)
-        return context
+        return self.model.project(features)
 
 
 class _EncoderStep(nn.Module):
@@ -143,11 +140,11 @@ class _EncoderStep(nn.Module):
 
     def __init__(self, model: CaptioningModel, encoder: LSTMStack) -> None:
         super().__init__()
-        self.projection, self.encoder = model.projection, encoder
+        self.model, self.encoder = model, encoder
 
     def forward(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        inputs = features if self.projection is None else self.projection(features)
-        context, after = self.encoder.step(inputs, LSTMState(state["hidden"], state["cell"]))
+        before = LSTMState(state["hidden"], state["cell"])
+        context, after = self.encoder.step(self.model.project(features), before)
         return context, after.hidden, after.cell
 
 
