@@ -5,8 +5,8 @@ above, the directions fall into 12 sectors of 30 degrees, and each split has its
 either. There is one recording a class, two for some, so a test score says how well a model copes with new views, bodies
 and places, not with new performers.
 
-`lie_down` and `walk_backwards` are `get_up` and `walk` played backwards: their clips differ in the order of the frames
-and in nothing else, so a model that ignores order cannot tell them apart.
+`lie_down` and `walk_backwards` are `get_up` and `walk` played backwards, clip by clip: the pictures of `walk_backwards`
+number 7 are those of `walk` number 7 in opposite order, so a model that ignores order cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lrcn.data.mocap_render import Frames
 from lrcn.errors import ConfigError
 from lrcn.files import replacing
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised when the clips of a given number change."""
 
 

@@ -24,7 +24,7 @@ from lrcn.errors import DataError, lookup
 from lrcn.files import replacing
 from lrcn.text.tokenise import tokenise
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the clips of a given number change."""
 
 SHIRTS: dict[str, Color] = {

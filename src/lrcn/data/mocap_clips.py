@@ -42,10 +42,15 @@ class Take:
 
 @dataclass(frozen=True)
 class Action:
-    """A class: its takes and whether they are played backwards."""
+    """A class.
+
+    Attributes:
+        takes: What its clips are cut from.
+        reverse_of: The class whose clips, of the same numbers, its own are when played backwards.
+    """
 
     takes: tuple[Take, ...]
-    reversed: bool = False
+    reverse_of: str | None = None
 
 
 _GET_UP = (Take("getup_faceup", 0.1, 3.4, 1.3, 0.0), Take("getup_facedown", 0.25, 2.9, 1.05, 0.0))
@@ -58,13 +63,13 @@ ACTIONS: dict[str, Action] = {
     "get_up": Action(_GET_UP),
     "jump": Action((Take("jump", 0.25, 1.55),)),
     "kick": Action((Take("kick", 0.2, 1.3, 1.0, 0.3), Take("spinkick", 0.0, 1.28, 1.0, 0.25))),
-    "lie_down": Action(_GET_UP, reversed=True),
+    "lie_down": Action(_GET_UP, reverse_of="get_up"),
     "punch": Action((Take("punch", 0.3, 2.13, 1.15, 0.25),)),
     "roll": Action((Take("roll", 0.0, 2.0, 1.15),)),
     "run": Action((Take("run", 0.0, 0.8, 1.0, 0.1),)),
     "spin": Action((Take("spin", 0.6, 3.0, 1.4, 0.3),)),
     "walk": Action(_WALK),
-    "walk_backwards": Action(_WALK, reversed=True),
+    "walk_backwards": Action(_WALK, reverse_of="walk"),
 }
 """The 14 classes, in the order of their labels."""
 
@@ -117,7 +122,9 @@ def clip_spec(split: str, label: str, index: int, *, series: str = "", clothes: 
         UnknownNameError: If the split or the class does not exist.
     """
     sectors, action = lookup(SPLIT_SECTORS, split, kind="split"), lookup(ACTIONS, label, kind="class")
-    seed = int.from_bytes(hashlib.sha256(f"{series}{split}/{label}/{index}".encode()).digest()[:8], "big")
+    # the clips of a pair share body, place and camera: nothing but the order of frames tells them apart
+    scene = f"{series}{split}/{action.reverse_of or label}/{index}"
+    seed = int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)
     take = action.takes[rng.integers(len(action.takes))]
     jitter = rng.uniform(0.85, 1.2) if take.blend_s else rng.uniform(0.88, 1.06)
@@ -131,7 +138,7 @@ def clip_spec(split: str, label: str, index: int, *, series: str = "", clothes: 
         azimuth_deg=float(azimuth),
         elevation_deg=float(2 + 30 * rng.random() ** 1.7),
         mirrored=bool(rng.random() < 0.5),
-        reversed=action.reversed,
+        reversed=action.reverse_of is not None,
         seed=int(rng.integers(2**63)),
         clothes=clothes,
     )
