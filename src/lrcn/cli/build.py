@@ -26,7 +26,7 @@ def mocap_actions(
     folder: Folder,
     /,
     *,
-    train_clips: int = 240,
+    train_clips: int = 320,
     val_clips: int = 36,
     test_clips: int = 32,
     size_px: int = 128,

@@ -29,7 +29,7 @@ GENERATOR_VERSION = 3
 def build_mocap_actions(
     output: Path,
     *,
-    train_clips: int = 240,
+    train_clips: int = 320,
     val_clips: int = 36,
     test_clips: int = 32,
     size_px: int = 128,
