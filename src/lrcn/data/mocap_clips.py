@@ -47,10 +47,12 @@ class Action:
     Attributes:
         takes: What its clips are cut from.
         reverse_of: The class whose clips, of the same numbers, its own are when played backwards.
+        train_weight: Training clips, as a multiple of what a class has.
     """
 
     takes: tuple[Take, ...]
     reverse_of: str | None = None
+    train_weight: int = 1
 
 
 _GET_UP = (Take("getup_faceup", 0.1, 3.4, 1.3, 0.0), Take("getup_facedown", 0.25, 2.9, 1.05, 0.0))
@@ -68,8 +70,9 @@ ACTIONS: dict[str, Action] = {
     "roll": Action((Take("roll", 0.0, 2.0, 1.15),)),
     "run": Action((Take("run", 0.0, 0.8, 1.0, 0.1),)),
     "spin": Action((Take("spin", 0.6, 3.0, 1.4, 0.3),)),
-    "walk": Action(_WALK),
-    "walk_backwards": Action(_WALK, reverse_of="walk"),
+    # seen from the front or from behind, nothing but a small face says which of the two it is
+    "walk": Action(_WALK, train_weight=2),
+    "walk_backwards": Action(_WALK, reverse_of="walk", train_weight=2),
 }
 """The 14 classes, in the order of their labels."""
 
