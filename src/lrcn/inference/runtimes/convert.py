@@ -135,4 +135,10 @@ def _quantized(graph: Any, calibration: Iterable[NDArray[np.uint8]]) -> Any:
     with _quiet(), signal_stack.kept():
         nncf = engine_module("nncf", wanted_by="--int8")
         frames = [{"frames": crops[i : i + 1]} for crops in calibration for i in range(len(crops))]
-        return nncf.quantize(graph, nncf.Dataset(frames), subset_size=len(frames))
+        return nncf.quantize(
+            graph,
+            nncf.Dataset(frames),
+            subset_size=len(frames),
+            preset=nncf.QuantizationPreset.MIXED,  # features have both signs, and not evenly
+            fast_bias_correction=False,
+        )
