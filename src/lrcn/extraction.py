@@ -198,11 +198,12 @@ class _Decoders(Generic[T]):
     def _work(self) -> None:
         try:
             while not self._stopped.is_set():
-                with self._lock:
-                    item = next(self._items, self)
-                if item is self:
+                try:
+                    with self._lock:
+                        item = next(self._items)
+                except StopIteration:
                     break
-                self._decode(item)  # type: ignore[arg-type]
+                self._decode(item)
         except BaseException as exc:
             self._events.put(exc)
         finally:

@@ -22,6 +22,8 @@ from lrcn.models.lstm_weights import LayerWeights, next_cell
 
 Product = Callable[[Tensor], Tensor]
 
+_ONEDNN_OPERATIONS = ("_reorder_linear_weight", "_linear_pointwise")
+
 
 class CaptionDecoder(Protocol):
     """What reads the features of pictures and says words about them."""
@@ -121,7 +123,9 @@ def _product(weight: Tensor, bias: Tensor | None) -> Product:
     number of outputs is no multiple of 16, three quarters (AVX-512, torch 2.14).
     """
     has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if has_onednn and weight.device.type == "cpu" and weight.dtype == torch.float32:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
-        return lambda inputs: torch.ops.mkldnn._linear_pointwise(inputs, packed, bias, "none", [], "")
+    operations = torch.ops.mkldnn  # torch's own, not promised: another version may lack them
+    has_them = has_onednn and all(hasattr(operations, name) for name in _ONEDNN_OPERATIONS)
+    if has_them and weight.device.type == "cpu" and weight.dtype == torch.float32:
+        packed = operations._reorder_linear_weight(weight.contiguous())
+        return lambda inputs: operations._linear_pointwise(inputs, packed, bias, "none", [], "")
     return lambda inputs: F.linear(inputs, weight, bias)
