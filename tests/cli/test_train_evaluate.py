@@ -73,6 +73,17 @@ def test_evaluation_prints_scores_and_writes_a_report(
     assert json.loads(capsys.readouterr().out) == saved
 
 
+def test_the_command_that_training_ends_with_works_without_a_test_split(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes, output = data / "train", tmp_path / "run"  # a folder of classes, of which training holds some back
+    flags = ["--hidden-size", "8", "--views", "1", "--epochs", "1", "--seed", "5", "--cache-dir", str(tmp_path / "c")]
+    assert main(["train", "recognition", str(classes), "--output", str(output), "--device", "cpu", *flags]) == 0
+    (hint,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("measure it: lrcn ")]
+    assert main([*hint.removeprefix("measure it: lrcn ").split(), "--device", "cpu"]) == 0
+    assert "split val: 2 videos" in capsys.readouterr().out
+
+
 def test_unreadable_test_video_is_listed_and_exits_3(
     run_dir: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,16 @@ def _train(
             save_curves(output / "history.csv", output / "curves.png")
     except MissingExtraError as exc:
         remark(f"no curves: {exc}", quiet=quiet)
-    if data.suffix.lower() != ".txt":
-        remark(f"measure it: lrcn evaluate {output} {data}", quiet=quiet)
+    if not isinstance(known, Path) and (flags := _flags_to_measure(known, settings.seed)) is not None:
+        remark(f"measure it: lrcn evaluate {output} {data}{flags}", quiet=quiet)
     print(result.model_path)
+
+
+def _flags_to_measure(known: RecognitionData | CaptionData, seed: int) -> str | None:
+    """Return the flags with which `lrcn evaluate` finds examples that training did not see; None if there are none."""
+    splits = {example.split for example in known.examples}
+    if "test" in splits:
+        return ""
+    if "val" in splits:
+        return f" --split val{f' --seed {seed}' if seed else ''}"  # the seed may have drawn the validation part
+    return None
