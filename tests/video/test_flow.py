@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from torchvision.models.optical_flow import Raft_Small_Weights, raft_small
 
-from lrcn.errors import UnknownNameError
+from lrcn.errors import ConfigError, UnknownNameError
 from lrcn.video.flow import FlowImages, decode_flow, encode_flow
 
 
@@ -82,3 +86,40 @@ def test_mirrored_frames_give_negated_mirrored_x(method: str) -> None:
 def test_an_unknown_method_names_the_choices() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'dis'"):
         FlowImages("diss")
+
+
+@pytest.fixture
+def raft_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Weights where torch looks for those of RAFT; they are random, because the trained ones cannot be fetched here."""
+    torch.manual_seed(0)
+    weights = raft_small().state_dict()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(weights, folder / Raft_Small_Weights.DEFAULT.url.rpartition("/")[2])
+    return weights
+
+
+def test_raft_says_what_torchvision_says(raft_weights: dict[str, torch.Tensor]) -> None:
+    first, second = _texture(128, 136, 0, 0), _texture(128, 136, 3, -1)
+    network = raft_small().eval()
+    network.load_state_dict(raft_weights)
+    pair = [torch.from_numpy(frame).permute(2, 0, 1)[None] for frame in (first, second)]
+    with torch.inference_mode():
+        expected = network(*Raft_Small_Weights.DEFAULT.transforms()(*pair))[-1][0]
+    found = FlowImages("raft").between(first, second)
+    assert found.std() > 0.1  # not a constant field
+    np.testing.assert_allclose(found, expected.permute(1, 2, 0).numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (130, 141)])
+def test_raft_keeps_odd_sizes(raft_weights: dict[str, torch.Tensor], size: tuple[int, int]) -> None:
+    frames = np.random.default_rng(1).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    assert FlowImages("raft").push(frames).shape == (1, *size, 3)
+
+
+def test_raft_without_its_weights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ConfigError, match=r"needs its weights from .*hub cache, or use 'dis'"):
+        FlowImages("raft")
