@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; ratio = time of the baseline / time of ours")
     figures: list[Figure] = []
     for name in arguments.names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
         for figure in importlib.import_module(f"benchmarks.{name}").run():
             goal = f"  (goal {figure.goal:g})" if figure.goal else ""
             print(
@@ -43,7 +45,7 @@ def main() -> None:
                 flush=True,
             )
             figures.append(figure)
-    arguments.output.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+        arguments.output.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ fine-tuned and its views were drawn once. That is the point of it, and what it g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from PIL import Image
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.plain import TRANSFORM, PlainNetwork
 from benchmarks.subjects import MEAN, alexnet_lstm
-from benchmarks.timing import Figure, compare
+from benchmarks.timing import Figure, compare_all
 from lrcn.config import PreprocessConfig
 from lrcn.models.recognition import frame_loss
 from lrcn.video.transforms import Preprocess
@@ -24,7 +26,7 @@ from lrcn.video.transforms import Preprocess
 NUM_CLIPS, CLIP_LENGTH, BATCH = 64, 16, 8
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Check that all epochs see the same features, then time."""
     _, model = alexnet_lstm()
     network = PlainNetwork(model)
@@ -72,10 +74,7 @@ def run() -> list[Figure]:
 
     title = "training epoch of the head, AlexNet fc6 + LSTM 256 (less work: no fine-tuning)"
     same = f"features equal to {error:.0e} (float16)"
-    return [
-        Figure(title, against, *compare(cached_epoch, epoch, rounds=3), same, goal)
-        for against, epoch, goal in (
-            ("plain: end to end, one time step after the other", plain_epoch, 100.0),
-            ("kind: a fixed CNN, frame by frame", kind_epoch, None),
-        )
-    ]
+    goals = {"plain: end to end, one time step after the other": 100.0, "kind: a fixed CNN, frame by frame": None}
+    epochs = dict(zip(goals, (plain_epoch, kind_epoch), strict=True))
+    for (_, against), ratio in compare_all({"cached": cached_epoch}, epochs, rounds=3).items():
+        yield Figure(title, against, *ratio, same, goals[against])

@@ -7,6 +7,8 @@ the other, and keeps the hypotheses of a beam in a Python list; its beam goes th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -88,10 +90,9 @@ def subject() -> tuple[CaptioningModel, Vocabulary, Tensor]:
     return model, Vocabulary([f"w{number}" for number in range(NUM_WORDS)]), torch.randn(NUM_PICTURES, 4096)
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Check that the words are the same, then time."""
     model, vocabulary, features = subject()
-    figures = []
     for size, goal in GOALS.items():
         search = CaptionSearch(beam_size=size, max_length=LENGTH)
 
@@ -112,7 +113,4 @@ def run() -> list[Figure]:
             raise SystemExit(f"beam {size}: {NUM_PICTURES - num_equal} captions differ: nothing was timed")
         name = "greedy" if size == 1 else f"beam {size}"
         ratio = compare(ours, plain, rounds=3)
-        figures.append(
-            Figure(f"captions of {NUM_PICTURES} pictures, {name}", "picture by picture", *ratio, "same words", goal)
-        )
-    return figures
+        yield Figure(f"captions of {NUM_PICTURES} pictures, {name}", "picture by picture", *ratio, "same words", goal)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -63,12 +63,11 @@ class KindStream:
         return self._model(features[None]).softmax(-1).mean(1)[0].numpy()
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Check that the answers agree, then time."""
     header, model = alexnet_lstm()
     network = PlainNetwork(model)
     frames = np.random.default_rng(0).integers(0, 256, (40, 240, 320, 3), dtype=np.uint8)
-    figures = []
     with runtimes(header, model) as found:
         for name, runtime in found.items():
             streaming = StreamingRecognizer(Recognizer(header, runtime), clip_stride=1, top_k=101)
@@ -105,5 +104,4 @@ def run() -> list[Figure]:
                 goal = GOALS[name] if against.startswith("plain") else None
                 middle = float(np.median(found_ratios))
                 same = f"same probabilities to {error:.0e}"
-                figures.append(Figure(title, against, middle, min(found_ratios), max(found_ratios), same, goal))
-    return figures
+                yield Figure(title, against, middle, min(found_ratios), max(found_ratios), same, goal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -26,20 +26,40 @@ class Figure:
     goal: float | None = None
 
 
-def compare(
-    ours: Callable[[], object], baseline: Callable[[], object], *, rounds: int = 5
-) -> tuple[float, float, float]:
-    """Run both in turn and return the median, smallest and largest ratio baseline / ours; one warm-up each."""
-    ours()
-    baseline()
-    ratios: list[float] = []
+Ratio = tuple[float, float, float]
+"""Median, smallest and largest over the rounds of (time of the baseline / time of ours)."""
+
+
+def compare(ours: Callable[[], object], baseline: Callable[[], object], *, rounds: int = 5) -> Ratio:
+    """Run both in turn and return the ratio baseline / ours; one warm-up each."""
+    return compare_all({"ours": ours}, {"baseline": baseline}, rounds=rounds)["ours", "baseline"]
+
+
+def compare_all(
+    ours: Mapping[str, Callable[[], object]],
+    baselines: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 5,
+    warm_up: bool = True,
+) -> dict[tuple[str, str], Ratio]:
+    """Run each once a round, every other round in the opposite order, and return the ratio of each pair.
+
+    Slow baselines are then run once a round, however many ways are compared with them.
+    """
+    runs = [*ours.items(), *baselines.items()]
+    if warm_up:
+        for _, run in runs:
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name, _ in runs}
     gc.collect()
     for round_number in range(rounds):
-        order = [ours, baseline] if round_number % 2 == 0 else [baseline, ours]
-        seconds: dict[Callable[[], object], float] = {}
-        for run in order:
+        for name, run in runs if round_number % 2 == 0 else reversed(runs):
             start = time.perf_counter()
             run()
-            seconds[run] = time.perf_counter() - start
-        ratios.append(seconds[baseline] / seconds[ours])
-    return statistics.median(ratios), min(ratios), max(ratios)
+            seconds[name].append(time.perf_counter() - start)
+    ratios = {
+        (mine, theirs): [b / a for a, b in zip(seconds[mine], seconds[theirs], strict=True)]
+        for mine in ours
+        for theirs in baselines
+    }
+    return {pair: (statistics.median(found), min(found), max(found)) for pair, found in ratios.items()}

@@ -8,14 +8,14 @@ less work (no fine-tuning, no new views): that is its point, and what it gives u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.plain import PlainNetwork
 from benchmarks.subjects import alexnet_lstm
-from benchmarks.timing import Figure, compare
+from benchmarks.timing import Figure, compare_all
 from lrcn.models.recognition import frame_loss
 
 CLIPS, LENGTH = 8, 16
@@ -23,7 +23,7 @@ PLAIN = "plain: CNN one time step after the other, fp32"
 KIND = "kind: the same with the channels last"
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Check that all ways have the same logits, then time."""
     _, model = alexnet_lstm()
     network = PlainNetwork(model)
@@ -53,16 +53,14 @@ def run() -> list[Figure]:
     )
     in_bf16 = _step(model, logits_of_batch, bf16=True)
     head = nn.ModuleList([part for name, part in model.named_children() if name != "backbone"])
-    rows = (
-        ("training step end to end, one CNN call, fp32", batched, 1.4),
-        ("training step end to end, one CNN call, bf16 autocast", in_bf16, 2.8),
-        ("step of the head on cached features (less work: no fine-tuning)", _step(head, lambda: model(cached)), 130.0),
-    )
-    return [
-        Figure(title, against, *compare(ours, baseline, rounds=3), same, goal if against == PLAIN else None)
-        for title, ours, goal in rows
-        for against, baseline in ((PLAIN, plain), (KIND, kind))
-    ]
+    ours = {
+        "training step end to end, one CNN call, fp32": batched,
+        "training step end to end, one CNN call, bf16 autocast": in_bf16,
+        "step of the head on cached features (less work: no fine-tuning)": _step(head, lambda: model(cached)),
+    }
+    goals = dict(zip(ours, (1.4, 2.8, 130.0), strict=True))
+    for (title, against), ratio in compare_all(ours, {PLAIN: plain, KIND: kind}).items():
+        yield Figure(title, against, *ratio, same, goals[title] if against == PLAIN else None)
 
 
 def _step(trained: nn.Module, logits: Callable[[], Tensor], *, bf16: bool = False) -> Callable[[], None]:

@@ -9,7 +9,8 @@ times.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.subjects import CLIP_LENGTH, MEAN, NUM_FRAMES, alexnet_lstm, runtimes, write_clip
-from benchmarks.timing import Figure, compare
+from benchmarks.timing import Figure, compare, compare_all
 from lrcn.inference.recognizer import Recognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.read import read_all
@@ -60,65 +61,57 @@ def kind_window_by_window(model: RecognitionModel, path: Path, starts: list[int]
     return torch.cat(probs).numpy()
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
     """Check that the answers agree, then time."""
     header, model = alexnet_lstm()
     network = plain.PlainNetwork(model)
-    figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder, runtimes(header, model) as found:
         path = write_clip(Path(folder) / "clip.mp4")
         frames, _ = read_all(path, resize=header.preprocess.resize)
         starts = {8: _starts(8), 1: _starts(1)}
-        in_one_batch: dict[str, Callable[[], np.ndarray]] = {
+        plain_goals = {"plain: all windows in one batch": GOALS, "plain: window by window": {"torch": 4.5}}
+        baselines: dict[str, Callable[[], np.ndarray]] = {
             "plain: all windows in one batch": lambda: plain.in_one_batch(network, path, starts[8]),
             "kind: all windows in one batch": lambda: kind_in_one_batch(model, path, starts[8]),
-        }
-        one_by_one: dict[str, Callable[[], np.ndarray]] = {
             "plain: window by window": lambda: plain.window_by_window(network, path, starts[8]),
             "plain: window by window, frame by frame": lambda: plain.frame_by_frame(network, path, starts[8]),
             "kind: window by window": lambda: kind_window_by_window(model, path, starts[8]),
         }
-        dense: dict[str, Callable[[], np.ndarray]] = {
+        dense_baselines: dict[str, Callable[[], np.ndarray]] = {
             "plain: window by window": lambda: plain.window_by_window(network, path, starts[1]),
             "kind: window by window": lambda: kind_window_by_window(model, path, starts[1]),
         }
         expected = kind_in_one_batch(model, path, starts[8])
-        for title, baseline in (in_one_batch | one_by_one).items():
+        for title, baseline in baselines.items():
             _check(f"the baseline {title!r}", baseline(), expected, 1e-5)
-        for name, runtime in found.items():
-            recognizer = Recognizer(header, runtime)
-            tolerance = TOLERANCES.get(name, 5e-3)
-            error = _check(name, np.array(recognizer(path, clip_stride=8).probs), expected.mean(0), tolerance)
-            same = f"same probabilities to {error:.0e}"
+        recognizers = {name: Recognizer(header, runtime) for name, runtime in found.items()}
+        same = {}
+        for name, recognizer in recognizers.items():
+            probs = np.array(recognizer(path, clip_stride=8).probs)
+            error = _check(name, probs, expected.mean(0), TOLERANCES.get(name, 5e-3))
+            same[name] = f"same probabilities to {error:.0e}"
 
-            def whole(recognizer: Recognizer = recognizer) -> object:
-                return recognizer(path, clip_stride=8)
+        def whole(recognizer: Recognizer, stride: int) -> Callable[[], object]:
+            return lambda: recognizer(path, clip_stride=stride)
 
-            def densely(recognizer: Recognizer = recognizer) -> object:
-                return recognizer(path, clip_stride=1)
+        def cnn_alone(recognizer: Recognizer) -> None:
+            for first in range(0, NUM_FRAMES, 64):
+                recognizer.runtime.encode(frames[first : first + 64], CENTER_VIEW)
 
-            def cnn_alone(recognizer: Recognizer = recognizer) -> None:
-                for first in range(0, NUM_FRAMES, 64):
-                    recognizer.runtime.encode(frames[first : first + 64], CENTER_VIEW)
-
-            title = f"video to windows, stride 8, {name}"
-            for against, baseline in in_one_batch.items():
-                goal = GOALS[name] if against.startswith("plain") else None
-                figures.append(Figure(title, against, *compare(whole, baseline), same, goal))
-            share = compare(whole, cnn_alone)
-            figures.append(
-                Figure(f"share of the CNN's own speed, {name}", "the CNN alone", *share, "same runtime", 0.85)
-            )
-            if name == "torch":
-                for against, baseline in one_by_one.items():
-                    goal = 4.5 if against.startswith("plain") else None
-                    figures.append(Figure(title, against, *compare(whole, baseline, rounds=3), same, goal))
-            if name in ("torch", "openvino-int8"):
-                for against, baseline in dense.items():
-                    goal = 40.0 if against.startswith("plain") else None
-                    ratio = compare(densely, baseline, rounds=1)
-                    figures.append(Figure(f"video to windows, stride 1, {name}", against, *ratio, same, goal))
-    return figures
+        sparse = {name: whole(recognizer, 8) for name, recognizer in recognizers.items()}
+        again = {"itself once more: how noisy this machine is": sparse["torch"]}
+        for (name, against), ratio in compare_all(sparse, baselines | again).items():
+            if against in again and name != "torch":
+                continue
+            goal = plain_goals.get(against, {}).get(name)
+            yield Figure(f"video to windows, stride 8, {name}", against, *ratio, same[name], goal)
+        for name, recognizer in recognizers.items():
+            share = compare(sparse[name], partial(cnn_alone, recognizer))
+            yield Figure(f"share of the CNN's own speed, {name}", "the CNN alone", *share, "same runtime", 0.85)
+        dense = {name: whole(recognizers[name], 1) for name in ("torch", "openvino-int8") if name in recognizers}
+        for (name, against), ratio in compare_all(dense, dense_baselines, rounds=1, warm_up=False).items():
+            goal = 40.0 if against.startswith("plain") else None
+            yield Figure(f"video to windows, stride 1, {name}", against, *ratio, same[name], goal)
 
 
 def _check(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> float:
