@@ -17,9 +17,12 @@ import torch
 from PIL import Image
 from test_features import CORNER, PIXELS, make_model
 
+from lrcn.config import RecognitionHeader
 from lrcn.errors import MediaError
 from lrcn.extraction import Part, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.inference.runtimes.base import FrameEncoder
+from lrcn.inference.runtimes.choose import open_backbone_runtime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
 
@@ -55,8 +58,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> list[Part
     return found
 
 
-def extract(model: RecognitionModel, parts: list[Part], root: Path, **options: Any) -> FeatureCache:
+def extract(
+    model: RecognitionModel, parts: list[Part], root: Path, runtime: FrameEncoder | None = None, **options: Any
+) -> FeatureCache:
     extractor = FeatureExtractor(model, PIXELS)
+    if runtime is not None:
+        extractor = FeatureExtractor(model, PIXELS, encode=runtime.encode, runtime=runtime.name)
     cache = FeatureCache(root, extractor.key())
     report = extract_all(parts, lambda part: part, extractor.encode, PIXELS, cache, **options)
     assert not report.failures
@@ -86,13 +93,17 @@ def test_features_are_those_of_one_file_after_the_other(
         assert (found.duration_s, found.warnings) == (expected.duration_s, expected.warnings)
 
 
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
 def test_neither_workers_nor_what_was_there_change_a_bit(
-    model: RecognitionModel, parts: list[Part], tmp_path: Path
+    name: str, model: RecognitionModel, parts: list[Part], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    extract(model, parts, tmp_path / "one", workers=1)
-    extract(model, parts[::-1], tmp_path / "three", workers=3)
-    extract(model, parts[3:5], tmp_path / "later", workers=2)
-    extract(model, parts, tmp_path / "later", workers=2)
+    header = RecognitionHeader(model=model.config, preprocess=PIXELS, labels=("a", "b"))
+    kept = tmp_path_factory.mktemp("runtimes")
+    runtime = open_backbone_runtime(name, header, model, device="cpu", cache_dir=kept)
+    extract(model, parts, tmp_path / "one", runtime, workers=1)
+    extract(model, parts[::-1], tmp_path / "three", runtime, workers=3)
+    extract(model, parts[3:5], tmp_path / "later", runtime, workers=2)
+    extract(model, parts, tmp_path / "later", runtime, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "three") == contents(tmp_path / "later")
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig
-from lrcn.encoding import encode_chunks, end_of
+from lrcn.encoding import Encoder, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
 from lrcn.models.batch_norm import fold_batch_norm
@@ -98,6 +98,8 @@ class FeatureExtractor:
         *,
         device: str | torch.device = "cpu",
         batch_size: int = 64,
+        encode: Encoder | None = None,
+        runtime: str = "torch",
     ) -> None:
         """Move the backbone to the device.
 
@@ -106,6 +108,8 @@ class FeatureExtractor:
             preprocess: What its pixels must look like.
             device: Where it runs.
             batch_size: Frames that pass through it at once.
+            encode: Runs the same backbone in torch's place.
+            runtime: The name of what does.
 
         Raises:
             ConfigError: If the model has no backbone.
@@ -115,19 +119,21 @@ class FeatureExtractor:
         self.preprocess_config = preprocess
         self.device = torch.device(device)
         self._backbone = model.backbone.to(self.device)
-        self.encode = TorchEncoder(self._backbone, preprocess, self.device)
+        self.encode = encode or TorchEncoder(self._backbone, preprocess, self.device)
         """Runs the backbone; an `Encoder`."""
         self._config = model.config.backbone
         self._batch_size = batch_size
+        self._runtime = runtime
 
     def key(self) -> str:
-        """Return a hash of all that decides what features come out: weights, feature layer and pixels."""
+        """Return a hash of all that decides what features come out: weights, feature layer, pixels and runtime."""
         pixels = asdict(self.preprocess_config)
         for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
             del pixels[name]
         if not pixels["release_quirks"]:
             del pixels["release_quirks"]  # came later: caches made before stay valid
-        digest = hashlib.sha256(json.dumps([_FORMAT, asdict(self._config), pixels]).encode())
+        runtime = [] if self._runtime == "torch" else [self._runtime]  # came later: caches made before stay valid
+        digest = hashlib.sha256(json.dumps([_FORMAT, asdict(self._config), pixels, *runtime]).encode())
         for name, value in sorted(self._backbone.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -18,7 +18,7 @@ from tiny_training import LABELS, TINY, tiny_config, train_quietly
 
 from lrcn import model_file
 from lrcn.data.examples import RecognitionData, RecognitionExample
-from lrcn.errors import ConfigError, DataError, MissingExtraError
+from lrcn.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from lrcn.inference.recognizer import Recognizer
 from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import RecognitionTrainingConfig
@@ -383,3 +383,35 @@ def test_second_run_encodes_nothing(
     examples = tuple(replace(e, path=Path(shutil.copy(e.path, moved))) for e in bars.examples)
     again = train_quietly(tiny_config(), replace(bars, examples=examples), output=tmp_path / "run", cache_dir=cache_dir)
     assert same(again, finished)
+
+
+def test_features_may_come_from_another_runtime(bars: RecognitionData, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    cache = tmp_path / "cache"
+    runs = {}
+    for name, config in {
+        "torch": tiny_config(epochs=1),
+        "openvino": tiny_config(epochs=1, runtime="openvino"),
+        "another head": tiny_config(epochs=1, runtime="openvino", hidden_size=5),
+    }.items():
+        output = train_quietly(config, bars, output=tmp_path / name, cache_dir=cache).model_path.parent
+        runs[name] = json.loads((output / "run.json").read_text())["backbone"]
+    assert [run["runtime"] for run in runs.values()] == ["torch", "openvino", "openvino"]
+    assert runs["torch"]["sha256"] != runs["openvino"]["sha256"] == runs["another head"]["sha256"]
+    # the graph is the backbone's: another head makes none
+    assert len([path for path in (cache / "runtimes").iterdir() if path.is_dir()]) == 1
+
+    folders = {name: cache / runs[name]["sha256"][:32] for name in ("torch", "openvino")}
+    files = sorted(path.name for path in folders["torch"].glob("*.npy"))
+    assert len(files) == len(list(folders["openvino"].glob("*.npy"))) > 0
+    for name in files:
+        expected, found = (np.load(folder / name).astype(np.float32) for folder in folders.values())
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_runtime_goes_with_a_frozen_backbone(bars: RecognitionData, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a CNN is trained in torch"):
+        tiny_config(runtime="openvino", backbone_trainable=True)
+    with pytest.raises(UnknownNameError, match="did you mean 'openvino'"):
+        train_quietly(tiny_config(runtime="openvin"), bars, output=tmp_path / "run", cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "run" / "model.safetensors").exists()

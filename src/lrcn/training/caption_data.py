@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from lrcn.config import PreprocessConfig
+from lrcn.config import CaptioningHeader, PreprocessConfig
 from lrcn.data.caption_datasets import (
     FeatureCaptions,
     FrameCaptions,
@@ -151,13 +151,15 @@ class CaptionPreparation:
                 raise DataError(f"{path}: no vector for {example.key!r} of the data set{more}; they go by the same ids")
         return self._with_features(load, content_hash(path))
 
-    def features(self, model: CaptioningModel, cache_dir: Path, device: torch.device) -> PreparedData:
+    def features(
+        self, header: CaptioningHeader, model: CaptioningModel, cache_dir: Path, device: torch.device
+    ) -> PreparedData:
         """Encode every picture and video once with the frozen backbone, or take it from the cache.
 
         Raises:
             DataError: If no training example can be read.
         """
-        encoded = EncodedVideos(model, self._preprocess, cache_dir=cache_dir, device=device)
+        encoded = EncodedVideos(header, model, runtime=self._config.runtime, cache_dir=cache_dir, device=device)
 
         def part_of(example: CaptionExample) -> Part:
             training = example.split == "train"
@@ -167,7 +169,7 @@ class CaptionPreparation:
         examples = (*self._splits.train, *self._splits.val)
         with self._narrator.bar("features", len(examples), unit="examples") as bar:
             encoded.fill(examples, part_of, bar)
-        return self._with_features(lambda example: encoded.get(part_of(example)), encoded.key)
+        return self._with_features(lambda example: encoded.get(part_of(example)), encoded.key, encoded.runtime)
 
     def frames(self) -> PreparedData:
         """Look at every picture and video once, for a backbone that is trained on frames.
@@ -196,12 +198,14 @@ class CaptionPreparation:
         self.train_tokens = train_tokens
         return PreparedData(items, len(items), collate_frame_captions, validation, skipped)
 
-    def _with_features(self, load: Callable[[CaptionExample], FeatureVideo], key: str) -> PreparedData:
+    def _with_features(
+        self, load: Callable[[CaptionExample], FeatureVideo], key: str, runtime: str | None = None
+    ) -> PreparedData:
         train, val, train_tokens, val_tokens, skipped = self._load_all(load)
         validation = FeatureCaptionValidation(val, *self._validation_parts(val_tokens)) if val else None
         items = FeatureCaptions(train, self._sentences(train_tokens), seed=self._config.seed)
         self.train_tokens = train_tokens
-        return PreparedData(items, len(items), collate_captions, validation, skipped, key)
+        return PreparedData(items, len(items), collate_captions, validation, skipped, key, runtime)
 
     def _sentences(self, tokens: tuple[Tokens, ...]) -> tuple[Sentence, ...]:
         if self._config.objective == "cider_d":  # captions are drawn, not given: each picture once

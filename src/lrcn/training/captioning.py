@@ -74,7 +74,7 @@ class CaptioningRecipe(Recipe):
         elif config.backbone_trainable:
             prepared = preparation.frames()
         else:
-            prepared = preparation.features(self.model, cache_dir, device)
+            prepared = preparation.features(self.header({}), self.model, cache_dir, device)
         if config.objective == "cider_d":
             self._reward = Reward(texts_of(preparation.train_tokens), self._vocabulary)
         return prepared

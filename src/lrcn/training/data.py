@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lrcn.config import PreprocessConfig
+from lrcn.config import ModelHeader, PreprocessConfig, RecognitionHeader
 from lrcn.data.datasets import (
     FeatureClips,
     FeatureVideo,
@@ -31,11 +31,12 @@ from lrcn.extraction import BATCH_SIZE, Part, extract_all
 from lrcn.features import (
     FeatureCache,
     FeatureExtractor,
-    HasBackbone,
     content_hash,
     half_precision,
     load_or_encode,
 )
+from lrcn.inference.runtimes.choose import open_backbone_runtime
+from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.base_config import TrainingConfig
 from lrcn.training.config import RecognitionTrainingConfig
@@ -111,10 +112,28 @@ class EncodedVideos:
     """
 
     def __init__(
-        self, model: HasBackbone, preprocess: PreprocessConfig, *, cache_dir: Path, device: torch.device
+        self,
+        header: ModelHeader,
+        model: RecognitionModel | CaptioningModel,
+        *,
+        runtime: str,
+        cache_dir: Path,
+        device: torch.device,
     ) -> None:
-        """Encode with this model, unless the cache in `cache_dir` has it."""
-        self._extractor = FeatureExtractor(model, preprocess, device=device)
+        """Encode with this model's backbone, unless the cache in `cache_dir` has it.
+
+        Raises:
+            ConfigError: If the runtime cannot be used, or its features are not those of torch.
+            MissingExtraError: If it is not installed.
+            UnknownNameError: If there is none of this name.
+        """
+        encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=cache_dir / "runtimes")
+        assert header.preprocess is not None  # models without a backbone were refused
+        self._extractor = FeatureExtractor(
+            model, header.preprocess, device=device, encode=encoder.encode, runtime=encoder.name
+        )
+        self.runtime = encoder.name
+        """What encodes, where `auto` was asked for."""
         self.key = self._extractor.key()
         """`FeatureExtractor.key`"""
         self._cache = FeatureCache(cache_dir, self.key)
@@ -156,10 +175,10 @@ class EncodedVideos:
 
 
 def prepare_features(
+    header: RecognitionHeader,
     model: RecognitionModel,
     data: RecognitionData,
     config: RecognitionTrainingConfig,
-    preprocess: PreprocessConfig,
     *,
     cache_dir: Path,
     device: torch.device,
@@ -171,7 +190,7 @@ def prepare_features(
     Raises:
         DataError: If no training video of a class can be read.
     """
-    encoded = EncodedVideos(model, preprocess, cache_dir=cache_dir, device=device)
+    encoded = EncodedVideos(header, model, runtime=config.runtime, cache_dir=cache_dir, device=device)
     label_ids = {label: i for i, label in enumerate(data.labels)}
 
     def part_of(example: RecognitionExample) -> Part:
@@ -188,9 +207,9 @@ def prepare_features(
         encoded.fill(examples, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
-    clips = FeatureClips(train, preprocess.clip_length, seed=config.seed)
-    validation = FeatureValidation(val[rank :: config.devices], preprocess) if val else None
-    return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key)
+    clips = FeatureClips(train, header.preprocess.clip_length, seed=config.seed)
+    validation = FeatureValidation(val[rank :: config.devices], header.preprocess) if val else None
+    return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
 
 
 def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:

@@ -231,7 +231,11 @@ def _provenance(config: TrainingConfig, recipe: Recipe, prepared: PreparedData, 
         "started": _now(),
         "seed": config.seed,
         "data": recipe.describe_data(),
-        "backbone": {"name": backbone.name if backbone else None, "sha256": prepared.backbone_key},
+        "backbone": {
+            "name": backbone.name if backbone else None,
+            "sha256": prepared.backbone_key,
+            "runtime": prepared.runtime,
+        },
         "init_from": asdict(recipe.init) if recipe.init else None,
         "skipped": list(prepared.skipped),
         "versions": {

@@ -33,6 +33,8 @@ class PreparedData:
     """Why examples were left out, one line each."""
     backbone_key: str = ""
     """`FeatureExtractor.key` of a frozen backbone, or the hash of a file of ready vectors."""
+    runtime: str | None = None
+    """What computed the features of a frozen backbone."""
 
 
 class Recipe(ABC):

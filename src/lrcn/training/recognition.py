@@ -55,7 +55,7 @@ class RecognitionRecipe(Recipe):
         if config.backbone_trainable:
             return prepare_frames(data, config, preprocess, narrator=narrator, rank=rank)
         return prepare_features(
-            self.model, data, config, preprocess, cache_dir=cache_dir, device=device, narrator=narrator, rank=rank
+            self.header({}), self.model, data, config, cache_dir=cache_dir, device=device, narrator=narrator, rank=rank
         )
 
     def task(self, state: RunState, **run: Any) -> RecognitionTask:

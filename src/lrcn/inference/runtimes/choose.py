@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from lrcn.config import CaptioningHeader, PreprocessConfig, RecognitionHeader
+from lrcn.config import CaptioningHeader, ModelHeader, PreprocessConfig, RecognitionHeader
 from lrcn.errors import ConfigError, LRCNError, lookup
 from lrcn.files import replacing, replacing_folder
 from lrcn.inference.runtimes.base import FrameEncoder, Runtime
@@ -22,7 +22,14 @@ from lrcn.inference.runtimes.caption_parity import CaptionParity, CaptionParityC
 from lrcn.inference.runtimes.convert import write_graphs
 from lrcn.inference.runtimes.exported import ExportedModel, is_exported, read_exported
 from lrcn.inference.runtimes.graph import GraphFrameEncoder, GraphRuntime, num_threads
-from lrcn.inference.runtimes.parity import FeatureCheck, Parity, ParityCheck, real_images
+from lrcn.inference.runtimes.parity import (
+    FeatureCheck,
+    FeatureParity,
+    FeatureParityCheck,
+    Parity,
+    ParityCheck,
+    real_images,
+)
 from lrcn.inference.runtimes.torch_runtime import TorchFrameEncoder, TorchRuntime
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
@@ -38,22 +45,23 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 """Runtime of a model file -> the packages it needs. Quantised graphs need calibration: `lrcn export --int8`."""
 
 AUTO = "auto"
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
 _TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
 
+_Report = Parity | CaptionParity | FeatureParity
 R = TypeVar("R", bound=FrameEncoder)
 C = TypeVar("C", bound=FrameEncoder, contravariant=True)
 
 
 class _Check(Protocol[C]):
-    """`ParityCheck` or `CaptionParityCheck`."""
+    """`ParityCheck`, `CaptionParityCheck` or `FeatureParityCheck`."""
 
     @property
-    def report(self) -> Callable[..., Parity | CaptionParity]:
+    def report(self) -> Callable[..., _Report]:
         """Makes a report of the fields of one that was kept."""
 
-    def measure(self, candidate: C, /) -> Parity | CaptionParity:
+    def measure(self, candidate: C, /) -> _Report:
         """Compare a runtime with torch."""
 
 
@@ -98,21 +106,45 @@ def open_caption_runtime(
         ConfigError: If the model reads ready vectors.
     """
     _check_name(name)
-    preprocess = header.preprocess
-    if model.backbone is None or preprocess is None:
-        raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
-    backbone = model.backbone
-    reference = TorchFrameEncoder(backbone, preprocess, device=device)
-    kept = _Kept(header, model, cache_dir, names=("backbone",))
+    encoders = _Encoders(header, model, _Kept(header, model, cache_dir, names=("backbone",)), device)
+    check = CaptionParityCheck(model.to(device).eval(), FeatureCheck(encoders.reference, encoders.preprocess))
+    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, encoders.kept).open(name)
 
-    def made(name: str) -> FrameEncoder:
+
+def open_backbone_runtime(
+    name: str, header: ModelHeader, model: RecognitionModel | CaptioningModel, *, device: str, cache_dir: Path
+) -> FrameEncoder:
+    """Return what runs a frozen backbone whose head is still to be trained, checked on its features alone.
+
+    Arguments and errors as for `open_runtime`. Graphs and verdicts are kept by the backbone, whatever head it gets.
+
+    Raises:
+        ConfigError: If the model reads ready vectors.
+    """
+    _check_name(name)
+    kept = _Kept(header, model, cache_dir, names=("backbone",), part=model.backbone)
+    encoders = _Encoders(header, model, kept, device)
+    check = FeatureParityCheck(FeatureCheck(encoders.reference, encoders.preprocess))
+    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, kept).open(name)
+
+
+class _Encoders:
+    """What can run the backbone of a model."""
+
+    def __init__(
+        self, header: ModelHeader, model: RecognitionModel | CaptioningModel, kept: _Kept, device: str
+    ) -> None:
+        if model.backbone is None or header.preprocess is None:
+            raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
+        self.kept, self.preprocess = kept, header.preprocess
+        self._backbone = model.backbone
+        self.reference = TorchFrameEncoder(model.backbone, header.preprocess, device=device)
+
+    def made(self, name: str) -> FrameEncoder:
         if name == "torch-bf16":
-            return TorchFrameEncoder(backbone, preprocess, device=reference.device, precision="bf16")
-        engine, bf16 = _engine(name, reference.device)
-        return GraphFrameEncoder(kept.graphs(), engine=engine, bf16=bf16)
-
-    check = CaptionParityCheck(model.to(device).eval(), FeatureCheck(reference, preprocess))
-    return _Choice[FrameEncoder](reference, made, check, kept).open(name)
+            return TorchFrameEncoder(self._backbone, self.preprocess, device=self.reference.device, precision="bf16")
+        engine, bf16 = _engine(name, self.reference.device)
+        return GraphFrameEncoder(self.kept.graphs(), engine=engine, bf16=bf16)
 
 
 def _check_name(name: str) -> None:
@@ -137,14 +169,16 @@ class _Kept:
 
     def __init__(
         self,
-        header: RecognitionHeader | CaptioningHeader,
+        header: ModelHeader,
         model: RecognitionModel | CaptioningModel,
         folder: Path,
         *,
         names: tuple[str, ...] | None = None,
+        part: nn.Module | None = None,
     ) -> None:
+        """Take the model, the graphs that are wanted of it, and the part of it that decides, if not all of it does."""
         self.header = header
-        self._model, self._folder, self._names = model, folder, names
+        self._model, self._folder, self._names, self._part = model, folder, names, part
 
     def graphs(self) -> ExportedModel:
         folder = self._folder / self._key("graphs")
@@ -170,8 +204,11 @@ class _Kept:
         packages = sorted({package for packages in RUNTIMES.values() for package in packages})
         versions = {package: _version(package) for package in packages}
         machine = [torch.backends.cpu.get_cpu_capability(), num_threads() or torch.get_num_threads()]
-        weights = self.header.sha256 or _weights_hash(self._model)
-        parts = [_FORMAT, weights, repr(self.header.preprocess), repr(self.header.model), versions, machine, what]
+        if self._part is None:
+            weights, built_from = self.header.sha256 or _weights_hash(self._model), repr(self.header.model)
+        else:
+            weights, built_from = _weights_hash(self._part), repr(self.header.model.backbone)
+        parts = [_FORMAT, weights, repr(self.header.preprocess), built_from, versions, machine, what]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -192,7 +229,7 @@ class _Choice(Generic[R]):
             raise ConfigError(f"runtime {name!r} does not say what torch says; use --runtime torch ({parity})")
         return runtime
 
-    def _checked(self, name: str) -> tuple[R, Parity | CaptionParity]:
+    def _checked(self, name: str) -> tuple[R, _Report]:
         """Return a runtime and what its check gave, now or with the same weights and versions before."""
         runtime = self._made(name)
         try:

@@ -99,6 +99,43 @@ class FeatureCheck:
         return found, {kind: relative_error(found[kind], expected) for kind, expected in self.expected.items()}
 
 
+@dataclass(frozen=True)
+class FeatureParity:
+    """Largest errors of a backbone alone, against torch in fp32; fields as in `Parity`."""
+
+    precision: str
+    feature_error: float
+    random_feature_error: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is within the limits."""
+        random_ok = self.precision != "fp32" or self.random_feature_error <= LIMITS["fp32"].feature
+        return random_ok and self.feature_error <= LIMITS[self.precision].feature
+
+    def __str__(self) -> str:
+        return (
+            f"largest error of features against torch: {self.feature_error:.1e} (limit "
+            f"{LIMITS[self.precision].feature:g}; on random frames {self.random_feature_error:.1e})"
+        )
+
+
+class FeatureParityCheck:
+    """The features of torch, to be compared with those of other runtimes."""
+
+    report = FeatureParity
+
+    def __init__(self, features: FeatureCheck) -> None:
+        """Take what compares them."""
+        self._features = features
+
+    def measure(self, candidate: FrameEncoder) -> FeatureParity:
+        """Run a runtime on the same frames, at each of `BATCH_SIZES`, and return the largest errors."""
+        errors = [self._features.measure(candidate, size)[1] for size in BATCH_SIZES]
+        real, random = (largest([error[kind] for error in errors]) for kind in ("real", "random"))
+        return FeatureParity(precision_of(candidate), real, random)
+
+
 class ParityCheck:
     """What torch says about the packaged clip and about noise, to be compared with what other runtimes say."""
 
