@@ -47,6 +47,7 @@ NAMES = [
     "evaluate",
     "evaluate_captions",
     "export_model",
+    "extract_features",
     "inspect",
     "load",
     "read_caption_data",

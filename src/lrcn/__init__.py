@@ -51,6 +51,7 @@ _PUBLIC = {
     "evaluate": "lrcn.evaluation.recognition",
     "evaluate_captions": "lrcn.evaluation.captioning",
     "export_model": "lrcn.export.graphs",
+    "extract_features": "lrcn.inference.feature_files",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
     "read_caption_data": "lrcn.data.captioning",
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from lrcn.export.graphs import ExportReport as ExportReport
     from lrcn.export.graphs import export_model as export_model
     from lrcn.inference.captioner import Captioner as Captioner
+    from lrcn.inference.feature_files import extract_features as extract_features
     from lrcn.inference.loading import load as load
     from lrcn.inference.recognizer import Recognizer as Recognizer
     from lrcn.inference.retriever import Retriever as Retriever

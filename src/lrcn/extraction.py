@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from lrcn.config import PreprocessConfig
 from lrcn.encoding import Encoder, end_of
 from lrcn.errors import MediaError
-from lrcn.features import FeatureCache, VideoFeatures
+from lrcn.features import VideoFeatures
 from lrcn.video.inputs import network_images
 from lrcn.video.views import CENTER_VIEW, View, cut_crops
 
-BATCH_SIZE = 16
-"""Crops that pass through the CNN at once, on a CPU: with 64 the packaged backbone falls out of the processor's caches
+BATCH_SIZE, _GPU_BATCH_SIZE = 16, 64
+"""Crops that pass through the CNN at once. On a CPU, with 64 the packaged backbone falls out of the processor's caches
 (a fifth slower) and AlexNet gains nothing; smaller batches are slower everywhere."""
 
 _CHUNK_SIZE = 32
@@ -54,6 +54,23 @@ class ExtractionReport:
     """Parts that could not be read, and why."""
 
 
+class FeatureStore(Protocol):
+    """Where features go; `FeatureCache` is one."""
+
+    def has(self, path: str | Path, views: Sequence[View], *, start_s: float, end_s: float | None) -> bool:
+        """Whether the features of a part are there."""
+
+    def put(
+        self, path: str | Path, encoded: VideoFeatures, views: Sequence[View], *, start_s: float, end_s: float | None
+    ) -> None:
+        """Keep the features of a part, whole or not at all."""
+
+
+def batch_size_on(device: str) -> int:
+    """Return how many crops should pass through the CNN at once on a torch device."""
+    return BATCH_SIZE if device == "cpu" else _GPU_BATCH_SIZE
+
+
 T = TypeVar("T")
 
 
@@ -62,7 +79,7 @@ def extract_all(
     part_of: Callable[[T], Part],
     encode: Encoder,
     preprocess: PreprocessConfig,
-    cache: FeatureCache,
+    cache: FeatureStore,
     *,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
@@ -153,7 +170,7 @@ class _Decoders(Generic[T]):
         items: Sequence[T],
         part_of: Callable[[T], Part],
         preprocess: PreprocessConfig,
-        cache: FeatureCache,
+        cache: FeatureStore,
         workers: int,
     ) -> None:
         self._items = iter(items)
@@ -264,7 +281,7 @@ class _Batches:
     """Joins the crops of several parts into batches of one size, and puts the features of finished parts away."""
 
     def __init__(
-        self, encode: Encoder, crop: int, batch_size: int, cache: FeatureCache, report: ExtractionReport
+        self, encode: Encoder, crop: int, batch_size: int, cache: FeatureStore, report: ExtractionReport
     ) -> None:
         self._encode = encode
         self._cache = cache

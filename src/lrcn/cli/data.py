@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = App(name="data")
 app.command("lrcn.cli.build:app", name="build", help="Build a data set from what ships with lrcn or with Debian.")
 app.command("lrcn.cli.flow:flow", name="flow", help="Compute the optical flow of a data set once.")
+app.command("lrcn.cli.extract:extract", name="extract", help="Write a CNN's features of videos as NumPy files.")
 
 
 @app.command

@@ -27,7 +27,7 @@ from lrcn.data.datasets import (
 )
 from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
-from lrcn.extraction import BATCH_SIZE, Part, extract_all
+from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import (
     FeatureCache,
     FeatureExtractor,
@@ -49,8 +49,6 @@ from lrcn.video.views import CENTER_VIEW, View, random_view
 
 VIEW_SEED = 0
 """Of the cached views; the same for all runs."""
-
-_GPU_BATCH_SIZE = 64
 
 _MEMORY_SHARE = 0.25
 """Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
@@ -151,7 +149,7 @@ class EncodedVideos:
             self._extractor.encode,
             self._extractor.preprocess_config,
             self._cache,
-            batch_size=BATCH_SIZE if self._extractor.device.type == "cpu" else _GPU_BATCH_SIZE,
+            batch_size=batch_size_on(self._extractor.device.type),
             on_progress=lambda done, kept: bar.update(done, kept=kept),
         )
         self._failures |= report.failures
