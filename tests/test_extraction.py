@@ -58,6 +58,11 @@ def parts(tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> list[Part
     return found
 
 
+def open_backbone(name: str, model: RecognitionModel, kept: Path) -> FrameEncoder:
+    header = RecognitionHeader(model=model.config, preprocess=PIXELS, labels=("a", "b"))
+    return open_backbone_runtime(name, header, model, device="cpu", cache_dir=kept)
+
+
 def extract(
     model: RecognitionModel, parts: list[Part], root: Path, runtime: FrameEncoder | None = None, **options: Any
 ) -> FeatureCache:
@@ -97,9 +102,7 @@ def test_features_are_those_of_one_file_after_the_other(
 def test_neither_workers_nor_what_was_there_change_a_bit(
     name: str, model: RecognitionModel, parts: list[Part], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    header = RecognitionHeader(model=model.config, preprocess=PIXELS, labels=("a", "b"))
-    kept = tmp_path_factory.mktemp("runtimes")
-    runtime = open_backbone_runtime(name, header, model, device="cpu", cache_dir=kept)
+    runtime = open_backbone(name, model, tmp_path_factory.mktemp("runtimes"))
     extract(model, parts, tmp_path / "one", runtime, workers=1)
     extract(model, parts[::-1], tmp_path / "three", runtime, workers=3)
     extract(model, parts[3:5], tmp_path / "later", runtime, workers=2)
@@ -202,22 +205,26 @@ SLOWLY = """
 import sys, time
 from pathlib import Path
 import torch
-from test_extraction import extract
-from test_features import make_model, PIXELS
+from test_extraction import extract, open_backbone
+from test_features import make_model
 from lrcn.extraction import Part
-from lrcn.features import FeatureExtractor
-from lrcn.video.views import CENTER_VIEW
 torch.set_num_threads(1)
 model = make_model()
-model.backbone.register_forward_hook(lambda module, args, output: time.sleep(0.1))
-extract(model, [Part(Path(path)) for path in sys.argv[2:]], Path(sys.argv[1]), workers=2)
+runtime = open_backbone(sys.argv[1], model, Path(sys.argv[2]))
+encode = runtime.encode
+runtime.encode = lambda images, view: (time.sleep(0.1), encode(images, view))[1]
+extract(model, [Part(Path(path)) for path in sys.argv[4:]], Path(sys.argv[3]), runtime, workers=2)
 """
 
 
-def test_killed_extraction_goes_on_where_it_stopped(model: RecognitionModel, parts: list[Part], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_killed_extraction_goes_on_where_it_stopped(
+    name: str, model: RecognitionModel, parts: list[Part], tmp_path: Path
+) -> None:
     files = [Part(part.path) for part in parts if part.start_s == 0]
-    where = tmp_path / "killed"
-    command = [sys.executable, "-c", SLOWLY, str(where), *(str(part.path) for part in files)]
+    runtimes, where = tmp_path / "runtimes", tmp_path / "killed"
+    runtime = open_backbone(name, model, runtimes)
+    command = [sys.executable, "-c", SLOWLY, name, *map(str, (runtimes, where, *(part.path for part in files)))]
     with subprocess.Popen(command, cwd=Path(__file__).parent, env={**os.environ}) as process:
         while len([*where.rglob("[!.]*.json")]) < 2:  # those with a dot are half written
             assert process.poll() is None
@@ -226,11 +233,11 @@ def test_killed_extraction_goes_on_where_it_stopped(model: RecognitionModel, par
     kept = len([*where.rglob("[!.]*.json")])
     assert kept < len(files)
 
-    extractor = FeatureExtractor(model, PIXELS)
+    extractor = FeatureExtractor(model, PIXELS, encode=runtime.encode, runtime=runtime.name)
     cache = FeatureCache(where, extractor.key())
     report = extract_all(files, lambda part: part, extractor.encode, PIXELS, cache)
 
     assert (report.kept, report.encoded) == (kept, len(files) - kept)
-    extract(model, files, tmp_path / "whole")
+    extract(model, files, tmp_path / "whole", runtime)
     whole = contents(tmp_path / "whole")
     assert whole.items() <= contents(where).items()  # beside it may lie what was half written

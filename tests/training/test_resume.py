@@ -86,6 +86,7 @@ def history(output: Path) -> list[dict[str, str]]:
     ("task", "settings"),
     [
         pytest.param("recognition", {"workers": 0, "epochs": 60}, id="features"),
+        pytest.param("recognition", {"epochs": 60, "runtime": "openvino"}, id="features-openvino"),
         pytest.param(
             "recognition", {"workers": 2, "epochs": 40, "optimizer": "sgd", "accumulate": 2}, id="features-workers"
         ),
