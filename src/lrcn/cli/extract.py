@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lrcn.cli.exits import exit_code_after
+from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import Device, Quiet, RuntimeName
 from lrcn.cli.terminal import ProgressBar, remark
 
@@ -32,6 +32,8 @@ def extract(
         output: Folder for the files; made if missing.
         workers: Files decoded at once. Left out, one for each processor.
     """
+    if not sources:
+        raise UsageError("name at least one video, picture or folder; try: lrcn data extract --help")
     from lrcn.inference.feature_files import extract_features
 
     with ProgressBar(1, quiet=quiet) as bar:

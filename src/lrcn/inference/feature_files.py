@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from lrcn.errors import ConfigError, MediaError
+from lrcn.errors import ConfigError
 from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import VideoFeatures, content_hash
 from lrcn.files import replacing
 from lrcn.inference.loading import load
-from lrcn.model_file.storage import DEMO
 from lrcn.video.sources import expand_media, expand_sources
 from lrcn.video.views import View
 
@@ -43,8 +42,8 @@ class FeatureFilesReport:
 
 
 def extract_features(
-    model: str | Path = DEMO,
-    data: str | Path | Sequence[str | Path] = (),
+    model: str | Path,
+    data: str | Path | Sequence[str | Path],
     *,
     output: str | Path,
     device: str = "auto",
@@ -80,8 +79,6 @@ def extract_features(
         raise ConfigError(f"{model} has no CNN: it reads ready vectors, not pictures")
     expand = expand_sources if loaded.header.task == "recognition" else expand_media
     sources = [data] if isinstance(data, str | Path) else list(data)
-    if not sources:
-        raise MediaError("no video, picture or folder is named")
     output = Path(output)
     targets = _targets([(Path(source), expand([source])) for source in sources], output)
     files = _NumpyFiles(targets, [loaded.header.sha256, asdict(preprocess), encoder.name])
@@ -109,7 +106,7 @@ def extract_features(
 
 
 def _targets(found: Sequence[tuple[Path, Sequence[Path]]], output: Path) -> dict[Path, Path]:
-    """Return the file of each video: below its folder's name for none, as the folder that was named holds it."""
+    """Return the file of each video, which lies in the output as the video does in the folder that was named."""
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for source, paths in found:
