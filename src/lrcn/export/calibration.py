@@ -17,6 +17,9 @@ from lrcn.video.views import CENTER_VIEW, cut_crops
 CALIBRATION_FRAMES = 300
 """Frames whose activations set the ranges of int8 (NNCF's own default)."""
 
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+"""Its multiples, less their whole part, spread evenly: one frame a video is then not always the first."""
+
 Examples = Sequence[RecognitionExample] | Sequence[CaptionExample]
 
 
@@ -29,9 +32,9 @@ def calibration_crops(examples: Examples, preprocess: PreprocessConfig) -> list[
     chosen = [examples[i] for i in np.linspace(0, len(examples) - 1, min(len(examples), CALIBRATION_FRAMES), dtype=int)]
     per_video = max(1, CALIBRATION_FRAMES // len(chosen))
     crops, failure = [], ""
-    for example in chosen:
+    for rank, example in enumerate(chosen):
         try:
-            crops.append(_some_crops(example, preprocess, per_video))
+            crops.append(_some_crops(example, preprocess, per_video, phase=(rank + 0.5) * _GOLDEN_RATIO % 1.0))
         except MediaError as exc:
             failure = str(exc)
     if not crops:
@@ -40,8 +43,9 @@ def calibration_crops(examples: Examples, preprocess: PreprocessConfig) -> list[
 
 
 def _some_crops(
-    example: RecognitionExample | CaptionExample, preprocess: PreprocessConfig, number: int
+    example: RecognitionExample | CaptionExample, preprocess: PreprocessConfig, number: int, *, phase: float
 ) -> NDArray[np.uint8]:
+    """Return the crops of frames at equal distances, of which `phase`, in [0, 1), stands before the first."""
     images = np.concatenate(
         [
             images
@@ -50,5 +54,5 @@ def _some_crops(
             )
         ]
     )
-    picked = images[np.unique(np.linspace(0, len(images) - 1, number, dtype=int))]
-    return cut_crops(picked, CENTER_VIEW, preprocess)
+    positions = np.unique(((np.arange(number) + phase) * len(images) / number).astype(int))
+    return cut_crops(images[positions], CENTER_VIEW, preprocess)
