@@ -1,6 +1,6 @@
 """One epoch of training the head: on cached features, against epochs that run the CNN each time.
 
-64 clips of 16 frames, AlexNet fc6, LSTM 256, batches of 8. The plain epoch is the end-to-end one of the network in
+24 clips of 16 frames, AlexNet fc6, LSTM 256, batches of 8. The plain epoch is the end-to-end one of the network in
 `plain.py`: each frame through torchvision's transforms, one time step of the batch through the CNN after the other, and
 the gradient through all of it; decoding is left out in its favour. The kind epoch keeps the CNN fixed, without
 gradient, and calls our network object frame by frame. The cached epoch does less work than either: the CNN is not
@@ -23,7 +23,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.models.recognition import frame_loss
 from lrcn.video.transforms import Preprocess
 
-NUM_CLIPS, CLIP_LENGTH, BATCH = 64, 16, 8
+NUM_CLIPS, CLIP_LENGTH, BATCH = 24, 16, 8
 
 
 def run() -> Iterator[Figure]:
