@@ -24,7 +24,7 @@ from lrcn.data.mocap_captions import build_mocap_captions
 from lrcn.errors import DataError
 from lrcn.evaluation.caption_page import PageItem, write_page
 from lrcn.evaluation.captioning import CaptionReport, evaluate_captions
-from lrcn.features import FeatureExtractor
+from lrcn.features import FeatureCache, FeatureExtractor
 from lrcn.inference.caption_search import CaptionSearch
 from lrcn.inference.captioner import Captioner
 from lrcn.inference.loading import load_captioner
@@ -32,6 +32,7 @@ from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import tokenise
+from lrcn.video.views import CENTER_VIEW
 
 SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a blue square", "a square moves"]
 
@@ -96,6 +97,15 @@ def test_baselines_are_the_nearest_and_the_most_frequent(
     assert report.baselines["most_frequent"]["cider_d"] == pytest.approx(expected)
     assert report.baselines["most_frequent"]["exact"] == 0.75
     assert set(report.baselines) == {"nearest_neighbour", "most_frequent"}
+
+
+def test_the_baseline_takes_training_features_of_the_captioners_runtime_from_the_cache(
+    tiny_caption_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    captioner = load_captioner(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
+    evaluate_captions(captioner, folder, retrieval_limit=0, cache_dir=tmp_path / "features")
+    key = FeatureExtractor(captioner.model, captioner.header.preprocess, runtime="onnxruntime").key()
+    assert FeatureCache(tmp_path / "features", key).has(folder / "0.png", (CENTER_VIEW,))
 
 
 def test_retrieval_counts_every_caption_and_picture(report: CaptionReport) -> None:

@@ -159,7 +159,7 @@ def evaluate_captions(
         split: Which part of it: `test`, `val` or `train`.
         search: How captions are searched for; None for the defaults.
         baselines: Score the nearest neighbour's and the most frequent training caption, too. The features of training
-            pictures come from the cache of training where they are in it.
+            pictures come from the cache of training where they are in it, computed by the captioner's runtime.
         retrieval_limit: Retrieval among the first so many examples; 0 for none. Its time grows with the square.
         vectors: Ready vectors `(T, D)` by key, for models that read those.
         cache_dir: Feature cache; None for that of training.
@@ -286,7 +286,14 @@ def _nearest_captions(
             texts.append(train[place].captions[0])
     else:
         assert captioner.header.preprocess is not None  # or the examples could not have been read
-        extractor = FeatureExtractor(captioner.model, captioner.header.preprocess, device=captioner.device)
+        assert captioner.runtime is not None
+        extractor = FeatureExtractor(
+            captioner.model,
+            captioner.header.preprocess,
+            device=captioner.device,
+            encode=captioner.runtime.encode,
+            runtime=captioner.runtime.name,
+        )
         cache = FeatureCache(cache_dir or default_cache_dir(), extractor.key())
         for done, example in enumerate(train):
             report("looking at training pictures", done, len(train))
