@@ -1,12 +1,16 @@
 """Features of many files into the cache: batches shared by files and threads that decode, against file after file.
 
-The packaged backbone with random weights, four views; short clips, and pictures, which have one frame each.
+And clips with OpenVINO in float32, against torch. The packaged backbone with random weights, four views; short
+clips, and pictures, which have one frame each.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +19,11 @@ from PIL import Image
 
 from benchmarks.subjects import write_clip
 from benchmarks.timing import Figure, compare
-from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
+from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
+from lrcn.encoding import Encoder
 from lrcn.extraction import Part, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.inference.runtimes.choose import open_backbone_runtime
 from lrcn.models.backbones import default_preprocess
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -27,45 +33,59 @@ VIEWS = (CENTER_VIEW, View(0.2, 0.3), View(0.7, 0.1, mirror=True), View(0.9, 0.9
 
 
 def run() -> list[Figure]:
-    """Check that both ways leave the same features, then time."""
+    """Check that all ways leave the same features, then time."""
     torch.manual_seed(0)
     backbone = BackboneConfig()
     model = RecognitionModel(RecognitionConfig(backbone=backbone, num_classes=2)).eval()
     preprocess = PreprocessConfig(**{**default_preprocess(backbone.name), "sample_fps": 10.0})
+    header = RecognitionHeader(model=model.config, preprocess=preprocess, labels=("a", "b"))
     extractor = FeatureExtractor(model, preprocess)
     figures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        openvino = open_backbone_runtime("openvino", header, model, device="cpu", cache_dir=folder / "runtimes")
         clips = [write_clip(folder / f"{i}.mp4", num_frames=40 + 5 * i, seed=i) for i in range(NUM_CLIPS)]
         pictures = [_write_picture(folder / f"{i}.jpg", seed=i) for i in range(NUM_PICTURES)]
-        for title, files in ((f"{NUM_CLIPS} short clips", clips), (f"{NUM_PICTURES} pictures", pictures)):
-            caches = [FeatureCache(folder / way, "key") for way in ("ours", "plain")]
+        caches = {way: FeatureCache(folder / way, "key") for way in ("torch", "openvino", "plain")}
 
-            def ours(files: list[Path] = files, cache: FeatureCache = caches[0]) -> None:
-                shutil.rmtree(folder / "ours", ignore_errors=True)
-                extract_all(files, _part_of, extractor.encode, preprocess, cache)
+        def together(files: list[Path], way: str, encode: Encoder) -> None:
+            shutil.rmtree(folder / way, ignore_errors=True)
+            extract_all(files, _part_of, encode, preprocess, caches[way])
 
-            def one_by_one(files: list[Path] = files, cache: FeatureCache = caches[1]) -> None:
-                shutil.rmtree(folder / "plain", ignore_errors=True)
-                for path in files:
-                    load_or_encode(extractor, cache, path, VIEWS)
-
-            ours()
-            one_by_one()
-            error = 0.0
+        def one_by_one(files: list[Path]) -> None:
+            shutil.rmtree(folder / "plain", ignore_errors=True)
             for path in files:
-                found, expected = (cache.get(path, VIEWS) for cache in caches)
-                assert found is not None
-                assert expected is not None
-                difference = (found.features - expected.features).abs().max() / expected.features.abs().max()
-                error = max(error, float(difference))
-            if error > 1e-3:
-                raise SystemExit(f"the features differ by {error}: nothing was timed")
-            same = f"features equal to {error:.0e} (float16)"
-            figures.append(
-                Figure(f"features of {title}", "file after file", *compare(ours, one_by_one, rounds=3), same)
-            )
+                load_or_encode(extractor, caches["plain"], path, VIEWS)
+
+        for title, files in ((f"{NUM_CLIPS} short clips", clips), (f"{NUM_PICTURES} pictures", pictures)):
+            ours, plain = partial(together, files, "torch", extractor.encode), partial(one_by_one, files)
+            ours()
+            plain()
+            same = _same(files, caches["torch"], caches["plain"])
+            figures.append(Figure(f"features of {title}", "file after file", *compare(ours, plain, rounds=3), same))
+        ours = partial(together, clips, "torch", extractor.encode)
+        other = partial(together, clips, "openvino", openvino.encode)
+        ours()
+        other()
+        same = _same(clips, caches["openvino"], caches["torch"])
+        for what, clock in (("", time.perf_counter), (", CPU time", time.process_time)):
+            ratio = compare(other, ours, rounds=3, clock=clock)
+            figures.append(Figure(f"features of {NUM_CLIPS} short clips, openvino{what}", "torch", *ratio, same))
     return figures
+
+
+def _same(files: Sequence[Path], cache: FeatureCache, baseline: FeatureCache) -> str:
+    """Say how far the features are from the baseline's, or stop."""
+    error = 0.0
+    for path in files:
+        found, expected = (kept.get(path, VIEWS) for kept in (cache, baseline))
+        assert found is not None
+        assert expected is not None
+        difference = (found.features - expected.features).abs().max() / expected.features.abs().max()
+        error = max(error, float(difference))
+    if error > 1e-3:
+        raise SystemExit(f"the features differ by {error}: nothing was timed")
+    return f"features equal to {error:.0e} (float16)"
 
 
 def _part_of(path: Path) -> Part:
