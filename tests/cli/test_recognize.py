@@ -144,3 +144,10 @@ def test_table_that_cannot_be_written_is_one_line(
     captured = capsys.readouterr()
     assert captured.err.startswith(f"lrcn: error: {clip20}")
     assert len(captured.err.splitlines()) == 1
+
+
+def test_a_share_of_the_fusion_needs_a_second_stream(
+    tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recognize", str(clip20), "--model", str(tiny_model), "--rgb-weight", "0.3"]) == 2
+    assert "--rgb-weight goes with --flow-model" in capsys.readouterr().err

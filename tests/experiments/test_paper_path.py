@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lrcn.cli import main
 from lrcn.data.mocap_actions import build_mocap_actions
+from lrcn.data.recognition import read_recognition_data
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
 SETTINGS = """
@@ -124,3 +126,20 @@ def test_ablate_names_every_variant(ucf: Path, tmp_path: Path, capsys: pytest.Ca
     ]
     assert report["chance"] == pytest.approx(1 / 3)
     assert "| LRCN |" in capsys.readouterr().out
+
+
+def test_ablate_goes_on_without_a_video_that_cannot_be_read(
+    ucf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(ucf, data)
+    config = tmp_path / "c.yaml"
+    config.write_text(SETTINGS)
+    tested = read_recognition_data(data).split("test")
+    tested[0].path.write_bytes(b"no video")
+    command = ["ablate", str(data), "--output", str(tmp_path / "out"), "--config", str(config), "--seeds", "1"]
+    assert main([*command, "--cache-dir", str(tmp_path / "cache"), "--quiet"]) == 3
+    report = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    assert report["num_videos"] == len(tested) - 1
+    assert tested[0].path.name in report["failures"][0]
+    assert tested[0].path.name in capsys.readouterr().err

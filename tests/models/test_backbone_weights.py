@@ -45,6 +45,14 @@ def test_a_file_of_the_cut_network_alone_fills_it(tmp_path: Path) -> None:
     assert build_backbone(CUT, weights=str(path)).state_dict()["trunk.0.weight"].eq(1).all()
 
 
+def test_a_model_file_fills_the_backbone_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    state = {f"backbone.trunk.{key}": value for key, value in two_layers().state_dict().items()}
+    save_file({**state, "classifier.weight": torch.ones(2, 3)}, path)
+    loaded = build_backbone(CUT, weights=str(path)).state_dict()
+    assert torch.equal(loaded["trunk.0.weight"], state["backbone.trunk.0.weight"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -98,7 +106,7 @@ def test_files_that_hold_no_weights_are_refused(
 
 
 def test_a_network_without_weights_says_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"comes without weights: .* use weights 'none'"):
+    with pytest.raises(ConfigError, match=r"comes without weights: .* or to 'none'"):
         build_backbone(CUT, weights="auto")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lrcn.cli.exits import UsageError
+from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Json, Quiet
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
@@ -35,7 +35,7 @@ def ablate(
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
     settings: _Settings = _DEFAULTS,
-) -> None:
+) -> int:
     """Find out whether the order of frames matters for your classes.
 
     Trains LRCN, a classifier of single frames and one of the mean feature on the same cached features, with several
@@ -69,3 +69,4 @@ def ablate(
     report.save(output)
     print(json.dumps(report.to_dict(), ensure_ascii=False) if json_output else report.to_markdown())
     remark(f"report: {output / 'ablation.md'}", quiet=quiet)
+    return exit_code_after(report.num_videos, list(report.failures), "videos")

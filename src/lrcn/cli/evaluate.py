@@ -36,7 +36,7 @@ def evaluate(
     *,
     split: str = "test",
     flow_model: FlowModel = None,
-    rgb_weight: RGBWeight = 1 / 3,
+    rgb_weight: RGBWeight = None,
     crops: Crops = 1,
     output: Path | None = None,
     seed: int = 0,
@@ -80,11 +80,12 @@ def evaluate(
             data_set=data_set,
             captions=captions,
         )
-    from lrcn.cli.streams import load_two_stream, views_of
+    from lrcn.cli.streams import check_weight, load_two_stream, views_of
     from lrcn.data.flow import flow_path
     from lrcn.evaluation import recognition as evaluation
     from lrcn.inference.recognizer import load
 
+    check_weight(rgb_weight, flow_model)
     predictor: Predictor
     if flow_model is None:
         predictor = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))

@@ -64,7 +64,8 @@ FlowModel = Annotated[
     Parameter(help="A model of the flow stream, to be fused with the RGB model; the flow is computed as needed."),
 ]
 RGBWeight = Annotated[
-    float, Parameter(help="Share of the RGB model in the fusion, 0 to 1 (the paper: 0.5 and 0.33).", show_default=False)
+    float | None,
+    Parameter(help="Share of the RGB model in the fusion, 0 to 1 (the paper: 0.5 and 0.33). Left out, a third."),
 ]
 Crops = Annotated[
     Literal[1, 10],

@@ -30,7 +30,7 @@ def recognize(
     model: Model = "demo",
     top_k: int = 5,
     flow_model: FlowModel = None,
-    rgb_weight: RGBWeight = 1 / 3,
+    rgb_weight: RGBWeight = None,
     crops: Crops = 1,
     clip_stride: int | None = None,
     json_output: Json = False,
@@ -58,10 +58,11 @@ def recognize(
     """
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
-    from lrcn.cli.streams import load_two_stream, views_of
+    from lrcn.cli.streams import check_weight, load_two_stream, views_of
     from lrcn.inference.recognizer import load
     from lrcn.plots.labelled_video import write_labelled_video
 
+    check_weight(rgb_weight, flow_model)
     recognizer: Recognizer | TwoStreamRecognizer
     if flow_model is None:
         recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lrcn.cli.exits import UsageError
 from lrcn.inference.recognizer import load
 from lrcn.inference.two_stream import TwoStreamRecognizer
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View
@@ -18,7 +19,7 @@ def views_of(crops: int) -> Sequence[View]:
 def load_two_stream(
     rgb: str,
     flow: str,
-    rgb_weight: float,
+    rgb_weight: float | None,
     crops: int,
     *,
     device: str,
@@ -35,4 +36,15 @@ def load_two_stream(
         load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
         for model in (rgb, flow)
     ]
-    return TwoStreamRecognizer(streams[0], streams[1], rgb_weight=rgb_weight, flow_file_of=flow_file_of)
+    share = 1 / 3 if rgb_weight is None else rgb_weight
+    return TwoStreamRecognizer(streams[0], streams[1], rgb_weight=share, flow_file_of=flow_file_of)
+
+
+def check_weight(rgb_weight: float | None, flow_model: str | None) -> None:
+    """Make sure that there is something to weigh.
+
+    Raises:
+        UsageError: If not.
+    """
+    if rgb_weight is not None and flow_model is None:
+        raise UsageError("--rgb-weight goes with --flow-model: there is one stream only")

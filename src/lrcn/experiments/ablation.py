@@ -21,7 +21,7 @@ from lrcn import model_file
 from lrcn.config import PreprocessConfig
 from lrcn.data.examples import RecognitionData
 from lrcn.data.recognition import read_recognition_data
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
 from lrcn.files import replacing
 from lrcn.models.recognition import RecognitionModel
@@ -62,6 +62,8 @@ class AblationReport:
     """Share of the most frequent class."""
     seeds: tuple[int, ...]
     rows: tuple[AblationRow, ...]
+    failures: tuple[str, ...] = ()
+    """Videos that could not be read and count nowhere, and why."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object."""
@@ -128,6 +130,7 @@ def ablate(
     known.split(split)
     said: dict[str, list[NDArray[np.int64]]] = {variant: [] for variant in VARIANTS}
     targets: NDArray[np.int64] = np.empty(0, np.int64)
+    failures: list[str] = []
     for seed in seeds:
         for head in ("lstm", "frame", "mean"):
             run = replace(config, head=head, readout="mean", seed=seed)
@@ -141,7 +144,9 @@ def ablate(
                 quiet=quiet,
             )
             header, model = model_file.load(result.model_path)
-            features, targets = _features(model, header.preprocess, known, split, cache_dir or default_cache_dir())
+            features, targets, failures = _features(
+                model, header.preprocess, known, split, cache_dir or default_cache_dir()
+            )
             if head == "lstm":
                 said[LRCN].append(_predict(model, features, header.preprocess))
                 said[SHUFFLED].append(_predict(model, features, header.preprocess, shuffle_seed=seed))
@@ -152,21 +157,27 @@ def ablate(
                 said[variant].append(_predict(model, features, header.preprocess))
     rows = tuple(_row(variant, predictions, targets, known.labels) for variant, predictions in said.items())
     chance = float(np.bincount(targets).max() / len(targets))
-    return AblationReport(known.name, split, len(targets), chance, tuple(seeds), rows)
+    return AblationReport(known.name, split, len(targets), chance, tuple(seeds), rows, tuple(failures))
 
 
 def _features(
     model: RecognitionModel, preprocess: PreprocessConfig, data: RecognitionData, split: str, cache_dir: Path
-) -> tuple[list[Tensor], NDArray[np.int64]]:
+) -> tuple[list[Tensor], NDArray[np.int64], list[str]]:
     extractor = FeatureExtractor(model, preprocess)
     cache = FeatureCache(cache_dir, extractor.key())
     label_ids = {label: number for number, label in enumerate(data.labels)}
-    examples = data.split(split)
-    features = [
-        load_or_encode(extractor, cache, example.path, start_s=example.start_s, end_s=example.end_s).features[0]
-        for example in examples
-    ]
-    return features, np.array([label_ids[example.label] for example in examples])
+    features, targets, failures = [], [], []
+    for example in data.split(split):
+        try:
+            found = load_or_encode(extractor, cache, example.path, start_s=example.start_s, end_s=example.end_s)
+        except MediaError as exc:
+            failures.append(str(exc))
+            continue
+        features.append(found.features[0])
+        targets.append(label_ids[example.label])
+    if not features:
+        raise DataError(f"{data.name}: no {split} video can be read; the first: {failures[0]}")
+    return features, np.array(targets), failures
 
 
 @torch.no_grad()

@@ -93,7 +93,7 @@ class TwoStreamRecognizer:
             MediaError: If nothing of the video can be decoded, or the flow file belongs to another video.
             ConfigError: If `clip_stride` is out of range.
         """
-        stride = clip_stride or self.rgb.header.preprocess.clip_stride
+        stride = self.rgb.header.preprocess.clip_stride if clip_stride is None else clip_stride
         flow_source = source
         if self._flow_file_of is not None and not isinstance(source, np.ndarray):
             flow_source = self._flow_file_of(Path(source))

@@ -49,13 +49,18 @@ def load_weights(
 def _fetch(spec: BackboneSpec, name: str) -> Mapping[str, Tensor]:
     if spec.weights is None:
         raise ConfigError(
-            f"backbone {name!r} comes without weights: give the path of a weights file, or use weights 'none'"
+            f"backbone {name!r} comes without weights: set backbone_weights to a file (a state dict, or what "
+            "lrcn import-caffe wrote), or to 'none' for random ones"
         )
     try:
         return spec.weights()
     except Exception as exc:  # each hub client has errors of its own, from URLError to httpx.ConnectError
         reason = str(exc).strip().splitlines() or [type(exc).__name__]
         raise ConfigError(f"cannot fetch the weights of {name!r} ({reason[0]}): {spec.weights_hint}") from exc
+
+
+_IN_MODELS = "backbone.trunk."
+"""Prefix of a backbone's tensors in our model files, whose other tensors are the head's."""
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -67,4 +72,5 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         raise ConfigError(f"weights {path}: not a readable state dict ({type(exc).__name__})") from exc
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ConfigError(f"weights {path}: holds no plain state dict of tensors")
-    return state
+    ours = {key.removeprefix(_IN_MODELS): value for key, value in state.items() if key.startswith(_IN_MODELS)}
+    return ours or state
