@@ -77,6 +77,14 @@ def test_a_broken_video_is_listed_and_the_others_are_done(data: RecognitionData,
     assert seen[-1] == (3, 3)
     with pytest.raises(DataError, match="lrcn data flow"):
         with_flow_files(data, root, flow_dir)
+    rest = with_flow_files(data, root, flow_dir, skip_missing=True)
+    assert [example.label for example in rest.examples] == [example.label for example in data.examples[1:]]
+    assert "0.mkv" in rest.warnings[-1]
+
+
+def test_a_set_without_any_flow_is_never_skipped(data: RecognitionData, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lrcn data flow"):
+        with_flow_files(data, tmp_path / "videos", tmp_path / "none", skip_missing=True)
 
 
 def test_one_frame_and_odd_sizes(tmp_path: Path, make_clip: MakeClip) -> None:

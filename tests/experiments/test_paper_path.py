@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lrcn.cli import main
+from lrcn.data.flow import flow_path
 from lrcn.data.mocap_actions import build_mocap_actions
 from lrcn.data.recognition import read_recognition_data
+from lrcn.experiments import paper_table
+from lrcn.inference.recognizer import load
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
 SETTINGS = """
@@ -103,12 +108,45 @@ def test_one_command_fills_the_papers_table(
     assert main(evaluate) == 0
     assert json.loads(capsys.readouterr().out)["num_videos"] == 3
 
+    # each column is its own stream or weight: probabilities tell (flow files round), three right answers would not
+    data = read_recognition_data(ucf)
+    streams = {stream: load(model) for stream, model in zip(("rgb", "flow"), models, strict=True)}
+    flow_file_of = partial(flow_path, output / "flow", ucf)
+    reports = paper_table._reports(streams, data, ucf, output / "flow", flow_file_of)
+    assert reports["RGB"].model["sha256"] == streams["rgb"].header.sha256
+    assert reports["flow"].model["sha256"] == streams["flow"].header.sha256
+    for column, weight in (("1/2 RGB + 1/2 flow", 1 / 2), ("1/3 RGB + 2/3 flow", 1 / 3)):
+        for video, said in zip(data.split("test"), reports[column].predictions, strict=True):
+            probs = [
+                np.array(streams["rgb"](video.path, start_s=0.1).probs),  # the frames that have a flow image
+                np.array(streams["flow"](video.path).probs),
+            ]
+            fused = weight * probs[0] + (1 - weight) * probs[1]
+            assert said.label_prob == pytest.approx(fused[data.labels.index(video.label)], abs=3e-3)
+
 
 def test_without_flow_the_flow_columns_say_not_run(ucf: Path, configs: Path, tmp_path: Path) -> None:
     output = tmp_path / "table"
     command = ["reproduce", str(ucf), "--output", str(output), "--configs", str(configs), "--splits", "1"]
     assert main([*command, "--streams", "rgb", "--cache-dir", str(tmp_path / "cache"), "--quiet"]) == 0
     assert (output / "table.md").read_text().count("not run") == 6
+
+
+@pytest.mark.slow
+def test_the_table_goes_on_without_videos_that_cannot_be_read(
+    ucf: Path, configs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "UCF"
+    shutil.copytree(ucf, data)
+    broken = read_recognition_data(data).split("test")[0].path
+    broken.write_bytes(b"no video")
+    output = tmp_path / "table"
+    command = ["reproduce", str(data), "--output", str(output), "--configs", str(configs), "--splits", "1"]
+    assert main([*command, "--cache-dir", str(tmp_path / "cache"), "--quiet"]) == 3
+    table = json.loads((output / "table.json").read_text())
+    assert table["num_videos"] == 2
+    assert set(table["cells"]["LRCN-fc6"]) == {"RGB", "flow", "1/2 RGB + 1/2 flow", "1/3 RGB + 2/3 flow"}
+    assert broken.name in capsys.readouterr().err
 
 
 def test_ablate_names_every_variant(ucf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

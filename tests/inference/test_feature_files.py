@@ -65,8 +65,10 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(
 ) -> None:
     (clips / "walk/2.avi").write_bytes(b"no video")
     output = tmp_path / "out"
-    assert main(["data", "extract", str(tiny_model), str(clips), "--output", str(output)]) == 3
+    missing = tmp_path / "missing.avi"
+    assert main(["data", "extract", str(tiny_model), str(missing), str(clips), "--output", str(output)]) == 3
     said = capsys.readouterr()
+    assert "missing.avi" in said.err
     assert said.out == ""
     assert "2.avi" in said.err
     assert "Traceback" not in said.err

@@ -67,6 +67,11 @@ def test_weights_at_the_ends_leave_one_stream(rgb: Recognizer, flow: Recognizer,
     np.testing.assert_allclose(result.probs, alone.probs, atol=1e-6)
 
 
+def test_a_stride_of_nothing_is_refused(rgb: Recognizer, flow: Recognizer, clip20: Path) -> None:
+    with pytest.raises(ConfigError, match="clip_stride"):
+        TwoStreamRecognizer(rgb, flow)(clip20, clip_stride=0)
+
+
 def test_one_frame_has_an_answer(rgb: Recognizer, flow: Recognizer) -> None:
     result = TwoStreamRecognizer(rgb, flow)(textured_frames(1, 72, 80))
     assert sum(result.probs) == pytest.approx(1)

@@ -43,6 +43,8 @@ def flow(
     from lrcn.video.flow_file import FlowTag
 
     known = data_set.read(data)
+    for warning in known.warnings:
+        remark(f"lrcn: warning: {warning}", quiet=quiet)
     tag = FlowTag(method, _sample_fps(sample_fps), _resize(resize))
     with ProgressBar(1, quiet=quiet) as bar:
         report = build_flow(

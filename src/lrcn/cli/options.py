@@ -102,7 +102,9 @@ class DataFlags:
         from lrcn.data.flow import with_flow_files
 
         videos = self.read_videos(path, seed=seed)
-        return videos if self.flow_dir is None else with_flow_files(videos, path, self.flow_dir)
+        if self.flow_dir is None:
+            return videos
+        return with_flow_files(videos, path, self.flow_dir, skip_missing=self.skip_missing)
 
     def read_videos(self, path: Path, *, seed: int = 0) -> RecognitionData:
         """Return the data set with its videos, whatever `flow_dir` says."""

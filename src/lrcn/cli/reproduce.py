@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lrcn.cli.exits import UsageError
+from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Quiet
 from lrcn.cli.settings import read_settings
 from lrcn.cli.terminal import remark
@@ -32,7 +32,7 @@ def reproduce(
     cache_dir: Path | None = None,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
-) -> None:
+) -> int:
     """Fill in the paper's table: single frame against LRCN, RGB against flow against both, mean over official splits.
 
     Trains the single-frame nets, the LSTM nets that start from them, computes the flow, and scores all of it and both
@@ -76,3 +76,4 @@ def reproduce(
     )
     print(table.to_markdown())
     remark(f"table: {output / 'table.md'}", quiet=quiet)
+    return exit_code_after(table.num_videos, table.failures, "videos")

@@ -50,19 +50,35 @@ def flow_path(flow_dir: Path, root: Path, video: Path) -> Path:
     return flow_dir / relative.with_name(relative.name + FLOW_SUFFIX)
 
 
-def with_flow_files(data: RecognitionData, root: Path, flow_dir: Path) -> RecognitionData:
+def with_flow_files(
+    data: RecognitionData, root: Path, flow_dir: Path, *, skip_missing: bool = False
+) -> RecognitionData:
     """Return the data set with each video replaced by its flow file.
+
+    Args:
+        data: The videos.
+        root: The data set's folder.
+        flow_dir: Where `build_flow` put their flow.
+        skip_missing: Leave out videos without flow, with a warning.
 
     Raises:
         DataError: If flow is missing; the message names the command that makes it.
     """
     paths = [flow_path(flow_dir, root, example.path) for example in data.examples]
     missing = [path for path in paths if not path.is_file()]
-    if missing:
-        more = f" ({len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise DataError(f"{missing[0]} not found{more}; make it with: lrcn data flow {root} --output {flow_dir}")
-    examples = tuple(replace(example, path=path) for example, path in zip(data.examples, paths, strict=True))
-    return replace(data, examples=examples)
+    more = f" ({len(missing) - 1} more)" if len(missing) > 1 else ""
+    if missing and not (skip_missing and len(missing) < len(paths)):
+        raise DataError(
+            f"{missing[0]} not found{more}; make it with: lrcn data flow {root} --output {flow_dir} (with the "
+            "--method, --sample-fps and --resize of the rest); --skip-missing leaves videos out that cannot be read"
+        )
+    examples = tuple(
+        replace(example, path=path)
+        for example, path in zip(data.examples, paths, strict=True)
+        if not missing or path.is_file()
+    )
+    warnings = (*data.warnings, f"left out: {missing[0]} not found{more}") if missing else data.warnings
+    return replace(data, examples=examples, warnings=warnings)
 
 
 def build_flow(

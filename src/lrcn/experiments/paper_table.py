@@ -13,8 +13,7 @@ from typing import Any
 from lrcn.config import PreprocessConfig
 from lrcn.data.examples import RecognitionData
 from lrcn.data.flow import build_flow, flow_path, with_flow_files
-from lrcn.errors import DataError
-from lrcn.evaluation.recognition import evaluate
+from lrcn.evaluation.recognition import EvaluationReport, evaluate
 from lrcn.files import replacing
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.inference.two_stream import TwoStreamRecognizer
@@ -45,6 +44,10 @@ class PaperTable:
     splits: tuple[int, ...]
     cells: dict[str, dict[str, tuple[float, ...]]]
     """Row -> column -> accuracy in 0-1 on each split."""
+    num_videos: int
+    """Test videos that were scored, of all splits together."""
+    failures: tuple[str, ...] = ()
+    """Videos that could not be read and count in no cell, and why."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object, with the paper's numbers for UCF-101 beside."""
@@ -115,7 +118,8 @@ def reproduce(
     tell = on_progress or (lambda text: None)
     flow_dir = flow_dir or output / "flow"
     cells: dict[str, dict[str, list[float]]] = {row: {} for row in NETS}
-    name = ""
+    failures: dict[str, None] = {}
+    name, num_videos = "", 0
     for number in splits:
         data = read(number)
         name = data.name
@@ -126,7 +130,8 @@ def reproduce(
             watched = data
             if stream == "flow":
                 tell("computing flow")
-                watched = _with_flow(data, root, flow_dir, configs["single_frame_flow"])
+                watched, unread = _with_flow(data, root, flow_dir, configs["single_frame_flow"])
+                failures |= dict.fromkeys(unread)
             start: Path | None = None
             for net in NETS.values():
                 run = f"{net}_{stream}"
@@ -145,37 +150,45 @@ def reproduce(
                 if f"{net}_{stream}" in models
             }
             tell(f"split {number}: scoring {row}")
-            for column, accuracy in _scores(streams, data, root, flow_dir, flow_file_of).items():
-                cells[row].setdefault(column, []).append(accuracy)
+            for column, report in _reports(streams, data, root, flow_dir, flow_file_of).items():
+                cells[row].setdefault(column, []).append(report.top1)
+                if (
+                    row == LRCN and column == RGB
+                ):  # the others lack the same videos, or those without flow, which are known
+                    num_videos += report.num_videos
+                    failures |= dict.fromkeys(failed.message for failed in report.failures)
     table = PaperTable(
         name.rsplit(" split ", 1)[0],
         tuple(splits),
         {row: {column: tuple(values) for column, values in columns.items()} for row, columns in cells.items()},
+        num_videos,
+        tuple(failures),
     )
     table.save(output)
     return table
 
 
-def _with_flow(data: RecognitionData, root: Path, flow_dir: Path, config: RecognitionTrainingConfig) -> RecognitionData:
+def _with_flow(
+    data: RecognitionData, root: Path, flow_dir: Path, config: RecognitionTrainingConfig
+) -> tuple[RecognitionData, tuple[str, ...]]:
+    """Return the flow of the data set, and why some videos have none."""
     preprocess: PreprocessConfig = config.preprocess_config(default_preprocess(config.backbone))
     tag = FlowTag(preprocess.flow_method, preprocess.sample_fps, preprocess.resize)
     report = build_flow(data, root, flow_dir, tag=tag)
-    if report.failures:
-        raise DataError(f"{len(report.failures)} videos have no flow, the first: {report.failures[0]}", report.failures)
-    return with_flow_files(data, root, flow_dir)
+    return with_flow_files(data, root, flow_dir, skip_missing=True), report.failures
 
 
-def _scores(
+def _reports(
     streams: Mapping[str, Recognizer],
     data: RecognitionData,
     root: Path,
     flow_dir: Path,
     flow_file_of: Callable[[Path], Path],
-) -> dict[str, float]:
-    scores = {RGB: evaluate(streams["rgb"], data).top1}
+) -> dict[str, EvaluationReport]:
+    reports = {RGB: evaluate(streams["rgb"], data)}
     if "flow" in streams:
-        scores[FLOW] = evaluate(streams["flow"], with_flow_files(data, root, flow_dir)).top1
+        reports[FLOW] = evaluate(streams["flow"], with_flow_files(data, root, flow_dir, skip_missing=True))
         for column, weight in FUSIONS.items():
             both = TwoStreamRecognizer(streams["rgb"], streams["flow"], rgb_weight=weight, flow_file_of=flow_file_of)
-            scores[column] = evaluate(both, data).top1
-    return scores
+            reports[column] = evaluate(both, data)
+    return reports

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, MediaError
 from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import VideoFeatures, content_hash
 from lrcn.files import replacing
@@ -69,7 +69,7 @@ def extract_features(
 
     Raises:
         ConfigError: If the model reads ready vectors, or two files would become one.
-        MediaError: If the data names nothing.
+        MediaError: If nothing that the data names is there.
         ModelFileError: If the model file cannot be used.
         MissingExtraError: If the runtime is not installed.
     """
@@ -80,7 +80,15 @@ def extract_features(
     expand = expand_sources if loaded.header.task == "recognition" else expand_media
     sources = [data] if isinstance(data, str | Path) else list(data)
     output = Path(output)
-    targets = _targets([(Path(source), expand([source])) for source in sources], output)
+    found, failures = [], []
+    for source in sources:
+        try:
+            found.append((Path(source), expand([source])))
+        except MediaError as exc:
+            failures.append(str(exc))
+    if not found:
+        raise MediaError("; ".join(failures) or "no video, picture or folder is named")
+    targets = _targets(found, output)
     files = _NumpyFiles(targets, [loaded.header.sha256, asdict(preprocess), encoder.name])
     report = extract_all(
         list(targets),
@@ -102,7 +110,8 @@ def extract_features(
                 with np.load(target) as saved:
                     frames, duration_s = len(saved["times_s"]), float(saved["duration_s"])
                 table.writerow((path, target.relative_to(output).as_posix(), frames, duration_s))
-    return FeatureFilesReport(index, report.encoded, report.kept, tuple(map(str, report.failures.values())))
+    failures += map(str, report.failures.values())
+    return FeatureFilesReport(index, report.encoded, report.kept, tuple(failures))
 
 
 def _targets(found: Sequence[tuple[Path, Sequence[Path]]], output: Path) -> dict[Path, Path]:

@@ -20,7 +20,7 @@ from lrcn.inference.runtimes.base import Runtime
 from lrcn.inference.runtimes.convert import write_graphs
 from lrcn.inference.runtimes.exported import DESCRIPTION, ExportedModel, read_exported
 from lrcn.inference.runtimes.graph import GraphRuntime, open_exported, openvino_has_bf16
-from lrcn.inference.runtimes.parity import LIMITS, ParityCheck, real_images
+from lrcn.inference.runtimes.parity import LIMITS, FeatureCheck, FeatureParityCheck, ParityCheck, real_images
 from lrcn.inference.runtimes.torch_runtime import TorchRuntime, has_native_bf16
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
@@ -104,6 +104,19 @@ def test_parity_notices_other_weights(tiny: Tiny, exported: dict[str, Any]) -> N
     assert parity.feature_error <= LIMITS["fp32"].feature
     assert parity.prob_error > LIMITS["fp32"].prob
     assert not parity.passed
+
+
+def test_parity_of_features_notices_another_backbone(tiny: Tiny, exported: dict[str, Any]) -> None:
+    header, model = tiny
+    graphs = GraphRuntime(exported["onnx"])
+    other = RecognitionModel(header.model).eval()
+    other.load_state_dict(model.state_dict())
+    for network, same in ((model, True), (other, False)):
+        with torch.no_grad():
+            for parameter in other.backbone.parameters():
+                parameter.mul_(1.01)
+        reference = TorchRuntime(network, header.preprocess)
+        assert FeatureParityCheck(FeatureCheck(reference, header.preprocess)).measure(graphs).passed is same
 
 
 def test_parity_of_answers_that_are_no_numbers_fails(tiny: Tiny) -> None:
