@@ -125,6 +125,9 @@ def train(
         cache_dir=cache_dir or default_cache_dir(), device=target, narrator=narrator, rank=process_rank()
     )
 
+    if config.runtime != "torch" and prepared.runtime is not None:
+        narrator.note(f"features computed by {prepared.runtime}")
+
     provenance = _provenance(config, recipe, prepared, command)
     if saved is not None:
         folder.check_same_data(provenance)
