@@ -39,3 +39,10 @@ def test_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
     with replacing(tmp_path / "ours"):
         pass
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_a_folder_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught, replacing(tmp_path):
+        pytest.fail("the work was done first")
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}-*")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary file beside `path` to write to; it becomes `path` at the end, or vanishes on an error.
 
     Missing folders are made. A reader of `path` sees the old file or the new one, never a part.
+
+    Raises:
+        IsADirectoryError: If `path` is a folder; before anything is written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 import lrcn.cli
 from lrcn.cli import exits, main
@@ -64,6 +64,12 @@ def test_no_command_module_imports_torch() -> None:
         (["recognise"], 'Unknown command "recognise". Did you mean "recognize"?'),
         (["recognize", "a.mp4", "--modle", "m"], "Unknown option: --modle. Did you mean --model?"),
         (["recognize", "a.mp4", "--top-k", "few"], 'Invalid value for --top-k: unable to convert "few" into int.'),
+        (["recognize", "a.mp4", "--top-k", "0"], 'Invalid value "0" for --top-k. Must be > 0.'),
+        (["recognize", "a.mp4", "--clip-stride", "0"], "--clip-stride. Must be > 0."),
+        (["recognize", "a.mp4", "--batch-size", "-1"], "--batch-size. Must be > 0."),
+        (["evaluate", "demo", "D", "--flow-model", "m", "--rgb-weight", "1.5"], "--rgb-weight. Must be <= 1."),
+        (["caption", "a.png", "--model", "m", "--top-p", "0"], "--top-p. Must be > 0."),
+        (["ablate", "D", "--output", "x", "--seeds", "0"], "--seeds. Must be > 0."),
         (["recognize"], "name at least one video, folder or glob"),
         (["info"], "MODEL requires an argument"),
         (["info", "a", "b"], "unexpected argument 'b'"),
@@ -84,8 +90,20 @@ def test_wrong_usage_is_told_in_two_lines_and_exits_2(
     assert len(captured.err.splitlines()) <= 2
 
 
-def failing_app(error: BaseException) -> object:
-    def app(arguments: Sequence[str]) -> int:
+def test_settings_that_cannot_be_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "recognition", "DATA", "--output", str(tmp_path / "run")]
+    assert main([*command, "--lr", "-1"]) == exits.USAGE
+    assert capsys.readouterr().err == "lrcn: error: lr must be above 0, got -1.0\n"
+    (tmp_path / "c.yaml").write_text("lr: -1\n")
+    assert main([*command, "--config", str(tmp_path / "c.yaml")]) == exits.USAGE
+    assert not (tmp_path / "run").exists()
+
+
+def failing_app(error: BaseException) -> App:
+    app = App(result_action="return_value")
+
+    @app.default
+    def fail() -> int:
         raise error
 
     return app

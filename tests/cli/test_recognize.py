@@ -137,6 +137,14 @@ def test_wrong_setting_is_one_line(
     assert len(captured.err.splitlines()) == 1
 
 
+def test_folder_in_the_place_of_the_table_is_told_before_the_work(
+    tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, clip20, "--csv", tmp_path) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"lrcn: error: {tmp_path}: Is a directory\n")
+
+
 def test_table_that_cannot_be_written_is_one_line(
     tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,7 +77,7 @@ def test_settings_are_checked_together_when_all_are_known(capsys: pytest.Capture
     path = tmp_path / "large.yaml"
     path.write_text("resize: 256\n")
     assert printed(capsys, "--config", path, "--crop", "224")["crop"] == 224  # wrong beside any smaller resize
-    assert main(["train", "recognition", "--config", str(path), "--crop", "300", "--print-config"]) == 1
+    assert main(["train", "recognition", "--config", str(path), "--crop", "300", "--print-config"]) == 2
     assert "crop must be between 1 and the resized short side (256), got 300" in capsys.readouterr().err
 
 

@@ -47,7 +47,10 @@ def test_a_folder_of_pictures_and_sentences_becomes_a_model(
 
     assert main(["train", "captioning", str(photos), *places, *FAST]) == 1
     assert "holds a training run already" in capsys.readouterr().err
-    assert main(["train", "captioning", str(photos), *places, *FAST, "--resume"]) == 0
+    assert main(["train", "captioning", str(photos), *places, "--resume"]) == 0  # with the settings of the run
+    assert "this run is finished" in capsys.readouterr().err
+    assert main(["train", "captioning", str(photos), *places, "--resume", "--hidden-size", "9"]) == 1
+    assert "other settings: hidden_size (8 -> 9)" in capsys.readouterr().err
 
 
 def test_settings_of_the_file_and_their_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +60,7 @@ def test_settings_of_the_file_and_their_help(tmp_path: Path, capsys: pytest.Capt
     settings = yaml.safe_load(capsys.readouterr().out)
     assert (settings["variant"], settings["hidden_size"], settings["max_length"]) == ("1u", 7, 20)
     config.write_text("head: lstm\n")
-    assert main(["train", "captioning", "--config", str(config), "--print-config"]) == 1
+    assert main(["train", "captioning", "--config", str(config), "--print-config"]) == 2
     assert "lrcn train captioning --print-config shows all" in capsys.readouterr().err
 
 

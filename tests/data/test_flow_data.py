@@ -51,7 +51,7 @@ def test_a_second_build_makes_only_what_is_missing(data: RecognitionData, tmp_pa
     path.unlink()
     before = {p: p.stat().st_mtime_ns for p in flow_dir.rglob("*.mkv")}
     report = build_flow(data, root, flow_dir, tag=TAG, workers=1)
-    assert (report.written, report.kept) == (1, 2)
+    assert (report.written, report.kept, report.stale) == (1, 2, 0)
     assert path.exists()
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
@@ -59,7 +59,8 @@ def test_a_second_build_makes_only_what_is_missing(data: RecognitionData, tmp_pa
 def test_files_made_with_other_settings_are_made_again(data: RecognitionData, tmp_path: Path) -> None:
     root, flow_dir = tmp_path / "videos", tmp_path / "flow"
     build_flow(data, root, flow_dir, tag=TAG, workers=1)
-    assert build_flow(data, root, flow_dir, tag=FlowTag("farneback", 10.0, 64), workers=1).written == 3
+    report = build_flow(data, root, flow_dir, tag=FlowTag("farneback", 10.0, 64), workers=1)
+    assert (report.written, report.stale, report.kept) == (3, 3, 0)
     with pytest.raises(MediaError, match="the model wants"):
         next(network_images(flow_path(flow_dir, root, data.examples[0].path), CONFIG))
 

@@ -175,6 +175,8 @@ def test_an_unknown_layer_names_near_matches(name: str, layer: str, offered: str
         build_backbone(BackboneConfig(name=name, layer=layer), weights="none")
     assert f"unknown layer {layer!r} of backbone {name!r}" in str(caught.value)
     assert offered in str(caught.value)
+    offers = str(caught.value).partition("near matches: ")[2].split(", ")
+    assert len(set(offers)) == len(offers)
     assert "\n" not in str(caught.value)
 
 

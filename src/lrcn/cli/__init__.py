@@ -10,12 +10,13 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from lrcn.cli import exits
-from lrcn.errors import LRCNError
+from lrcn.errors import ConfigError, LRCNError
 
 COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
@@ -45,6 +46,7 @@ def make_app() -> App:
     app = App(
         name="lrcn",
         help="Recognise actions in video, describe what is seen: a CNN looks at every frame, an LSTM reads or writes.",
+        help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 some inputs failed and the others are done.",
         version=_version,
         default_parameter=Parameter(negative_iterable=()),
         exit_on_error=False,
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = make_app()(arguments)
+        code = _command(arguments)()
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
@@ -104,6 +106,15 @@ def _run(arguments: list[str]) -> int:
             return exits.fail("the device ran out of memory; try a smaller --batch-size or --device cpu", exits.ERROR)
         return _report_bug()
     return code if isinstance(code, int) else exits.OK
+
+
+def _command(arguments: list[str]) -> Callable[[], object]:
+    """Return the command with its flags, ready to run."""
+    try:
+        command, bound, _ = make_app().parse_args(arguments)
+    except ConfigError as exc:  # from settings made of flags, or of the file that --config names
+        raise exits.UsageError(str(exc)) from exc
+    return partial(command, *bound.args, **bound.kwargs)
 
 
 def _usage_message(error: CycloptsError) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.types import PositiveInt
 
-from lrcn.cli.exits import UsageError, exit_code_after
+from lrcn.cli.exits import exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Json, Quiet
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
@@ -27,7 +28,7 @@ def ablate(
     *,
     output: Path,
     config: Path | None = None,
-    seeds: int = 3,
+    seeds: PositiveInt = 3,
     split: str = "test",
     device: Device = "auto",
     cache_dir: Path | None = None,
@@ -49,8 +50,7 @@ def ablate(
         split: Which part of the data set to score on: test or val.
         cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
     """
-    if seeds < 1:
-        raise UsageError(f"--seeds must be at least 1, got {seeds}")
+    data_set.check_stream(settings.stream)
     require("lightning", extra="train", wanted_by="lrcn ablate")
     import json
 

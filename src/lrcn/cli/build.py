@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.types import NonNegativeInt, PositiveInt
 
 from lrcn.cli.options import Quiet
 from lrcn.cli.terminal import ProgressBar
@@ -26,10 +27,10 @@ def mocap_actions(
     folder: Folder,
     /,
     *,
-    train_clips: int = 320,
-    val_clips: int = 36,
-    test_clips: int = 32,
-    size_px: int = 128,
+    train_clips: NonNegativeInt = 320,
+    val_clips: NonNegativeInt = 36,
+    test_clips: NonNegativeInt = 32,
+    size_px: PositiveInt = 128,
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
@@ -65,10 +66,10 @@ def mocap_captions(
     folder: Folder,
     /,
     *,
-    train_clips: int = 96,
-    val_clips: int = 10,
-    test_clips: int = 24,
-    size_px: int = 128,
+    train_clips: NonNegativeInt = 96,
+    val_clips: NonNegativeInt = 10,
+    test_clips: NonNegativeInt = 24,
+    size_px: PositiveInt = 128,
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
@@ -104,9 +105,9 @@ def emoji_scenes(
     /,
     *,
     parts: Parts = None,
-    train_images: int = 4000,
-    val_images: int = 300,
-    test_images: int = 500,
+    train_images: NonNegativeInt = 4000,
+    val_images: NonNegativeInt = 300,
+    test_images: NonNegativeInt = 500,
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:
@@ -130,9 +131,9 @@ def stamp_scenes(
     /,
     *,
     parts: Parts = None,
-    train_images: int = 4000,
-    val_images: int = 300,
-    test_images: int = 500,
+    train_images: NonNegativeInt = 4000,
+    val_images: NonNegativeInt = 300,
+    test_images: NonNegativeInt = 500,
     workers: Workers = None,
     quiet: Quiet = False,
 ) -> None:

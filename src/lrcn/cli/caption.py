@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from cyclopts.validators import Number
 from rich.console import Console
 
 from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
@@ -27,21 +29,21 @@ if TYPE_CHECKING:
 class SearchFlags:
     """How captions are searched for."""
 
-    beam_size: int = 5
+    beam_size: PositiveInt = 5
     """Beginnings of sentences followed at once for each picture; 1 is greedy search."""
-    num_captions: int = 1
+    num_captions: PositiveInt = 1
     """Captions for each picture, best first; at most the beam size, or the number of samples."""
-    max_length: int = 20
+    max_length: PositiveInt = 20
     """Most words of a caption, its end counted."""
-    length_penalty: float = 0.0
+    length_penalty: NonNegativeFloat = 0.0
     """Rank by log probability / length ** this: 0 favours short captions, 1 ranks by the mean."""
-    num_samples: int = 0
+    num_samples: NonNegativeInt = 0
     """Draw this many captions at random instead and keep the most probable; 0 for beam search."""
-    temperature: float = 1.0
+    temperature: PositiveFloat = 1.0
     """Of the draws: below 1 sharpens. (The paper's T is 1 / temperature: its best, T = 1.5, is 0.667 here.)"""
-    top_k: int | None = None
+    top_k: PositiveInt | None = None
     """Draw from this many most probable words only."""
-    top_p: float | None = None
+    top_p: Annotated[float | None, Parameter(validator=Number(gt=0, lte=1))] = None
     """Draw from the fewest words that hold this much probability only."""
     unknown_words: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Let the model say `<unk>` where it means a word outside its vocabulary."""
@@ -69,13 +71,13 @@ Search = Annotated[SearchFlags, Parameter(name="*", group="Search")]
 def caption(
     *sources: str,
     model: CaptionModel,
-    segment_s: float = 10.0,
+    segment_s: PositiveFloat = 10.0,
     json_output: Json = False,
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     coco: Path | None = None,
     srt: Path | None = None,
     vtt: Path | None = None,
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.types import NonNegativeInt
 
 from lrcn.cli import exits
 from lrcn.cli.options import DATA_SET, Data, DataSet, Json, Quiet
@@ -30,7 +31,7 @@ def check(
     /,
     *,
     decode: Annotated[bool, Parameter(negative="--no-decode")] = True,
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
     json_output: Json = False,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclopts.types import NonNegativeInt
+
 from lrcn.cli.evaluate_captions import CAPTION_FLAGS, CaptionsMeasured, evaluate_captions
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import (
@@ -39,7 +41,7 @@ def evaluate(
     rgb_weight: RGBWeight = None,
     crops: Crops = 1,
     output: Path | None = None,
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
     json_output: Json = False,
     device: Device = "auto",
     runtime: RuntimeName = None,
@@ -88,7 +90,10 @@ def evaluate(
     check_weight(rgb_weight, flow_model)
     predictor: Predictor
     if flow_model is None:
-        predictor = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
+        recognizer = predictor = load(
+            model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops)
+        )
+        data_set.check_stream(recognizer.header.preprocess.stream)
         known = data_set.read(data, seed=seed)
     else:
         flow_file_of = None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt
 from rich.console import Console
 
 from lrcn.cli.caption import SearchFlags
@@ -38,7 +39,7 @@ class CaptionFlags(SearchFlags):
     baselines: Annotated[bool, Parameter(negative="--no-baselines", show_default=False)] = True
     """Score the nearest training picture's caption and the most frequent one, too; the first run on a data set looks at
     all training pictures, unless training has cached their features."""
-    retrieval_limit: int = 1000
+    retrieval_limit: NonNegativeInt = 1000
     """Search among the first so many examples; 0 for no retrieval. Its time grows with the square."""
     vectors: Path | None = None
     """`.safetensors` or `.csv` file of ready vectors, for models that read those and no pictures."""

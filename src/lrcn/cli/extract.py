@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cyclopts.types import PositiveInt
+
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import Device, Quiet, RuntimeName
 from lrcn.cli.terminal import ProgressBar, remark
@@ -16,7 +18,7 @@ def extract(
     output: Path,
     device: Device = "auto",
     runtime: RuntimeName = None,
-    workers: int | None = None,
+    workers: PositiveInt | None = None,
     quiet: Quiet = False,
 ) -> int:
     """Write a CNN's features of videos and pictures as NumPy files, for other programs to learn from.
@@ -46,5 +48,5 @@ def extract(
             workers=workers,
             on_progress=lambda done, total: bar.update(done, f"features of file {done} of {total}", total),
         )
-    remark(f"{report.written} files written, {report.kept} were there; table: {report.index}", quiet=quiet)
+    remark(f"files written: {report.written}, there before: {report.kept}; table: {report.index}", quiet=quiet)
     return exit_code_after(report.written + report.kept, list(report.failures), "sources")

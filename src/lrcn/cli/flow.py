@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Quiet
@@ -22,7 +23,7 @@ def flow(
     method: FlowMethod = "dis",
     sample_fps: Annotated[str, Parameter(help="Frames per second taken first, or `all` (the paper).")] = "10",
     resize: str = "128",
-    workers: int | None = None,
+    workers: PositiveInt | None = None,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
 ) -> int:
@@ -55,7 +56,8 @@ def flow(
             workers=workers,
             on_progress=lambda done, total: bar.update(done, f"flow of video {done} of {total}", total),
         )
-    remark(f"{report.written} flow files written, {report.kept} were there: {output}", quiet=quiet)
+    stale = f" ({report.stale} had been made with other settings)" if report.stale else ""
+    remark(f"flow files written: {report.written}{stale}, there before: {report.kept}; folder: {output}", quiet=quiet)
     return exit_code_after(report.written + report.kept, list(report.failures), "videos")
 
 

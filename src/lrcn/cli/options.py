@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
+from cyclopts.validators import Number
 
+from lrcn.cli.exits import UsageError
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ RuntimeName = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int,
+    PositiveInt,
     Parameter(help="Frames that pass through the CNN at once; lower it if memory runs out. Results agree to rounding."),
 ]
 FlowModel = Annotated[
@@ -65,12 +68,16 @@ FlowModel = Annotated[
 ]
 RGBWeight = Annotated[
     float | None,
-    Parameter(help="Share of the RGB model in the fusion, 0 to 1 (the paper: 0.5 and 0.33). Left out, a third."),
+    Parameter(
+        validator=Number(gte=0, lte=1),
+        help="Share of the RGB model in the fusion, 0 to 1 (the paper: 0.5 and 0.33). Left out, a third.",
+    ),
 ]
 Crops = Annotated[
     Literal[1, 10],
     Parameter(help="Crops of each frame to average: the centre, or the paper's ten (10x the time)."),
 ]
+ValFraction = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
 Quiet = Annotated[
     bool, Parameter(negative="", show_default=False, help="No progress and no remarks; errors are still shown.")
 ]
@@ -86,13 +93,13 @@ class DataFlags:
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
     hmdb51, kinetics, activitynet; of captions: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
-    split_number: int = 1
+    split_number: PositiveInt = 1
     """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
-    val_fraction: float = 0.2
+    val_fraction: ValFraction = 0.2
     """Share of each class's training clips held out for validation where the data set has no validation split; clips
     cut from one source video stay together."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Leave out listed videos that are not there, instead of stopping."""
+    """Leave out listed videos that are not there, with a warning, instead of stopping."""
 
     flow_dir: Path | None = None
     """Folder that `lrcn data flow` wrote, for models of the flow stream: they read the flow there, not the videos."""
@@ -124,6 +131,15 @@ class DataFlags:
                 raise DataError(f"{path}: holds captions, and classes are wanted: use a captioning model") from exc
             raise
 
+    def check_stream(self, stream: str) -> None:
+        """Make sure that a model of this stream can look at these files.
+
+        Raises:
+            UsageError: If not.
+        """
+        if self.flow_dir is not None and stream != "flow":
+            raise UsageError("--flow-dir holds flow images, and this model looks at RGB frames; flow: --stream flow")
+
     def holds_captions(self, path: Path) -> bool:
         """Whether this is a caption data set."""
         from lrcn.data.captioning import holds_captions
@@ -146,10 +162,10 @@ class CaptionDataFlags:
 
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
-    val_fraction: float = 0.2
+    val_fraction: ValFraction = 0.2
     """Share of the training files held out for validation where the data set has no validation split."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Leave out listed pictures and videos that are not there, instead of stopping."""
+    """Leave out listed pictures and videos that are not there, with a warning, instead of stopping."""
 
     def read(self, path: Path, *, seed: int = 0, need_files: bool = True) -> CaptionData:
         """Return the data set; `seed` decides which files are held out for validation."""

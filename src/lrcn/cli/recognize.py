@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
@@ -28,11 +29,11 @@ CSV_COLUMNS = ("source", "start_s", "end_s", "label", "label_id", "prob")
 def recognize(
     *sources: str,
     model: Model = "demo",
-    top_k: int = 5,
+    top_k: PositiveInt = 5,
     flow_model: FlowModel = None,
     rgb_weight: RGBWeight = None,
     crops: Crops = 1,
-    clip_stride: int | None = None,
+    clip_stride: PositiveInt | None = None,
     json_output: Json = False,
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     save_video: Path | None = None,
@@ -54,7 +55,7 @@ def recognize(
             model's own.
         csv_file: Also write this CSV file, one row a window.
         save_video: Also write each video into this folder as `NAME.labelled.mp4`, with label, probability and
-            timeline on every frame; size, rate and sound are kept.
+            timeline on every frame, and with its sound. A varying frame rate becomes its mean.
     """
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Quiet
@@ -24,7 +25,7 @@ def reproduce(
     *,
     output: Path,
     configs: Path,
-    splits: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (1, 2, 3),
+    splits: Annotated[tuple[PositiveInt, ...], Parameter(consume_multiple=True)] = (1, 2, 3),
     streams: Literal["rgb", "both"] = "both",
     crops: Literal[1, 10] = 1,
     flow_dir: Path | None = None,

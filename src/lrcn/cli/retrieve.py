@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
@@ -23,7 +24,7 @@ def retrieve(
     text: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     image: str | None = None,
     captions: Path | None = None,
-    top_k: int = 10,
+    top_k: PositiveInt = 10,
     scoring: Literal["release", "plain"] | None = None,
     json_output: Json = False,
     device: Device = "auto",

@@ -1,4 +1,4 @@
-"""`--config FILE`: YAML below the flags and above the defaults."""
+"""`--config FILE`: YAML below the flags and above the defaults. A run to `--resume` brings its own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from cyclopts.argument import Argument, ArgumentCollection
 from cyclopts.token import Token
 
 from lrcn.errors import ConfigError
+from lrcn.training.run_folder import CONFIG_FILE
 
-CONFIG_FLAG = "--config"
+CONFIG_FLAG, OUTPUT_FLAG, RESUME_FLAG = "--config", "--output", "--resume"
 _FLOAT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")
 """`1e-3`, which YAML 1.1 takes for text."""
 
 
 class YamlBelowFlags:
-    """Lets a command's `--config` file fill in the settings that no flag sets.
+    """Lets a command's `--config` file fill in the settings that no flag sets; or the run in `--output`, to `--resume`.
 
     cyclopts calls it between reading the flags and making the settings from them, so that settings are checked against
     each other only when all are known. A pair is written `240,320` in a flag, as well.
@@ -109,9 +110,12 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
 
 
 def _path_given(arguments: ArgumentCollection) -> Path | None:
-    for argument in arguments:
-        if CONFIG_FLAG in argument.names and argument.tokens:
-            return Path(argument.tokens[-1].value)
+    given = {name: argument.tokens[-1] for argument in arguments for name in argument.names if argument.tokens}
+    if CONFIG_FLAG in given:
+        return Path(given[CONFIG_FLAG].value)
+    if RESUME_FLAG in given and OUTPUT_FLAG in given:
+        started = Path(given[OUTPUT_FLAG].value) / CONFIG_FILE
+        return started if started.is_file() else None
     return None
 
 

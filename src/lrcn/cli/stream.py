@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cyclopts.types import PositiveFloat, PositiveInt
+
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import Device, Json, Model, Quiet, RuntimeName
 from lrcn.cli.terminal import remark
@@ -29,9 +31,9 @@ def stream(
     *sources: str,
     model: Model = "demo",
     mode: Literal["window", "carry"] = "window",
-    top_k: int = 3,
-    clip_stride: int | None = None,
-    max_age: float = 1.0,
+    top_k: PositiveInt = 3,
+    clip_stride: PositiveInt | None = None,
+    max_age: PositiveFloat = 1.0,
     json_output: Json = False,
     device: Device = "auto",
     runtime: RuntimeName = None,

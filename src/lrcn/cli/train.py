@@ -42,7 +42,8 @@ _Resume = Annotated[
     Parameter(
         negative="",
         show_default=False,
-        help="Go on with the run in `--output` that was stopped or killed; the result is the same as without a stop.",
+        help="Go on with the run in `--output` that was stopped or killed, with its settings; the result is the same "
+        "as without a stop.",
     ),
 ]
 _PrintConfig = Annotated[
@@ -84,6 +85,7 @@ def recognition(
         _print(settings)
         return
     data, output = _both(data, output, "recognition")
+    data_set.check_stream(settings.stream)
     known = data_set.read(data, seed=settings.seed)
     _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
 

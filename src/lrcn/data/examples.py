@@ -110,7 +110,7 @@ class Problems:
         if num_examples == 0:
             why = f": {first_of(self._missing)}" if self._missing else ""
             raise DataError(f"{source}: no {what} to read{why}; check that they lie below this folder")
-        return (f"{len(self._missing)} rows left out: {first_of(self._missing)}",) if self._missing else ()
+        return (f"left out: {first_of(self._missing)}",) if self._missing else ()
 
 
 def first_of(lines: list[str]) -> str:

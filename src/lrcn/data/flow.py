@@ -32,6 +32,8 @@ class FlowBuildReport:
     """Flow files that were there already, made in the same way."""
     failures: tuple[str, ...]
     """One line for each video that could not be read."""
+    stale: int
+    """Flow files that were there, made in another way, and therefore had to be made again."""
 
 
 def flow_path(flow_dir: Path, root: Path, video: Path) -> Path:
@@ -112,13 +114,13 @@ def build_flow(
     }
     missing = {video: path for video, path in jobs.items() if not _is_made(path, tag)}
     report = on_progress or (lambda done, total: None)
-    kept = len(jobs) - len(missing)
+    kept, stale = len(jobs) - len(missing), sum(path.is_file() for path in missing.values())
     report(kept, len(jobs))
     failures = []
     for done, failure in enumerate(_build_all(missing, tag, workers), start=1):
         failures += [failure] if failure else []
         report(kept + done, len(jobs))
-    return FlowBuildReport(len(missing) - len(failures), kept, tuple(sorted(failures)))
+    return FlowBuildReport(len(missing) - len(failures), kept, tuple(sorted(failures)), stale)
 
 
 def _is_made(path: Path, tag: FlowTag) -> bool:

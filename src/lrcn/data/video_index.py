@@ -18,6 +18,7 @@ class VideoIndex:
     """
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._paths: dict[str, list[Path]] = defaultdict(list)
         try:
             paths = expand_sources([root])
@@ -38,7 +39,7 @@ class VideoIndex:
         if len(found) > 1:
             found = [path for path in found if label in path.parts] or found
         if not found:
-            problems.add_missing(place, f"{label}/{stem}")
+            problems.add_missing(place, f"{label}/{stem}.* below {self._root}")
         elif len(found) > 1:
             problems.add(place, f"two videos of this name: {found[0]} and {found[1]}; keep one")
         else:

@@ -240,7 +240,10 @@ def _check_labels(examples: Iterable[RecognitionExample], labels: Sequence[str],
     unknown = sorted({example.label for example in examples} - set(labels))
     if unknown:
         more = f" ({len(unknown) - 1} more classes are unknown)" if len(unknown) > 1 else ""
-        raise DataError(f"{data}: {unknown_name_message('class', unknown[0], list(labels))}{more}")
+        raise DataError(
+            f"{data}: {unknown_name_message('class', unknown[0], list(labels))}{more}; "
+            "evaluate a model that was trained on these classes"
+        )
 
 
 def _fields_of(row_class: type[VideoPrediction] | type[ClassReport]) -> list[str]:

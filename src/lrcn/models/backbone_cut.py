@@ -38,7 +38,8 @@ def cut(network: nn.Module, layer: str, *, name: str, short_names: Iterable[str]
             return part
     nodes = node_names(network)
     paths = {".".join(parts[:i]) for parts in (node.split(".") for node in nodes) for i in range(1, len(parts) + 1)}
-    near = difflib.get_close_matches(layer, [*short_names, *sorted(paths)], n=5, cutoff=0.4)
+    names = dict.fromkeys([*short_names, *sorted(paths)])
+    near = difflib.get_close_matches(layer, names, n=5, cutoff=0.4)
     raise UnknownNameError(
         f"unknown layer {layer!r} of backbone {name!r}; near matches: {', '.join(near or [*short_names, *nodes[-5:]])}"
     )

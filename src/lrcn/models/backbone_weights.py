@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def _fetch(spec: BackboneSpec, name: str) -> Mapping[str, Tensor]:
             "lrcn import-caffe wrote), or to 'none' for random ones"
         )
     try:
-        return spec.weights()
+        with redirect_stdout(sys.stderr):  # torch.hub says there what it downloads
+            return spec.weights()
     except Exception as exc:  # each hub client has errors of its own, from URLError to httpx.ConnectError
         reason = str(exc).strip().splitlines() or [type(exc).__name__]
         raise ConfigError(f"cannot fetch the weights of {name!r} ({reason[0]}): {spec.weights_hint}") from exc

@@ -179,10 +179,13 @@ class TrainingConfig(ABC):
 
 
 def changed_fields(saved: Mapping[str, Any], config: TrainingConfig) -> list[str]:
-    """Name the settings that make another run of it, each as `name (was -> now)`."""
-    now = config.to_dict()
+    """Name the settings that make another run of it, each as `name (was -> now)`.
+
+    A setting that `saved` lacks is newer than that run, which therefore did what the default does.
+    """
+    was, now = type(config)().to_dict() | dict(saved), config.to_dict()
     return [
-        f"{field.name} ({saved.get(field.name)} -> {now[field.name]})"
+        f"{field.name} ({was[field.name]} -> {now[field.name]})"
         for field in fields(config)
-        if field.name not in FREE_ON_RESUME and saved.get(field.name) != now[field.name]
+        if field.name not in FREE_ON_RESUME and was[field.name] != now[field.name]
     ]

@@ -30,7 +30,6 @@ class CaptioningRecipe(Recipe):
     """Captions beside pictures, videos or ready vectors; or sentences alone."""
 
     model: CaptioningModel
-    kind = "examples"
 
     def __init__(
         self,

@@ -143,7 +143,7 @@ def train(
         ended = {"finished": _now(), "best_epoch": result.best_epoch, config.score_name: result.val_score}
         folder.write_run({**provenance, **ended})
     if prepared.skipped:
-        narrator.note(f"{len(prepared.skipped)} {recipe.kind} were left out: {'; '.join(prepared.skipped)}")
+        narrator.note(f"left out: {'; '.join(prepared.skipped)}")
     named = spoken(config.score_name).replace("val", "validation", 1)
     score = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
     narrator.note(f"{folder.model}: epoch {result.best_epoch}{score}")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
@@ -44,8 +44,6 @@ class Recipe(ABC):
     """Set by `build`."""
     init: InitReport | None
     """What `init_from` brought; set by `build`."""
-    kind: ClassVar[str]
-    """What an example is called in messages, in the plural."""
 
     @abstractmethod
     def build(self) -> None:

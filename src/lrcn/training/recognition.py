@@ -24,7 +24,6 @@ class RecognitionRecipe(Recipe):
     """Random clips of videos, each frame compared with its clip's class."""
 
     model: RecognitionModel
-    kind = "videos"
 
     def __init__(
         self,

@@ -60,8 +60,8 @@ class RunFolder:
             raise ConfigError(f"{self.path / CONFIG_FILE}: missing or damaged; train in another --output") from exc
         if changed:
             raise ConfigError(
-                f"{self.path} was started with other settings: {', '.join(changed)}; resume with the old ones, or "
-                "train in another --output"
+                f"{self.path} was started with other settings: {', '.join(changed)}; leave them out, or train in "
+                "another --output"
             )
 
     def check_same_data(self, run: dict[str, Any]) -> None:

@@ -7,7 +7,9 @@ DIS, Farneback and RAFT stand in for it, so numbers of the flow stream are not c
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,8 @@ def _raft() -> FlowFunction:
 
     weights = Raft_Small_Weights.DEFAULT
     try:
-        network = raft_small(weights=weights).eval()
+        with redirect_stdout(sys.stderr):  # torch.hub says there what it downloads
+            network = raft_small(weights=weights).eval()
     except OSError as exc:
         raise ConfigError(
             f"flow method 'raft' needs its weights from {weights.url}, which cannot be fetched ({exc}); "
