@@ -1,9 +1,15 @@
-"""Turn a training run into the model that ships in the package: float16, with its licence and how good it is.
+"""Turn a training run into a model that ships in the package: float16, with its licence and how good it is.
 
 lrcn data build mocap-actions mocap
 lrcn train recognition mocap --config configs/recognition/mocap_actions.yaml --seed 0 --output runs/demo
 lrcn evaluate runs/demo mocap --output runs/demo/report
-python scripts/ship_model.py runs/demo
+python scripts/ship_model.py demo runs/demo
+
+lrcn data build emoji-scenes emoji --train-images 16000
+lrcn train captioning emoji --config configs/captioning/emoji_scenes.yaml --output runs/words
+lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from runs/words --output runs/emoji
+lrcn evaluate runs/emoji emoji --output runs/emoji/report
+python scripts/ship_model.py emoji runs/emoji
 """
 
 from __future__ import annotations
@@ -16,25 +22,44 @@ from pathlib import Path
 import torch
 
 from lrcn import model_file
+from lrcn.config import ModelHeader
+from lrcn.model_file.shipped import DEMO, EMOJI, shipped_path, without_backbone
 
-TARGET = Path(__file__).parent.parent / "src" / "lrcn" / "assets" / "demo.safetensors"
+BACKBONE_LICENCE = "backbone: ImageNet weights of EfficientNet-Lite0, Apache-2.0 (see NOTICE)"
 
 
-def main(run: Path) -> None:
+def main(name: str, run: Path) -> None:
     """Write the asset."""
-    header, model = model_file.load(run / "model.safetensors")
     report = json.loads((run / "report" / "report.json").read_text())
-    provenance = {
-        **header.provenance,
-        "name": "LRCN on MocapActions-14",
-        "licence": "Apache-2.0; backbone: ImageNet weights of EfficientNet-Lite0, Apache-2.0 (see NOTICE)",
-        "command": "lrcn train recognition mocap --config configs/recognition/mocap_actions.yaml --seed "
-        f"{header.provenance['seed']}",
-        "test": {name: report[name] for name in ("num_videos", "top1", "top1_interval", "mean_class_accuracy")},
-    }
-    sha256 = model_file.save(TARGET, replace(header, provenance=provenance), model.state_dict(), dtype=torch.float16)
-    print(TARGET, TARGET.stat().st_size, sha256)
+    if name == DEMO:
+        header, model = model_file.load(run)
+        about = {
+            "name": "LRCN on MocapActions-14",
+            "licence": f"Apache-2.0; {BACKBONE_LICENCE}",
+            "command": "lrcn train recognition mocap --config configs/recognition/mocap_actions.yaml --seed "
+            f"{header.provenance['seed']}",
+            "test": {key: report[key] for key in ("num_videos", "top1", "top1_interval", "mean_class_accuracy")},
+        }
+        save(name, replace(header, provenance=header.provenance | about), model.state_dict())
+    if name == EMOJI:
+        captioning, captioner = model_file.load(run, task="captioning")
+        about = {
+            "name": "LRCN on pictures composed of two emoji",
+            "licence": "Apache-2.0; trained on pictures of Noto Color Emoji, SIL Open Font License 1.1; "
+            + BACKBONE_LICENCE,
+            "command": "lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from WORDS",
+            "test": {"num_examples": report["num_examples"], **report["scores"]},
+        }
+        whole = replace(captioning, provenance=captioning.provenance | about)
+        save(name, *without_backbone(whole, captioner.state_dict()))
+
+
+def save(name: str, header: ModelHeader, state: dict[str, torch.Tensor]) -> None:
+    """Write it as float16."""
+    target = shipped_path(name)
+    sha256 = model_file.save(target, header, state, dtype=torch.float16)
+    print(target, target.stat().st_size, sha256)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -345,13 +345,13 @@ def test_older_headers_are_brought_up_step_by_step(monkeypatch: pytest.MonkeyPat
 # ---- resolve and load
 
 
-def test_resolve_takes_files_folders_and_the_demo_name(saved: Path, tmp_path: Path) -> None:
+def test_resolve_takes_files_folders_and_the_names_of_shipped_models(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(saved.read_bytes())
     assert resolve(saved) == saved
     assert resolve(str(tmp_path)) == tmp_path / "model.safetensors"
     assets = Path(__file__).parents[1] / "src/lrcn/assets"
-    if (assets / "demo.safetensors").exists():
-        assert resolve("demo") == assets / "demo.safetensors"
+    for name in ("demo", "emoji"):
+        assert resolve(name) == assets / f"{name}.safetensors"
 
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "", "a" * 5000, "a\0b", "."])

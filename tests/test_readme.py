@@ -33,6 +33,7 @@ def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (built / "videos" / "test" / "walk" / "0.mp4").rename(tmp_path / "work" / "holiday.mp4")
     photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)
     (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
+    (tmp_path / "work" / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "work"

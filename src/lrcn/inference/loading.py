@@ -13,7 +13,8 @@ from lrcn.inference.recognizer import Recognizer, choose_device
 from lrcn.inference.recognizer import load as load_recognizer
 from lrcn.inference.runtimes.exported import exported_task, is_exported, read_exported
 from lrcn.inference.runtimes.graph import GraphFrameEncoder, choose_engine
-from lrcn.model_file.storage import DEMO, MODEL_NAME
+from lrcn.model_file.shipped import DEMO
+from lrcn.model_file.storage import MODEL_NAME
 from lrcn.video.views import CENTER_VIEW, View
 
 if TYPE_CHECKING:

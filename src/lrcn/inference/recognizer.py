@@ -22,7 +22,8 @@ from lrcn.inference.runtimes.base import Runtime
 from lrcn.inference.runtimes.exported import is_exported
 from lrcn.inference.runtimes.graph import open_exported
 from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
-from lrcn.model_file.storage import DEMO, MODEL_NAME
+from lrcn.model_file.shipped import DEMO
+from lrcn.model_file.storage import MODEL_NAME
 from lrcn.results import RecognitionResult
 from lrcn.video.inputs import Source
 from lrcn.video.sources import expand_sources

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.resources
 import io
 import json
 import os
@@ -18,6 +17,7 @@ from lrcn.config import CaptioningHeader, ModelHeader, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.files import replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
+from lrcn.model_file.shipped import DEMO, EMOJI, shipped_path, with_backbone
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from lrcn.models.captioning import CaptioningModel
     from lrcn.models.recognition import RecognitionModel
-
-DEMO = "demo"
-"""The name of the model that ships inside this package."""
 
 MODEL_NAME = "model.safetensors"
 """What the model file is called inside a folder."""
@@ -49,15 +46,12 @@ def resolve(model: str | Path) -> Path:
     """Return the model file that a name stands for.
 
     Args:
-        model: `"demo"` (ships in this package), a file, or a folder that holds `model.safetensors`.
+        model: `"demo"` or `"emoji"` (they ship in this package), a file, or a folder that holds `model.safetensors`.
 
     Raises:
         ModelFileError: If there is none.
     """
-    if model == DEMO:
-        path = Path(str(importlib.resources.files("lrcn"))) / "assets" / "demo.safetensors"
-    else:
-        path = Path(model)
+    path = shipped_path(model) if isinstance(model, str) and model in (DEMO, EMOJI) else Path(model)
     try:
         if path.is_dir():
             path /= MODEL_NAME
@@ -66,7 +60,7 @@ def resolve(model: str | Path) -> Path:
     except OSError as exc:  # a name too long, a folder that may not be entered
         raise ModelFileError(f"{model}: cannot be read: {exc.strerror}") from exc
     raise ModelFileError(
-        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, or {DEMO!r}"
+        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, {DEMO!r} or {EMOJI!r}"
     )
 
 
@@ -170,7 +164,9 @@ def load(
     except (SafetensorError, OSError) as exc:
         raise ModelFileError(f"{path}: its weights cannot be read: {exc}") from exc
     network = _build(header, path)
-    _check_fit(tensors, network.state_dict(), path)
+    expected = network.state_dict()
+    tensors = with_backbone(header, tensors, expected, source=str(path))
+    _check_fit(tensors, expected, path)
     network.load_state_dict(tensors)  # copies, so that float16 widens and the file is not held open
     return header, network.to(device).eval()
 

@@ -1,0 +1,75 @@
+"""The models inside the package; one of them takes its backbone from the package's own file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lrcn.cli import main
+from lrcn.config import BackboneConfig, CaptioningConfig, CaptioningHeader, PreprocessConfig
+from lrcn.errors import ModelFileError
+from lrcn.model_file import load, save
+from lrcn.model_file.shipped import without_backbone
+from lrcn.models.captioning import CaptioningModel
+
+WORDS = ("a", "dog")
+HEADER = CaptioningHeader(
+    model=CaptioningConfig(
+        backbone=BackboneConfig(layer="blocks.1"), vocabulary_size=6, embedding_size=4, hidden_size=5
+    ),
+    preprocess=PreprocessConfig(resize=32, crop=32),
+    vocabulary=WORDS,
+    provenance={"licence": "test"},
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> CaptioningModel:
+    torch.manual_seed(0)
+    return CaptioningModel(HEADER.model, backbone_weights="auto")
+
+
+def test_a_model_without_backbone_is_completed_from_the_package(model: CaptioningModel, tmp_path: Path) -> None:
+    header, rest = without_backbone(HEADER, model.state_dict())
+    assert not any(name.startswith("backbone.") for name in rest)
+    save(tmp_path / "part.safetensors", header, rest)
+    save(tmp_path / "whole.safetensors", HEADER, model.state_dict())
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("part", "whole")]
+    assert sizes[0] < sizes[1] / 2
+    _, loaded = load(tmp_path / "part.safetensors", task="captioning")
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def test_a_backbone_of_its_own_is_not_left_out(model: CaptioningModel) -> None:
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["backbone.trunk.conv_stem.weight"][0, 0, 0, 0] += 1e-3
+    with pytest.raises(ModelFileError, match="backbone is not the packaged one"):
+        without_backbone(HEADER, state)
+
+
+def test_a_model_of_another_packaged_backbone_is_one_line(model: CaptioningModel, tmp_path: Path) -> None:
+    header, rest = without_backbone(HEADER, model.state_dict())
+    wrong = {key: "0" * 63 + "1" if "sha256" in key else value for key, value in header.provenance.items()}
+    save(tmp_path / "m.safetensors", replace(header, provenance=wrong), rest)
+    with pytest.raises(ModelFileError, match=r"m\.safetensors: belongs to another lrcn.*reinstall") as caught:
+        load(tmp_path / "m.safetensors", task="captioning")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_lacks_its_backbone_and_does_not_say_so_is_refused(model: CaptioningModel, tmp_path: Path) -> None:
+    _, rest = without_backbone(HEADER, model.state_dict())
+    save(tmp_path / "m.safetensors", HEADER, rest)
+    with pytest.raises(ModelFileError, match=r"backbone\.trunk\.conv_stem\.weight is missing"):
+        load(tmp_path / "m.safetensors", task="captioning")
+
+
+def test_the_shipped_captioning_model_names_what_it_has_never_seen_together(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = Path(__file__).parents[1] / "docs" / "images" / "dolphin.jpg"  # of the test split
+    assert main(["caption", str(picture), "--model", "emoji", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.split()[1:] == ["a", "picture", "of", "a", "dolphin", "over", "a", "rainbow"]
