@@ -26,7 +26,17 @@ def _texture(height: int, width: int, shift_x: float, shift_y: float) -> np.ndar
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize(("method", "bound_px"), [("dis", 0.15), ("farneback", 0.15)])
+RAFT_FILE = Path(torch.hub.get_dir()) / "checkpoints" / Raft_Small_Weights.DEFAULT.url.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "bound_px"),
+    [
+        ("dis", 0.15),
+        ("farneback", 0.15),
+        pytest.param("raft", 0.5, marks=pytest.mark.skipif(not RAFT_FILE.is_file(), reason="no trained weights here")),
+    ],
+)
 @pytest.mark.parametrize(("dx", "dy"), [(2.0, 0.0), (-1.5, 0.75), (0.0, -3.0), (4.0, 2.0)])
 def test_end_point_error_on_a_known_translation(method: str, bound_px: float, dx: float, dy: float) -> None:
     first, second = _texture(96, 128, 0, 0), _texture(96, 128, dx, dy)
@@ -96,7 +106,7 @@ def raft_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
-    torch.save(weights, folder / Raft_Small_Weights.DEFAULT.url.rpartition("/")[2])
+    torch.save(weights, folder / RAFT_FILE.name)
     return weights
 
 
