@@ -55,7 +55,7 @@ def test_mocap_actions_are_built_where_asked(tmp_path: Path, capsys: pytest.Capt
     assert main(["data", "build", "mocap-actions", str(tmp_path / "set"), *counts]) == 0
     annotations = tmp_path / "set" / "annotations.csv"
     assert capsys.readouterr().out.strip() == str(annotations)
-    assert len(annotations.read_text().splitlines()) == 1 + 14 + 2  # two classes have twice as many training clips
+    assert len(annotations.read_text().splitlines()) == 1 + 14 + 4  # two classes have three times as many
 
 
 def test_wrong_size_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

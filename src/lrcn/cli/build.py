@@ -40,8 +40,8 @@ def mocap_actions(
     where it stopped.
 
     Args:
-        train_clips: Training clips for each class; walk and walk_backwards, the hardest to tell apart, have twice as
-            many.
+        train_clips: Training clips for each class; walk and walk_backwards, the hardest to tell apart, have three times
+            as many.
         val_clips: Validation clips for each class.
         test_clips: Test clips for each class.
         size_px: Side of the square frames.

@@ -22,7 +22,7 @@ from lrcn.data.mocap_render import Frames
 from lrcn.errors import ConfigError
 from lrcn.files import replacing
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised when the clips of a given number change."""
 
 
@@ -43,7 +43,8 @@ def build_mocap_actions(
 
     Args:
         output: Folder to build in; created if missing.
-        train_clips: Training clips a class; `walk` and `walk_backwards`, the hardest to tell apart, have twice as many.
+        train_clips: Training clips a class; `walk` and `walk_backwards`, the hardest to tell apart, have three times as
+            many.
         val_clips: Validation clips a class.
         test_clips: Test clips a class.
         size_px: Side of the square frames, even.

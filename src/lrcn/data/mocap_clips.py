@@ -71,8 +71,8 @@ ACTIONS: dict[str, Action] = {
     "run": Action((Take("run", 0.0, 0.8, 1.0, 0.1),)),
     "spin": Action((Take("spin", 0.6, 3.0, 1.4, 0.3),)),
     # seen from the front or from behind, nothing but a small face says which of the two it is
-    "walk": Action(_WALK, train_weight=2),
-    "walk_backwards": Action(_WALK, reverse_of="walk", train_weight=2),
+    "walk": Action(_WALK, train_weight=3),
+    "walk_backwards": Action(_WALK, reverse_of="walk", train_weight=3),
 }
 """The 14 classes, in the order of their labels."""
 
