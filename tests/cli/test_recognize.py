@@ -123,8 +123,6 @@ def test_quiet_prints_results_and_errors_only(
     ("arguments", "message"),
     [
         (["--clip-stride", "99"], "clip_stride must be between 1 and the model's clip_length (4), got 99"),
-        (["--top-k", "0"], "top_k must be at least 1, got 0"),
-        (["--batch-size", "0"], "batch_size must be at least 1, got 0"),
         (["--device", "tpu9"], "device 'tpu9' cannot be used here"),
     ],
 )
