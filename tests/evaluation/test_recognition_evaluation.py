@@ -108,7 +108,10 @@ def data_of(*examples: tuple[Path, str]) -> RecognitionData:
 
 def test_class_that_the_model_does_not_know_is_refused_before_any_video_is_read(rec: Recognizer) -> None:
     data = data_of((Path("missing.avi"), "wavee"), (Path("missing.avi"), "zap"))
-    expected = "toy: unknown class 'wavee'; did you mean 'wave'? choices: walk, wave, jump (1 more classes are unknown)"
+    expected = (
+        "toy: unknown class 'wavee'; did you mean 'wave'? choices: walk, wave, jump (1 more classes are unknown); "
+        "evaluate a model that was trained on these classes"
+    )
     with pytest.raises(DataError) as caught:
         evaluate(rec, data)
     assert str(caught.value) == expected
