@@ -41,7 +41,7 @@ def main(name: str, run: Path) -> None:
             "test": {key: report[key] for key in ("num_videos", "top1", "top1_interval", "mean_class_accuracy")},
         }
         save(name, replace(header, provenance=header.provenance | about), model.state_dict())
-    if name == EMOJI:
+    elif name == EMOJI:
         captioning, captioner = model_file.load(run, task="captioning")
         about = {
             "name": "LRCN on pictures composed of two emoji",
@@ -52,6 +52,8 @@ def main(name: str, run: Path) -> None:
         }
         whole = replace(captioning, provenance=captioning.provenance | about)
         save(name, *without_backbone(whole, captioner.state_dict()))
+    else:
+        raise SystemExit(f"no shipped model is called {name!r}: {DEMO} or {EMOJI}")
 
 
 def save(name: str, header: ModelHeader, state: dict[str, torch.Tensor]) -> None:

@@ -60,6 +60,17 @@ def test_a_model_of_another_packaged_backbone_is_one_line(model: CaptioningModel
     assert "\n" not in str(caught.value)
 
 
+def test_a_whole_file_needs_nothing_from_the_package(model: CaptioningModel, tmp_path: Path) -> None:
+    header, _ = without_backbone(HEADER, model.state_dict())
+    other = {key: "0" * 63 + "1" if "sha256" in key else value for key, value in header.provenance.items()}
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["backbone.trunk.conv_stem.weight"][0, 0, 0, 0] += 1  # its own, which must be kept
+    save(tmp_path / "again.safetensors", replace(header, provenance=other), state)
+    _, loaded = load(tmp_path / "again.safetensors", task="captioning")
+    name = "backbone.trunk.conv_stem.weight"
+    assert torch.equal(loaded.state_dict()[name], state[name])
+
+
 def test_a_file_that_lacks_its_backbone_and_does_not_say_so_is_refused(model: CaptioningModel, tmp_path: Path) -> None:
     _, rest = without_backbone(HEADER, model.state_dict())
     save(tmp_path / "m.safetensors", HEADER, rest)

@@ -56,6 +56,23 @@ def test_finished_run_is_not_overwritten(run_dir: Path, data: Path, capsys: pyte
     assert len(error.splitlines()) == 1
 
 
+def test_flow_files_for_an_rgb_model_are_told_before_the_work(
+    run_dir: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = ["--flow-dir", str(tmp_path)]
+    commands = [
+        ["train", "recognition", str(data), "--output", str(tmp_path / "run")],
+        ["ablate", str(data), "--output", str(tmp_path / "run")],
+        ["evaluate", str(run_dir), str(data)],
+    ]
+    for command in commands:
+        assert main([*command, *flow]) == 2, command
+        error = capsys.readouterr().err
+        assert error.startswith("lrcn: error: --flow-dir holds flow images")
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluation_prints_scores_and_writes_a_report(
     run_dir: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

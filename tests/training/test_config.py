@@ -101,6 +101,13 @@ def test_changes_are_named_but_for_those_without_effect() -> None:
     assert changed_fields(saved, config) == ["lr (0.001 -> 0.5)", "hidden_size (256 -> 8)"]
 
 
+def test_a_setting_newer_than_the_run_stands_at_its_default() -> None:
+    saved = RecognitionTrainingConfig().to_dict()
+    del saved["runtime"]
+    assert changed_fields(saved, RecognitionTrainingConfig()) == []
+    assert changed_fields(saved, RecognitionTrainingConfig(runtime="openvino")) == ["runtime (torch -> openvino)"]
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_settings_are_valid(path: Path) -> None:
     load(path)

@@ -56,7 +56,7 @@ def flow(
             workers=workers,
             on_progress=lambda done, total: bar.update(done, f"flow of video {done} of {total}", total),
         )
-    stale = f" ({report.stale} had been made with other settings)" if report.stale else ""
+    stale = f" ({report.stale} were there with other settings, or damaged)" if report.stale else ""
     remark(f"flow files written: {report.written}{stale}, there before: {report.kept}; folder: {output}", quiet=quiet)
     return exit_code_after(report.written + report.kept, list(report.failures), "videos")
 

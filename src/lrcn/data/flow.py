@@ -33,7 +33,7 @@ class FlowBuildReport:
     failures: tuple[str, ...]
     """One line for each video that could not be read."""
     stale: int
-    """Flow files that were there, made in another way, and therefore had to be made again."""
+    """Flow files that were there, made in another way or damaged, and therefore had to be made again."""
 
 
 def flow_path(flow_dir: Path, root: Path, video: Path) -> Path:

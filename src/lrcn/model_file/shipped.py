@@ -63,8 +63,8 @@ def with_backbone(
     Raises:
         ModelFileError: If the package holds another backbone than that which the model was made with.
     """
-    if _SHA256 not in header.provenance:
-        return tensors
+    if _SHA256 not in header.provenance or any(name.startswith(_PREFIX) for name in tensors):
+        return tensors  # whole as it is; what was saved again after loading still has the entry
     from safetensors.torch import load_file
 
     if header.provenance[_SHA256] != _backbone_sha256():

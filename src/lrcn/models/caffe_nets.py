@@ -70,32 +70,11 @@ def caffenet(sizes: CaffeSizes = CAFFENET_SIZES) -> nn.Sequential:
     """
     map_px = _pooled_px(_pooled_px(_pooled_px((sizes.input_px - 11) // 4 + 1)))  # 227: 55, 27, 13, 6
     _check_map(map_px, sizes)
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(3, sizes.conv1, kernel_size=11, stride=4),
-            relu1=nn.ReLU(inplace=True),
-            pool1=_pool(),
-            norm1=_norm(),
-            conv2=nn.Conv2d(sizes.conv1, sizes.conv2, kernel_size=5, padding=2, groups=2),
-            relu2=nn.ReLU(inplace=True),
-            pool2=_pool(),
-            norm2=_norm(),
-            conv3=nn.Conv2d(sizes.conv2, sizes.conv3, kernel_size=3, padding=1),
-            relu3=nn.ReLU(inplace=True),
-            conv4=nn.Conv2d(sizes.conv3, sizes.conv4, kernel_size=3, padding=1, groups=2),
-            relu4=nn.ReLU(inplace=True),
-            conv5=nn.Conv2d(sizes.conv4, sizes.conv5, kernel_size=3, padding=1, groups=2),
-            relu5=nn.ReLU(inplace=True),
-            pool5=_pool(),
-            flatten=nn.Flatten(),
-            fc6=nn.Linear(sizes.conv5 * map_px**2, sizes.fc6),  # 9216 in
-            relu6=nn.ReLU(inplace=True),
-            drop6=nn.Dropout(0.5),
-            fc7=nn.Linear(sizes.fc6, sizes.fc7),
-            relu7=nn.ReLU(inplace=True),
-            drop7=nn.Dropout(0.5),
-            fc8=nn.Linear(sizes.fc7, sizes.fc8),
-        )
+    return _network(
+        nn.Conv2d(3, sizes.conv1, kernel_size=11, stride=4),
+        nn.Conv2d(sizes.conv1, sizes.conv2, kernel_size=5, padding=2, groups=2),
+        map_px,
+        sizes,
     )
 
 
@@ -113,13 +92,23 @@ def hybrid(sizes: CaffeSizes = HYBRID_SIZES) -> nn.Sequential:
     conv2_px = (_pooled_px((sizes.input_px - 7) // 2 + 1) - 5) // 2 + 1  # 227: 111, 55, 26
     map_px = _pooled_px(_pooled_px(conv2_px))  # 13, 6
     _check_map(map_px, sizes)
+    return _network(
+        nn.Conv2d(3, sizes.conv1, kernel_size=7, stride=2),
+        nn.Conv2d(sizes.conv1, sizes.conv2, kernel_size=5, stride=2, groups=2),
+        map_px,
+        sizes,
+    )
+
+
+def _network(conv1: nn.Conv2d, conv2: nn.Conv2d, map_px: int, sizes: CaffeSizes) -> nn.Sequential:
+    """What both nets have in common; `map_px` is the side of the last map."""
     return nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(3, sizes.conv1, kernel_size=7, stride=2),
+            conv1=conv1,
             relu1=nn.ReLU(inplace=True),
             pool1=_pool(),
             norm1=_norm(),
-            conv2=nn.Conv2d(sizes.conv1, sizes.conv2, kernel_size=5, stride=2, groups=2),
+            conv2=conv2,
             relu2=nn.ReLU(inplace=True),
             pool2=_pool(),
             norm2=_norm(),
@@ -131,7 +120,7 @@ def hybrid(sizes: CaffeSizes = HYBRID_SIZES) -> nn.Sequential:
             relu5=nn.ReLU(inplace=True),
             pool5=_pool(),
             flatten=nn.Flatten(),
-            fc6=nn.Linear(sizes.conv5 * map_px**2, sizes.fc6),  # 13824 in
+            fc6=nn.Linear(sizes.conv5 * map_px**2, sizes.fc6),  # 9216 in for CaffeNet, 13824 for the hybrid
             relu6=nn.ReLU(inplace=True),
             drop6=nn.Dropout(0.5),
             fc7=nn.Linear(sizes.fc6, sizes.fc7),
