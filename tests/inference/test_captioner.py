@@ -90,6 +90,21 @@ def test_the_unknown_word_is_said_only_if_asked_for(tiny_caption_model: Path, pi
     assert captioner(pictures[0], unknown_words=True, max_length=3).text == "<unk> <unk> <unk>"
 
 
+def test_a_model_that_says_nothing_is_warned_of(
+    tiny_caption_model: Path, pictures: list[Path], make_clip: MakeClip, tmp_path: Path
+) -> None:
+    header, model = model_file.load(tiny_caption_model, task="captioning")
+    assert not any(result.warnings for result in Captioner(header, model)(pictures[:2]))
+    with torch.no_grad():
+        model.classifier.bias[2] = 50.0
+    video = make_clip(tmp_path / "v.avi", textured_frames(26, 72, 90, seed=4), 10)
+    silent = Captioner(header, model)([*pictures[:2], video], segment_s=1.0)
+    assert [result.text for result in silent] == [""] * 3
+    for result, path in zip(silent, [*pictures[:2], video], strict=True):
+        (warning,) = result.warnings
+        assert warning.startswith(f"{path}: the model's most probable sentence is the empty one")
+
+
 def test_exif_orientation_is_honoured(captioner: Captioner, tmp_path: Path) -> None:
     upright = Image.fromarray(textured_frames(1, 90, 72, seed=5)[0])
     exif = Image.Exif()

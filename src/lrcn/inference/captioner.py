@@ -40,6 +40,8 @@ SEGMENT_S = 10.0
 MAX_FRAMES = 1024
 """The caption of a whole video sees at most this many of its sampled frames, evenly spaced."""
 
+_SILENT = "the model's most probable sentence is the empty one; models of few pictures or epochs do that"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -326,18 +328,23 @@ class Captioner:
         captions = iter(self.caption_contexts(torch.cat(contexts), search))
         wholes = [next(captions) for _ in reads]
         share_s = (time.perf_counter() - began) / len(reads)
-        return [
-            CaptionResult(
-                source=name_of_source(read.source),
-                duration_s=read.duration_s,
-                captions=whole,
-                segments=tuple(CaptionSegment(start_s, end_s, next(captions)) for start_s, end_s, _ in read.segments),
-                warnings=read.warnings,
-                model=self.about,
-                timing_s={"features": read.features_s, "captions": share_s, "total": read.features_s + share_s},
+        results = []
+        for read, whole in zip(reads, wholes, strict=True):
+            segments = tuple(CaptionSegment(start_s, end_s, next(captions)) for start_s, end_s, _ in read.segments)
+            name = name_of_source(read.source)
+            silent = not all(said[0].text for said in (whole, *(segment.captions for segment in segments)))
+            results.append(
+                CaptionResult(
+                    source=name,
+                    duration_s=read.duration_s,
+                    captions=whole,
+                    segments=segments,
+                    warnings=(*read.warnings, f"{name}: {_SILENT}") if silent else read.warnings,
+                    model=self.about,
+                    timing_s={"features": read.features_s, "captions": share_s, "total": read.features_s + share_s},
+                )
             )
-            for read, whole in zip(reads, wholes, strict=True)
-        ]
+        return results
 
     def _eyes(self) -> tuple[FrameEncoder, PreprocessConfig]:
         if self.runtime is None or self.header.preprocess is None:
