@@ -124,6 +124,23 @@ def test_frames_may_change_their_size(clip20: Path, make_clip: MakeClip, tmp_pat
     assert len(frames) >= 20
 
 
+def test_frames_of_an_impossible_size_are_a_lost_source_that_comes_back(
+    clip20: Path, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.1)
+    line = make_clip(tmp_path / "line.avi", textured_frames(2, 6000, 2))
+    said: list[str] = []
+    port, wake = free_port(), threading.Event()
+    with serving(port, clip20, line):
+        source = LiveSource(
+            f"http://127.0.0.1:{port}/", sample_fps=None, resize=192, max_age_s=5, wake=wake, on_event=said.append
+        )
+        collect(source, wake, lambda frames: any(frame.connection == 1 for frame in frames))
+        source.close()
+    assert "resize 192 makes 192x576000 px of 2x6000" in said[0]
+    assert said[1].endswith("back")
+
+
 @pytest.mark.parametrize("source", ["77", "rtsp://127.0.0.1:1/x", "http://127.0.0.1:1/x.mjpg"])
 def test_what_does_not_open_is_one_line(source: str) -> None:
     with pytest.raises(MediaError, match="cannot be opened") as caught:

@@ -121,6 +121,14 @@ def test_an_image_header_of_a_huge_size_is_refused(tmp_path: Path) -> None:
             read_all(_png_with_header_size(tmp_path / "a.png", width, height))
 
 
+def test_a_picture_too_long_for_the_wanted_short_side_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 6000)).save(tmp_path / "line.png")
+    with pytest.raises(MediaError, match=r"line\.png: resize 128 makes 128x768000 px of 1x6000"):
+        read_all(tmp_path / "line.png", resize=128)
+    frames, _ = read_all(tmp_path / "line.png", resize=(128, 128))
+    assert frames.shape == (1, 128, 128, 3)
+
+
 def test_a_video_header_of_a_huge_size_is_refused(make_clip: MakeClip, tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mkv", textured_frames(2, 300, 300))
     content = path.read_bytes()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import MakeClip, textured_frames
 
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, MediaError
 from lrcn.video.read import read_all
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, resized_size
 
@@ -25,7 +25,7 @@ sides = st.integers(1, 4000)
 def test_the_short_side_is_as_asked_and_the_aspect_is_kept(height: int, width: int, resize: int) -> None:
     long_side = floor(Fraction(max(height, width) * resize, min(height, width)) + Fraction(1, 2))
     if long_side * resize > MAX_FRAME_PIXELS:
-        with pytest.raises(ConfigError):
+        with pytest.raises(MediaError, match=f"resize {resize} makes"):
             resized_size(height, width, resize)
         return
     expected = (long_side, resize) if height >= width else (resize, long_side)

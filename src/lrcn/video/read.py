@@ -124,7 +124,7 @@ def read_frames(
         shown = _Shown(footage.frames(start_s))
         chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
         empty = True
-        for chunk in _chunks(chosen, resize, chunk_size):
+        for chunk in _chunks(path, chosen, resize, chunk_size):
             empty = False
             yield chunk
         if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
@@ -217,7 +217,9 @@ def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[t
             break
 
 
-def _chunks(chosen: Iterator[tuple[float, TimedFrame]], resize: Resize, chunk_size: int) -> Iterator[FrameChunk]:
+def _chunks(
+    path: Path, chosen: Iterator[tuple[float, TimedFrame]], resize: Resize, chunk_size: int
+) -> Iterator[FrameChunk]:
     """Convert what was chosen, and nothing else, into arrays of at most `chunk_size` frames."""
     resizer = FrameResizer(resize)
     height = width = count = 0
@@ -229,11 +231,14 @@ def _chunks(chosen: Iterator[tuple[float, TimedFrame]], resize: Resize, chunk_si
             picture = frame.load()
             if picture is None:
                 continue
-            if converted is None:
-                height, width = resized_size(*picture.upright_size, resize)
-                chunk_size = max(1, min(chunk_size, _CHUNK_BYTES // (3 * height * width)))
-            upright = picture.orientation
-            pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
+            try:
+                if converted is None:
+                    height, width = resized_size(*picture.upright_size, resize)
+                    chunk_size = max(1, min(chunk_size, _CHUNK_BYTES // (3 * height * width)))
+                upright = picture.orientation
+                pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
+            except MediaError as exc:
+                raise MediaError(f"{path}: {exc}") from exc
             converted = frame
         if count == 0:
             frames, times_s = np.empty((chunk_size, height, width, 3), np.uint8), np.empty(chunk_size)

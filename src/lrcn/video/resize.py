@@ -43,7 +43,8 @@ def resized_size(height: int, width: int, resize: Resize) -> tuple[int, int]:
             None leaves the size.
 
     Raises:
-        ConfigError: If the result has no pixel or more than `MAX_FRAME_PIXELS`.
+        ConfigError: If `resize` by itself asks for no pixel or more than `MAX_FRAME_PIXELS`.
+        MediaError: If it does for so long a frame.
     """
     if resize is None:
         new_height, new_width = height, width
@@ -53,7 +54,8 @@ def resized_size(height: int, width: int, resize: Resize) -> tuple[int, int]:
     else:
         new_height, new_width = resize
     if new_height < 1 or new_width < 1 or new_height * new_width > MAX_FRAME_PIXELS:
-        raise ConfigError(
+        too_long = resize is None or (isinstance(resize, int) and 1 <= resize <= MAX_FRAME_PIXELS**0.5)
+        raise (MediaError if too_long else ConfigError)(
             f"resize {resize} makes {new_width}x{new_height} px of {width}x{height}; "
             f"between 1 and {MAX_FRAME_PIXELS} px are possible"
         )
@@ -83,7 +85,7 @@ class FrameResizer:
         """Return RGB frames `(N, H, W, 3)` uint8 at the new size `(N, h, w, 3)`.
 
         Raises:
-            ConfigError: If the new size is impossible, see `resized_size`.
+            ConfigError, MediaError: If the new size is impossible, see `resized_size`.
         """
         height, width = resized_size(frames.shape[1], frames.shape[2], self._resize)
         if (height, width) == frames.shape[1:3]:
