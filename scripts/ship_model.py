@@ -5,7 +5,7 @@ lrcn train recognition mocap --config configs/recognition/mocap_actions.yaml --s
 lrcn evaluate runs/demo mocap --output runs/demo/report
 python scripts/ship_model.py demo runs/demo
 
-lrcn data build emoji-scenes emoji --train-images 16000
+lrcn data build emoji-scenes emoji --train-images 32000
 lrcn train captioning emoji --config configs/captioning/emoji_scenes.yaml --output runs/words
 lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from runs/words --output runs/emoji
 lrcn evaluate runs/emoji emoji --output runs/emoji/report

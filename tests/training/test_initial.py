@@ -36,6 +36,7 @@ def test_lstm_net_takes_the_cnn_of_the_single_frame_net(tmp_path: Path) -> None:
     for name in cnn:
         assert torch.equal(model.state_dict()[name], first.state_dict()[name])
     assert "tensors taken" in str(report)
+    assert report.to_dict()["taken"] == len(cnn)
     assert "\n" not in str(report)
 
 

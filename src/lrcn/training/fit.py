@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -239,7 +239,7 @@ def _provenance(config: TrainingConfig, recipe: Recipe, prepared: PreparedData, 
             "sha256": prepared.backbone_key,
             "runtime": prepared.runtime,
         },
-        "init_from": asdict(recipe.init) if recipe.init else None,
+        "init_from": recipe.init.to_dict() if recipe.init else None,
         "skipped": list(prepared.skipped),
         "versions": {
             "python": platform.python_version(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,10 @@ class InitReport:
             f"init_from {self.source}: {len(self.taken)} tensors taken, {_listed(self.new)} new, "
             f"{_listed(self.left)} left in the file{words}"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what provenance states: of the tensors taken, hundreds often, their number; the others are named."""
+        return {**asdict(self), "taken": len(self.taken)}
 
 
 def _listed(names: tuple[str, ...]) -> str:
