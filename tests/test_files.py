@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import csv
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from lrcn.files import replacing
+from lrcn.files import replacing, replacing_folder, replacing_table
 
 
 def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -46,3 +48,20 @@ def test_a_folder_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
         pytest.fail("the work was done first")
     assert caught.value.filename == str(tmp_path)
     assert list(tmp_path.parent.glob(f".{tmp_path.name}-*")) == []
+
+
+def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
+    name = "\u754c" * 80 + ".txt"  # 244 bytes
+    with replacing(tmp_path / name) as unfinished:
+        unfinished.write_text("whole")
+    assert (tmp_path / name).read_text() == "whole"
+    with replacing_folder(tmp_path / name[:-4]) as unfinished:
+        (unfinished / "a").touch()
+    assert (tmp_path / name[:-4] / "a").exists()
+
+
+def test_a_table_keeps_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    with replacing_table(tmp_path / "t.csv") as file:
+        csv.writer(file).writerow([name, "a dog"])
+    assert (tmp_path / "t.csv").read_bytes() == b"caf\xe9.jpg,a dog\r\n"

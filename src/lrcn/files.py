@@ -8,6 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+_KEPT = 40
+"""Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
 
 
 @contextmanager
@@ -22,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:_KEPT]}-", suffix=path.suffix)
     os.close(handle)
     unfinished = Path(name)
     try:
@@ -31,6 +35,13 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_table(path: Path) -> Iterator[TextIO]:
+    """Give a text file for `csv.writer`, as `replacing` does; names of files keep their bytes, UTF-8 or not."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        yield file
 
 
 def _umask() -> int:
@@ -47,7 +58,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:_KEPT]}-") as beside:
         unfinished, old = Path(beside) / "new", Path(beside) / "old"
         unfinished.mkdir()
         yield unfinished

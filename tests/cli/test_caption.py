@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,82 @@ def test_flags_that_do_not_go_together(
     code, _, err = run(capsys, "retrieve", "--model", str(tiny_caption_model), *flags)
     assert code == 2
     assert err == "lrcn: error: give --images DIR --text SENTENCE, or --image PICTURE --captions FILE\n"
+
+
+def test_a_name_that_is_no_utf_8_loses_nothing(
+    media: Path, tiny_caption_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = media / os.fsdecode(b"caf\xe9.png")
+    try:
+        shutil.copy(media / "0.png", odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    table, coco = tmp_path / "c.csv", tmp_path / "c.json"
+    arguments = ("--model", str(tiny_caption_model), "--json", "--csv", str(table), "--coco", str(coco))
+    code, _, _ = run(capsys, "caption", str(media / "1.png"), str(odd), *arguments)
+    assert code == 0
+    assert b"caf\xe9.png" in table.read_bytes()
+    assert [entry["image_id"] for entry in json.loads(coco.read_text())] == [1, odd.stem]
+
+
+def test_a_video_of_one_sampled_frame_is_no_picture(
+    make_clip: MakeClip, tiny_caption_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip(tmp_path / "short.avi", textured_frames(2, 72, 90, seed=4), 30)
+    subtitles = tmp_path / "subs"
+    code, out, _ = run(
+        capsys, "caption", str(clip), "--model", str(tiny_caption_model), "--json", "--srt", str(subtitles)
+    )
+    assert code == 0
+    assert json.loads(out)["duration_s"] == pytest.approx(2 / 30, abs=0.05)
+    assert (subtitles / "short.srt").read_text().startswith("1\n00:00:00,000 --> 00:00:00,")
+
+
+def test_retrieve_goes_on_without_what_is_missing_and_says_why(
+    media: Path, tiny_caption_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ("--model", str(tiny_caption_model))
+    missing = tmp_path / "missing.png"
+    pictures = ("--images", str(media / "0.png"), str(missing))
+    code, out, err = run(capsys, "retrieve", *pictures, "--text", "a red square", *model)
+    assert code == 3
+    assert "0.png" in out
+    assert str(missing) in err
+    code, _, err = run(capsys, "retrieve", "--images", str(missing), "--text", "a red square", *model)
+    assert code == 1
+    assert str(missing) in err
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    code, _, err = run(capsys, "retrieve", "--images", str(tmp_path / "bad.png"), "--text", "a red square", *model)
+    assert code == 1
+    assert err.count("bad.png") == 1
+    file = tmp_path / "s.txt"
+    file.write_text("a red square\n---\n")
+    code, _, err = run(capsys, "retrieve", "--image", str(media / "0.png"), "--captions", str(file), *model)
+    assert code == 1
+    assert f"{file} line 2: '---' holds no word" in err
+
+
+def test_long_and_odd_paths_are_shown_whole(
+    media: Path, tiny_caption_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / ("holiday-" * 16) / "[b] :dog: [/b]\\[x]"
+    folder.mkdir(parents=True)
+    for name in ("0.png", "1.png"):
+        shutil.copy(media / name, folder / name)
+    code, out, _ = run(
+        capsys, "retrieve", "--images", str(folder), "--text", "a red square", "--model", str(tiny_caption_model)
+    )
+    assert code == 0
+    shown = re.sub(r"\s", "", out)
+    assert shown.count("holiday-") == 2 * 16
+    for name in ("0.png", "1.png"):
+        assert f"/[b]:dog:[/b]\\[x]/{name}" in shown
+
+
+@pytest.mark.parametrize("flags", [("--length-penalty", "500"), ("--num-samples", "2", "--seed", str(10**20))])
+def test_numbers_that_overflow_are_refused_before_the_work(
+    media: Path, tiny_caption_model: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
+) -> None:
+    code, _, err = run(capsys, "caption", str(media), "--model", str(tiny_caption_model), *flags)
+    assert code == 2
+    assert flags[-2].removeprefix("--") in err

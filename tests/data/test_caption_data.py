@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from lrcn.data.captioning import CaptionData, holds_captions, read_caption_data, register_caption_reader
+from lrcn.data.sentences import read_sentences
 from lrcn.errors import ConfigError, DataError, UnknownNameError
+from lrcn.text.tokenise import tokenise
 
 PICTURES = {
     "a.jpg": ("train", ["A dog runs.", "a dog, running"]),
@@ -320,3 +322,73 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is taken"):
         register_caption_reader("msvd", READERS["msvd"])
     assert not holds_captions(tmp_path / "nowhere")
+
+
+def test_a_name_with_folders_is_found_below_but_never_in_another_folder(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures" / "dogs", ["1.jpg"])
+    save(tmp_path / "captions.csv", "path,caption\ndogs/1.jpg,a dog\n")
+    (example,) = read_caption_data(tmp_path, val_fraction=0).examples
+    assert example.path == tmp_path / "pictures" / "dogs" / "1.jpg"
+    save(tmp_path / "captions.csv", "path,caption\ndogs/1.jpg,a dog\ncats/1.jpg,a cat\n")
+    with pytest.raises(DataError, match=r"captions\.csv line 3: cats/1\.jpg") as caught:
+        read_caption_data(tmp_path)
+    assert len(caught.value.problems) <= 1
+
+
+def test_one_file_under_two_names_is_in_one_split(tmp_path: Path) -> None:
+    write_pictures(tmp_path, ["a.jpg"])
+    save(tmp_path / "captions.csv", "path,caption,split\na.jpg,a dog,train\n./a.jpg,a dog,test\n")
+    with pytest.raises(DataError, match=r"captions\.csv line 3: \./a\.jpg is in test, but .*a\.jpg is in train"):
+        read_caption_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("captions_TEST", "test"),
+        ("Captions_Val2014", "val"),
+        ("captions_validation", "val"),
+        ("train", "train"),
+        ("captions_latest", "train"),
+        ("captions_retrieval", "train"),
+        ("evaluation_train", "train"),
+        ("captions", "train"),
+    ],
+)
+def test_the_split_of_a_coco_file_is_a_part_of_its_name(tmp_path: Path, name: str, split: str) -> None:
+    write_pictures(tmp_path)
+    file = save(tmp_path / f"{name}.json", coco())
+    assert {example.split for example in read_caption_data(file, val_fraction=0).examples} == {split}
+
+
+def test_lists_of_class_names_are_no_captions(tmp_path: Path) -> None:
+    save(tmp_path / "classes.json", {"classes": ["walk", "run"]})
+    assert not holds_captions(tmp_path)
+    save(tmp_path / "captions.json", {"a": ["a dog runs"], "b": ["two cats"]})
+    assert holds_captions(tmp_path)
+
+
+def test_a_number_of_thousands_of_digits_is_one_line(tmp_path: Path) -> None:
+    file = save(tmp_path / "x.json", '{"images": ' + "1" * 5000 + "}")
+    with pytest.raises(DataError, match=r"x\.json: no JSON that can be read"):
+        read_caption_data(file)
+
+
+def test_parts_that_begin_close_together_stay_apart(tmp_path: Path) -> None:
+    save(tmp_path / "v.mp4", "")
+    rows = "v.mp4,one,1234.561,1240\nv.mp4,two,1234.564,1240\n"
+    save(tmp_path / "captions.csv", f"path,caption,start_s,end_s\n{rows}")
+    assert [example.captions for example in read_caption_data(tmp_path, val_fraction=0).examples] == [
+        ("one",),
+        ("two",),
+    ]
+
+
+def test_sentences_of_equal_words_lie_in_one_split(tmp_path: Path) -> None:
+    file = save(tmp_path / "s.txt", "".join(f"a man {i}.\nA man {i}\n" for i in range(200)))
+    splits: dict[str, set[str]] = {}
+    for example in read_sentences(file).examples:
+        splits.setdefault(" ".join(tokenise(example.captions[0])), set()).add(example.split)
+    assert len(splits) == 200
+    assert all(len(found) == 1 for found in splits.values())
+    assert {split for found in splits.values() for split in found} == {"train", "val"}

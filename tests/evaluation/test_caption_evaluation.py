@@ -126,6 +126,16 @@ def test_a_caption_of_no_word_is_scored(captioner: Captioner, folder: Path, tiny
     assert report.baselines == {}
 
 
+def test_without_a_readable_training_picture_there_is_no_neighbour(captioner: Captioner, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    Image.fromarray(textured_frames(1, 72, 90, seed=1)[0]).save(tmp_path / "good.png")
+    (tmp_path / "captions.csv").write_text("path,caption,split\nbad.jpg,a cat,train\ngood.png,a dog,test\n")
+    report = evaluate_captions(captioner, tmp_path, cache_dir=tmp_path / "cache", retrieval_limit=0)
+    assert report.num_examples == 1
+    assert set(report.baselines) == {"most_frequent"}
+    assert report.left_out["nearest_neighbour"] == "no training picture can be read"
+
+
 def test_without_training_captions_the_baselines_are_left_out(captioner: Captioner, folder: Path) -> None:
     report = evaluate_captions(captioner, folder, split="train", retrieval_limit=2)
     assert report.left_out["baselines"] == "no training captions other than these"

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import NonNegativeInt, PositiveFloat
+from cyclopts.types import PositiveFloat
+from cyclopts.validators import Number
 from rich.console import Console
 
 from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
 from lrcn.cli.search_flags import SEARCH, Search
+from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, remark, results_console
-from lrcn.errors import MediaError
 from lrcn.results import Caption, CaptionResult
 from lrcn.video.inputs import Source
 
@@ -30,7 +31,7 @@ def caption(
     coco: Path | None = None,
     srt: Path | None = None,
     vtt: Path | None = None,
-    seed: NonNegativeInt = 0,
+    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**63))] = 0,
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
@@ -55,11 +56,12 @@ def caption(
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.caption_search import CaptionSearch
     from lrcn.inference.loading import load_captioner
+    from lrcn.video.sources import expand_media
 
     options = search.options(seed)
     CaptionSearch(**options)  # says what is wrong before anything is loaded
     captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
-    paths, failures = _expand(sources)
+    paths, failures = expand_each(sources, expand_media)
     if coco is not None:
         _check_image_ids(paths)
     console = results_console()
@@ -94,20 +96,6 @@ def caption(
         if folder is not None:
             _write_subtitles(folder, suffix, results, quiet=quiet)
     return exit_code_after(len(results), failures, "sources")
-
-
-def _expand(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Return what the sources name, each once, and a message for each source that names nothing."""
-    from lrcn.video.sources import expand_media
-
-    found: dict[Path, None] = {}
-    failures = []
-    for source in sources:
-        try:
-            found.update(dict.fromkeys(expand_media([source])))
-        except MediaError as exc:
-            failures.append(str(exc))
-    return list(found), failures
 
 
 def _check_image_ids(paths: Sequence[Path]) -> None:

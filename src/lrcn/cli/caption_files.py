@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrcn.files import replacing
+from lrcn.files import replacing, replacing_table
 from lrcn.results import CaptionResult, CaptionSegment
 
 CSV_COLUMNS = ("source", "start_s", "end_s", "caption", "log_prob", "rank")
@@ -18,7 +18,7 @@ _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})|(\d+)")
 
 def write_csv(path: Path, results: Sequence[CaptionResult]) -> None:
     """Write a row for each caption: first those of the whole, then those of the parts of a long video."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    with replacing_table(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
         for result in results:
@@ -41,7 +41,9 @@ def write_coco(path: Path, results: Sequence[CaptionResult]) -> None:
     """Write what the COCO caption server takes: `[{"image_id": ..., "caption": ...}, ...]`."""
     entries = [{"image_id": coco_image_id(result.source), "caption": result.text} for result in results]
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(entries, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(
+            json.dumps(entries, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace"
+        )
 
 
 def write_subtitles(path: Path, result: CaptionResult) -> None:

@@ -14,9 +14,10 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
+from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
 from lrcn.errors import MediaError
-from lrcn.files import replacing
+from lrcn.files import replacing_table
 from lrcn.results import RecognitionResult
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def recognize(
     from lrcn.cli.streams import check_weight, load_two_stream, views_of
     from lrcn.inference.recognizer import load
     from lrcn.plots.labelled_video import write_labelled_video
+    from lrcn.video.sources import expand_sources
 
     check_weight(rgb_weight, flow_model)
     recognizer: Recognizer | TwoStreamRecognizer
@@ -71,7 +73,7 @@ def recognize(
         recognizer = load_two_stream(
             model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
         )
-    paths, failures = _expand(sources)
+    paths, failures = expand_each(sources, expand_sources)
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     console = results_console()
     num_done = 0
@@ -118,20 +120,6 @@ def _stages(
     return partial(show, 0), partial(show, 1)
 
 
-def _expand(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Return the videos that the sources name, each once, and a message for each source that names none."""
-    from lrcn.video.sources import expand_sources
-
-    found: dict[Path, None] = {}
-    failures = []
-    for source in sources:
-        try:
-            found.update(dict.fromkeys(expand_sources([source])))
-        except MediaError as exc:
-            failures.append(str(exc))
-    return list(found), failures
-
-
 def _labelled_paths(sources: Sequence[Path], folder: Path) -> list[Path]:
     """Return where each labelled video goes; equal names from different folders get a number."""
     taken: set[str] = set()
@@ -149,11 +137,10 @@ def _labelled_paths(sources: Sequence[Path], folder: Path) -> list[Path]:
 @contextmanager
 def _segment_table(path: Path | None) -> Iterator[Callable[[RecognitionResult], None]]:
     """Give a function that adds a result's segments to a CSV file, which appears when all are in it."""
-    with replacing(path) if path else nullcontext() as unfinished:
-        if unfinished is None:
+    with replacing_table(path) if path else nullcontext() as file:
+        if file is None:
             yield lambda result: None
-            return
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
+        else:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(CSV_COLUMNS)
             yield lambda result: writer.writerows(

@@ -10,6 +10,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
+from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
 from lrcn.errors import DataError, MediaError
 
@@ -54,9 +55,10 @@ def retrieve(
     from lrcn.inference.retriever import Retriever
     from lrcn.video.sources import expand_media
 
+    paths, failures = expand_each(images or (), expand_media)
+    if images and not paths:
+        return exit_code_after(0, failures, "pictures")
     retriever = Retriever(load_captioner(model, device=device, runtime=runtime, batch_size=batch_size))
-    paths = expand_media(images) if images else []
-    failures: list[str] = []
 
     def note(source: object, exc: MediaError) -> None:
         failures.append(str(exc))
@@ -80,10 +82,14 @@ def retrieve(
 
 def _sentences(path: Path) -> list[str]:
     from lrcn.data.csv_table import read_text
+    from lrcn.text.tokenise import tokenise
 
     lines = [line.strip() for line in read_text(path).splitlines()]
     if not any(lines):
         raise DataError(f"{path}: holds no sentence; write one on each line")
+    for number, line in enumerate(lines, start=1):
+        if line and not tokenise(line):
+            raise DataError(f"{path} line {number}: {line!r} holds no word")
     return [line for line in lines if line]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 from cyclopts.validators import Number
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SearchFlags:
     """Captions for each picture, best first; at most the beam size, or the number of samples."""
     max_length: PositiveInt = 20
     """Most words of a caption, its end counted."""
-    length_penalty: NonNegativeFloat = 0.0
+    length_penalty: Annotated[float, Parameter(validator=Number(gte=0, lte=10))] = 0.0
     """Rank by log probability / length ** this: 0 favours short captions, 1 ranks by the mean."""
     num_samples: NonNegativeInt = 0
     """Draw this many captions at random instead and keep the most probable; 0 for beam search."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from lrcn.inference.timeline import timeline
 from lrcn.results import RecognitionResult
@@ -25,7 +26,7 @@ PIPE_COLUMNS = 120
 
 def results_console() -> Console:
     """Return the console for results: coloured on a terminal, plain text elsewhere."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False, emoji=False)
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
@@ -38,7 +39,7 @@ class ProgressBar:
     """A bar with the time left on stderr, gone at the end; nothing where stderr is no terminal."""
 
     def __init__(self, total: float, *, quiet: bool = False) -> None:
-        console = Console(stderr=True)
+        console = Console(stderr=True, emoji=False)
         self.shown = console.is_terminal and not quiet
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -135,12 +136,14 @@ def simple_table(header: Sequence[str] | None, rows: Iterable[Sequence[str]]) ->
     table = Table(box=None, show_header=header is not None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for i, title in enumerate(header or rows[0]):
         numeric = i > 0 and all(row[i][:1].isdigit() for row in rows)
-        table.add_column(title if header else "", justify="right" if numeric else "left", no_wrap=numeric)
+        table.add_column(
+            title if header else "", justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+        )
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*map(Text, row))
     return table
 
 
 def _add_row(table: Table, console: Console, when: str, label: str, prob: float) -> None:
     cell = "█" if console.encoding.lower().startswith("utf") else "#"
-    table.add_row(when, label.replace("[", r"\["), cell * round(BAR_CELLS * prob), f"{100 * prob:.0f} %")
+    table.add_row(when, Text(label), cell * round(BAR_CELLS * prob), f"{100 * prob:.0f} %")

@@ -74,4 +74,4 @@ def _part(row: dict[str, str]) -> tuple[str, str, float, float | None]:
     split = split_of(row["split"]) if "split" in row else "train"
     if start_s == 0 and end_s is None:
         return row["path"], split, start_s, end_s
-    return f"{row['path']} {start_s:g}-{'' if end_s is None else f'{end_s:g}'}", split, start_s, end_s
+    return f"{row['path']} {start_s:.12g}-{'' if end_s is None else f'{end_s:.12g}'}", split, start_s, end_s

@@ -17,6 +17,9 @@ from lrcn.errors import DataError
 
 _ANNOTATION_FOLDER = "annotations"
 
+_SPLIT_IN_NAME = re.compile(r"(?<![a-z])(train|val|test)(?:ing|idation)?(?![a-z])", re.IGNORECASE)
+"""As a part of the name of a COCO file, `captions_val2014.json`; not within another word, as in `latest`."""
+
 
 def detect_coco_captions(path: Path) -> bool:
     """Whether a JSON file here, or in `annotations`, has `annotations` with captions."""
@@ -97,6 +100,8 @@ def load_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as exc:
         raise DataError(f"{path.name} line {exc.lineno}: no JSON: {exc.msg}") from exc
+    except ValueError as exc:  # a number of thousands of digits
+        raise DataError(f"{path.name}: no JSON that can be read: {exc}") from exc
     except RecursionError as exc:
         raise DataError(f"{path}: no JSON that can be read: it is nested too deeply") from exc
 
@@ -148,9 +153,14 @@ def _kind(content: Any) -> str:
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images[:20]):
         return "karpathy"
     lists = [value for value in content.values() if isinstance(value, list)]
-    if lists and len(lists) == len(content) and all(isinstance(value, str) for value in lists[0]):
+    if lists and len(lists) == len(content) and all(map(_is_sentence, lists[0])):
         return "msvd"
     return ""
+
+
+def _is_sentence(value: Any) -> bool:
+    """Whether something is text of more than a word; lists of class names are not."""
+    return isinstance(value, str) and len(value.split()) > 1
 
 
 def _has_captions(content: dict[str, Any]) -> bool:
@@ -160,8 +170,8 @@ def _has_captions(content: dict[str, Any]) -> bool:
 
 
 def _coco(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
-    named = re.search(r"train|val|test", file.stem)
-    split = named[0] if named else "train"
+    named = _SPLIT_IN_NAME.search(file.stem)
+    split = named[1].lower() if named else "train"
     known = {}
     for place, image in _entries(file, content, "images", "image", ("id", "file_name"), problems):
         key = str(image["id"])

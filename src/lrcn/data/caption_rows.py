@@ -89,10 +89,17 @@ class CaptionRows:
             find: From name and place to the file, or None after noting the problem.
         """
         examples, silent = [], []
+        first: dict[tuple[str, float, float | None], _Item] = {}
         for item in self._items.values():
             if not item.captions:
                 silent.append(item.name)
             elif path := find(item.name, item.place):
+                other = first.setdefault((os.path.normpath(path), item.start_s, item.end_s), item)
+                if other.split != item.split:
+                    self._problems.add(
+                        item.place, f"{item.name} is in {item.split}, but {path} is in {other.split} in {other.place}"
+                    )
+                    continue
                 examples.append(
                     CaptionExample(path, tuple(item.captions), item.split, item.start_s, item.end_s, item.key)
                 )
@@ -101,7 +108,10 @@ class CaptionRows:
 
 
 class FileFinder:
-    """Finds the files that a list names: where the name says, or anywhere below the folder under that name."""
+    """Finds the files that a list names: where the name says, or anywhere below the folder under that name.
+
+    A name with folders, `cats/1.jpg`, stands for `pictures/cats/1.jpg`, but never for `dogs/1.jpg`.
+    """
 
     def __init__(self, root: Path, problems: Problems, *, need_files: bool) -> None:
         self._root = root
@@ -114,7 +124,9 @@ class FileFinder:
         path = self._root / name
         if not self._need_files or _exists(path):
             return path
-        return self._one_of(self._all_below().get(Path(name).name, []), name, place)
+        parts = Path(name).parts
+        below = [found for found in self._all_below().get(Path(name).name, []) if found.parts[-len(parts) :] == parts]
+        return self._one_of(below, name, place)
 
     def by_stem(self, stem: str, place: str) -> Path | None:
         """Return the video or picture of this name, whatever its suffix; or the folder of frames of this name."""

@@ -144,7 +144,9 @@ def _divide_train(examples: Sequence[CaptionExample], val_fraction: float, seed:
     for example in examples:
         if example.split == "train":
             groups.setdefault(example.path, example.key)
-    order = sorted(groups, key=lambda path: hashlib.sha256(f"{seed}/{groups[path]}".encode()).digest())
+    order = sorted(
+        groups, key=lambda path: hashlib.sha256(f"{seed}/{groups[path]}".encode(errors="surrogatepass")).digest()
+    )
     num_val = min(max(1, round(val_fraction * len(order))), len(order) - 1)
     chosen = set(order[:num_val])
     return tuple(

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from lrcn.data.caption_examples import CaptionData, CaptionExample
 from lrcn.errors import DataError
+from lrcn.text.tokenise import tokenise
 
 VAL_SHARE = 20
 """One sentence in so many is held out for validation."""
 
 
 def read_sentences(path: Path) -> CaptionData:
-    """Return the sentences of a text file, one a line; equal ones always lie in the same split.
+    """Return the sentences of a text file, one a line; those of equal words always lie in the same split.
 
     Raises:
         DataError: If it cannot be read or holds no sentence.
@@ -25,7 +26,7 @@ def read_sentences(path: Path) -> CaptionData:
     except UnicodeDecodeError as exc:
         raise DataError(f"{path}: no UTF-8 text; expected a sentence a line") from exc
     examples = tuple(
-        CaptionExample(path, (line,), _split(line), key=str(number))
+        CaptionExample(path, (line,), _split(" ".join(tokenise(line))), key=str(number))
         for number, line in enumerate(lines, start=1)
         if line
     )
@@ -34,6 +35,6 @@ def read_sentences(path: Path) -> CaptionData:
     return CaptionData(examples, path.name)
 
 
-def _split(line: str) -> str:
-    digest = hashlib.sha256(line.encode()).digest()
+def _split(words: str) -> str:
+    digest = hashlib.sha256(words.encode()).digest()
     return "train" if int.from_bytes(digest[:4], "big") % VAL_SHARE else "val"

@@ -10,6 +10,9 @@ import torch
 from lrcn.decoding.common import Hypothesis, S, Step, TokenRules, without_banned
 from lrcn.errors import ConfigError
 
+MAX_LENGTH_PENALTY = 10
+"""1 ranks by the mean; far above it, numbers overflow and only the longest captions are left."""
+
 
 @torch.no_grad()
 def beam_search(
@@ -50,8 +53,8 @@ def beam_search(
         raise ConfigError(f"beam_size must be 1 or more, got {beam_size}")
     if not 1 <= num_captions <= beam_size:
         raise ConfigError(f"num_captions must be between 1 and beam_size ({beam_size}), got {num_captions}")
-    if length_penalty < 0:
-        raise ConfigError(f"length_penalty must be 0 or more, got {length_penalty}")
+    if not 0 <= length_penalty <= MAX_LENGTH_PENALTY:
+        raise ConfigError(f"length_penalty must be between 0 and {MAX_LENGTH_PENALTY}, got {length_penalty}")
     beams = [_Beam(beam_size, num_captions, length_penalty, rules) for _ in range(batch_size)]
     growing = beams
     tokens = torch.full((batch_size,), rules.bos_id, device=device)

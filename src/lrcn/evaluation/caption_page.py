@@ -73,13 +73,13 @@ def write_page(
     """
     ordered = sorted(items, key=lambda item: -item.scores[order_by])
     # by a hash of the name, not by luck: the same on every machine, and nobody's choice
-    drawn = sorted(items, key=lambda item: hashlib.sha256(f"{Path(item.path).name}{item.start_s}".encode()).digest())
+    drawn = sorted(items, key=_draw)
     parts = {
         "best": ("Best", ordered[:NUM_SHOWN]),
         "worst": ("Worst", ordered[::-1][:NUM_SHOWN]),
         "drawn": ("Drawn at random", drawn[:NUM_SHOWN]),
     }
-    thumbnails: dict[tuple[str, float], str] = {}
+    thumbnails: dict[tuple[str, float, float | None], str] = {}
     body = [f"<h1>{html.escape(title)}</h1>", f"<p>{len(items)} examples, ordered by {_name(order_by)}.</p>"]
     rows = "".join(f"<tr><th>{_name(name)}</th><td>{score:.3f}</td></tr>" for name, score in headline.items())
     body.append(f"<table>{rows}</table>")
@@ -88,7 +88,7 @@ def write_page(
     for key, (name, shown) in parts.items():
         body.append(f'<section id="{key}"><h2>{name}</h2>')
         for item in shown:
-            place = (item.path, item.start_s)
+            place = (item.path, item.start_s, item.end_s)
             if place not in thumbnails:
                 thumbnails[place] = _thumbnail(item)
             body.append(_article(item, thumbnails[place]))
@@ -101,11 +101,18 @@ def write_page(
         + "\n</body>\n</html>\n"
     )
     with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _draw(item: PageItem) -> bytes:
+    name = f"{Path(item.path).name}{item.start_s}"
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()
 
 
 def _article(item: PageItem, thumbnail: str) -> str:
-    time = "" if item.end_s is None else f" {item.start_s:g}-{item.end_s:g} s"
+    time = f" {item.start_s:g}-{item.end_s:g} s" if item.end_s is not None else ""
+    if item.end_s is None and item.start_s:
+        time = f" from {item.start_s:g} s"
     name = html.escape(f"{item.path}{time}")
     picture = f'<img src="{thumbnail}" alt="{name}">' if thumbnail else "<p>(no picture)</p>"
     references = "".join(f"<li>{html.escape(text)}</li>" for text in item.references)

@@ -25,7 +25,7 @@ from lrcn.data.captioning import read_caption_data
 from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.caption_page import PageItem, write_page
 from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
-from lrcn.files import replacing
+from lrcn.files import replacing, replacing_table
 from lrcn.inference.caption_search import CaptionSearch
 from lrcn.inference.captioner import Captioner, Part
 from lrcn.inference.loading import load_captioner
@@ -113,8 +113,9 @@ class CaptionReport:
         """Write `report.json`, `predictions.csv` and the page `captions.html`; return their paths."""
         paths = (folder / "report.json", folder / "predictions.csv", folder / "captions.html")
         with replacing(paths[0]) as unfinished:
-            unfinished.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        with replacing(paths[1]) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with replacing_table(paths[1]) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("path", "start_s", "end_s", "caption", "nearest", *ITEM_METRICS, "exact", "references"))
             for one in self.predictions:
@@ -193,10 +194,15 @@ def evaluate_captions(
         if not train or split == "train":
             left_out["baselines"] = "no training captions other than these"
         else:
-            nearest = _nearest_captions(captioner, train, features, vectors, cache_dir, report)
             frequent = _most_frequent_caption(train)
-            for name, texts in (("nearest_neighbour", nearest), ("most_frequent", [frequent] * len(examples))):
-                baseline_scores[name] = _score(texts, references, METRICS)[1]
+            baseline_scores["most_frequent"] = _score([frequent] * len(examples), references, METRICS)[1]
+            known_means, texts = _training_features(captioner, train, vectors, cache_dir, report)
+            if texts:
+                nearest = _nearest_captions(known_means, texts, features)
+                nearest_scores = {"nearest_neighbour": _score(nearest, references, METRICS)[1]}
+                baseline_scores = nearest_scores | baseline_scores
+            else:
+                left_out["nearest_neighbour"] = "no training picture can be read"
     retrieval: dict[str, dict[str, float]] = {}
     if retrieval_limit and captioner.model is None:
         left_out["retrieval"] = "an exported folder holds no weights to score with"
@@ -265,15 +271,14 @@ def _score(
     return scored, {**figures, "exact": sum(exact) / len(exact)}
 
 
-def _nearest_captions(
+def _training_features(
     captioner: Captioner,
     train: Sequence[CaptionExample],
-    features: Sequence[Tensor],
     vectors: Vectors | None,
     cache_dir: Path | None,
     report: Callable[[str, int, int], None],
-) -> list[str]:
-    """Return, for each example, the first caption of the training example whose mean feature is nearest by angle."""
+) -> tuple[list[Tensor], list[str]]:
+    """Return the mean feature `(D,)` and the first caption of each training example that can be read."""
     means, texts = [], []
     if vectors is not None:
         for example in train:
@@ -305,7 +310,12 @@ def _nearest_captions(
                 continue
             means.append(of_one.mean(dim=0))
             texts.append(example.captions[0])
-    known = torch.nn.functional.normalize(torch.stack(means), dim=1)
+    return means, texts
+
+
+def _nearest_captions(means: Sequence[Tensor], texts: Sequence[str], features: Sequence[Tensor]) -> list[str]:
+    """Return, for each example, the text whose mean feature is nearest by angle."""
+    known = torch.nn.functional.normalize(torch.stack(list(means)), dim=1)
     asked = torch.nn.functional.normalize(torch.stack([of_one.mean(dim=0) for of_one in features]), dim=1)
     places = [int((known @ one).argmax()) for one in asked]
     return [texts[place] for place in places]

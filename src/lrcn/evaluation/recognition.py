@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lrcn.data.recognition import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
-from lrcn.files import replacing
+from lrcn.files import replacing, replacing_table
 from lrcn.inference.recognizer import load
 from lrcn.metrics.classification import (
     class_scores,
@@ -120,7 +120,8 @@ class EvaluationReport:
         """Write `report.json`, `per_class.csv`, `confusion.csv` and `predictions.csv`; return their paths."""
         paths = tuple(folder / name for name in ("report.json", "per_class.csv", "confusion.csv", "predictions.csv"))
         with replacing(paths[0]) as unfinished:
-            unfinished.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
         _write_table(paths[1], _fields_of(ClassReport), [astuple(row) for row in self.per_class])
         counts = [(label, *row) for label, row in zip(self.labels, self.confusion, strict=True)]
         _write_table(paths[2], ["right class / predicted", *self.labels], counts)
@@ -251,7 +252,7 @@ def _fields_of(row_class: type[VideoPrediction] | type[ClassReport]) -> list[str
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    with replacing_table(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -303,7 +303,7 @@ class Captioner:
         if not whole.num_pushed:
             end = "the end" if end_s is None else f"{end_s:g} s"
             raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {end}")
-        duration_s = 0.0 if whole.num_pushed == 1 else end_of(framed, preprocess, last_s, end_s)
+        duration_s = 0.0 if _is_picture(source) else end_of(framed, preprocess, last_s, end_s)
         for first_s, features in parts.finish(duration_s):
             self._close(parts, first_s, features)
         segments = []

@@ -19,7 +19,7 @@ import numpy as np
 from lrcn.errors import ConfigError, MediaError
 from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import VideoFeatures, content_hash
-from lrcn.files import replacing
+from lrcn.files import replacing, replacing_table
 from lrcn.inference.loading import load
 from lrcn.video.sources import expand_media, expand_sources
 from lrcn.video.views import View
@@ -102,7 +102,7 @@ def extract_features(
     )
     unread = {part.path for part in report.failures}
     index = output / INDEX
-    with replacing(index) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    with replacing_table(index) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(INDEX_COLUMNS)
         for path, target in targets.items():

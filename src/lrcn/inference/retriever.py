@@ -167,11 +167,19 @@ class Retriever:
     ) -> tuple[list[int], Tensor]:
         """Return which sources can be read, and their contexts."""
         readable, features = [], []
-        for index, of_source in self.captioner.read_features(map(Part, images), on_failure=on_failure):
+        failures: list[str] = []
+
+        def note(source: Source, exc: MediaError) -> None:
+            if on_failure is None:
+                raise exc
+            failures.append(str(exc))
+            on_failure(source, exc)
+
+        for index, of_source in self.captioner.read_features(map(Part, images), on_failure=note):
             readable.append(index)
             features.append(of_source)
         if not readable:
-            raise DataError("no picture to search: none was given, or none can be read")
+            raise DataError(f"no picture to search: {failures[0] if failures else 'none was given'}")
         return readable, self.captioner.contexts(features)
 
     def _scores(self, contexts: Tensor, sentences: Sequence[Sequence[int]], scoring: Scoring) -> NDArray[np.floating]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lrcn import model_file
 from lrcn.config import ModelHeader
-from lrcn.files import replacing
+from lrcn.files import replacing_table
 from lrcn.training.base_config import TrainingConfig
 from lrcn.training.modules import TrainingTask, lost_number
 from lrcn.training.optimizers import lr_at
@@ -206,7 +206,7 @@ def spoken(score_name: str) -> str:
 
 def write_history(path: Path, columns: tuple[str, ...], state: RunState) -> None:
     """Write one row an epoch, the whole table anew."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    with replacing_table(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(state.history)

@@ -17,7 +17,7 @@ class Narrator:
     """Prints to stderr; quiet ones print nothing but warnings."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         self._quiet = quiet
 
     @property

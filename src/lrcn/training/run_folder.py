@@ -99,4 +99,5 @@ class RunFolder:
     def write_run(self, run: dict[str, Any]) -> None:
         """Write down where the run comes from and how it went."""
         with replacing(self.path / RUN_FILE) as unfinished:
-            unfinished.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(run, indent=2, ensure_ascii=False) + "\n"
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
