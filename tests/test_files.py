@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import stat
 from pathlib import Path
@@ -65,3 +66,12 @@ def test_a_table_keeps_names_that_are_no_utf_8(tmp_path: Path) -> None:
     with replacing_table(tmp_path / "t.csv") as file:
         csv.writer(file).writerow([name, "a dog"])
     assert (tmp_path / "t.csv").read_bytes() == b"caf\xe9.jpg,a dog\r\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, None])
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, number: int | None) -> None:
+    with pytest.raises(OSError, match=r"left|requested") as caught, replacing(tmp_path / "a.npy"):
+        raise OSError(number, "No space left on device") if number else OSError("128 requested and 20 written")
+    assert caught.value.filename == str(tmp_path / "a.npy")
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []

@@ -278,8 +278,15 @@ def _fields_of(view: View) -> dict[str, float | bool]:
 
 
 def default_cache_dir() -> Path:
-    """Return `lrcn/features` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn" / "features"
+    """Return `lrcn/features` in the user's cache folder.
+
+    Raises:
+        ConfigError: If nobody knows where that is.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn" / "features"
+    except RuntimeError as exc:
+        raise ConfigError("this user has no home folder to cache in: set XDG_CACHE_HOME to a folder") from exc
 
 
 def half_precision(features: Tensor) -> Tensor:

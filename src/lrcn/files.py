@@ -13,6 +13,9 @@ from typing import TextIO
 _KEPT = 40
 """Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
+"""Error numbers of a full disk; NumPy gives none."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -22,6 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: If `path` is a folder; before anything is written.
+        OSError: If the disk is full; `filename` is then `path`.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -33,6 +37,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.chmod(0o666 & ~_umask())  # mkstemp makes private files
         unfinished.replace(path)
+    except OSError as exc:
+        if exc.filename is None and exc.errno in _FULL:  # a write does not say where it failed
+            raise OSError(exc.errno or errno.ENOSPC, exc.strerror or str(exc), str(path)) from exc
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -168,6 +168,31 @@ def test_reader_that_goes_away_is_no_error(tiny_model: Path) -> None:
     assert process.returncode == exits.BROKEN_PIPE
 
 
+def test_reader_that_goes_away_from_a_table_is_no_error(tiny_model: Path, clip20: Path) -> None:
+    command = [*LRCN, "recognize", str(clip20), "--model", str(tiny_model), "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == exits.BROKEN_PIPE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_under_the_output_is_one_line(tiny_model: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*LRCN, "info", str(tiny_model)], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == exits.ERROR
+    assert done.stderr.splitlines()[0] == "lrcn: error: no space left where the output goes"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_output_is_no_bug(tiny_model: Path) -> None:
+    command = f'"{LRCN[0]}" {" ".join(LRCN[1:])} info "{tiny_model}" >&-'
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
 def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: Path, tmp_path: Path) -> None:
     table = tmp_path / "out.csv"

@@ -157,3 +157,19 @@ def test_a_share_of_the_fusion_needs_a_second_stream(
 ) -> None:
     assert main(["recognize", str(clip20), "--model", str(tiny_model), "--rgb-weight", "0.3"]) == 2
     assert "--rgb-weight goes with --flow-model" in capsys.readouterr().err
+
+
+def test_a_broken_link_or_an_endless_name_stops_no_other_source(
+    tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.avi").symlink_to(clip20)
+    (folder / "b.webp").symlink_to(tmp_path / "nowhere")
+    code = main(["recognize", str(folder), "x" * 300, "--model", str(tiny_model), "--json"])
+    captured = capsys.readouterr()
+    assert code == 3
+    assert len(captured.out.splitlines()) == 1
+    assert "b.webp" in captured.err
+    assert "xxx" in captured.err
+    assert "Traceback" not in captured.err

@@ -15,6 +15,20 @@ from lrcn.export import calibration
 LENGTH = 20
 
 
+def test_a_long_video_is_thinned_while_it_is_read(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "CALIBRATION_FRAMES", 6)
+    monkeypatch.setattr(calibration, "_MOST_KEPT", 7)
+    frames = np.broadcast_to(np.arange(50, dtype=np.uint8).reshape(-1, 1, 1, 1), (50, 32, 32, 3))
+    examples = [RecognitionExample(make_clip(tmp_path / "a.avi", frames, 10), "walk", "train")]
+    (crops,) = calibration.calibration_crops(examples, PreprocessConfig(resize=32, crop=32))
+    seen = crops[:, 0, 0, 0].astype(int)
+    assert len(seen) == 6
+    assert set(np.diff(seen)) <= {8, 16}  # of every eighth frame, seven are there
+    assert seen[-1] >= 40
+
+
 @pytest.mark.parametrize(("num_videos", "num_frames"), [(12, 12), (4, 12), (1, 12), (2, 60)])
 def test_frames_come_from_all_over_the_videos(
     num_videos: int, num_frames: int, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

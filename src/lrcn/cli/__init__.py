@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr. No command imports torch be
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a label in another script must not stop a run on an old terminal
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the shell: `lrcn ... >&-`
+            sys.stdout.flush()
     except BrokenPipeError:
         # `lrcn ... | head`: nobody reads on. Python would complain when it flushes at exit, so give it a sink.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -98,6 +100,8 @@ def _run(arguments: list[str]) -> int:
             exits.ERROR,
         )
     except OSError as exc:
+        if exc.errno == errno.ENOSPC and exc.filename is None:
+            return exits.fail("no space left where the output goes", exits.ERROR)
         if exc.filename is None:
             return _report_bug()
         return exits.fail(f"{exc.filename}: {exc.strerror}", exits.ERROR)

@@ -17,4 +17,6 @@ def expand_each(sources: Sequence[str], expand: Callable[[Sequence[str]], list[P
             found.update(dict.fromkeys(expand([source])))
         except MediaError as exc:
             failures.append(str(exc))
+        except OSError as exc:  # a name too long, a folder that may not be read
+            failures.append(f"{exc.filename or source}: {exc.strerror}")
     return list(found), failures

@@ -24,9 +24,18 @@ PIPE_COLUMNS = 120
 """Width of a table that goes to a file or a pipe, where there is no terminal to ask."""
 
 
+class _ResultsConsole(Console):
+    """rich ends the program by itself when nobody reads on; here `lrcn.cli.main` does, with its own exit code."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # what rich has caught
+
+
 def results_console() -> Console:
     """Return the console for results: coloured on a terminal, plain text elsewhere."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False, emoji=False)
+    return _ResultsConsole(
+        file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False, emoji=False
+    )
 
 
 def remark(text: str, *, quiet: bool = False) -> None:

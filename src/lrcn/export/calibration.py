@@ -20,6 +20,9 @@ CALIBRATION_FRAMES = 300
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 """Its multiples, less their whole part, spread evenly: one frame a video is then not always the first."""
 
+_MOST_KEPT = 1024
+"""Crops of a long video held while it is read, at equal distances."""
+
 Examples = Sequence[RecognitionExample] | Sequence[CaptionExample]
 
 
@@ -46,13 +49,16 @@ def _some_crops(
     example: RecognitionExample | CaptionExample, preprocess: PreprocessConfig, number: int, *, phase: float
 ) -> NDArray[np.uint8]:
     """Return the crops of frames at equal distances, of which `phase`, in [0, 1), stands before the first."""
-    images = np.concatenate(
-        [
-            images
-            for images, _ in network_images(
-                example.path, preprocess, start_s=example.start_s, end_s=example.end_s, on_warning=lambda message: None
-            )
-        ]
-    )
-    positions = np.unique(((np.arange(number) + phase) * len(images) / number).astype(int))
-    return cut_crops(images[positions], CENTER_VIEW, preprocess)
+    kept: list[NDArray[np.uint8]] = []
+    place, step = 0, 1
+    for images, _ in network_images(
+        example.path, preprocess, start_s=example.start_s, end_s=example.end_s, on_warning=lambda message: None
+    ):
+        for crop in cut_crops(images, CENTER_VIEW, preprocess):
+            if place % step == 0:
+                kept.append(crop.copy())
+            place += 1
+            if len(kept) > _MOST_KEPT:
+                kept, step = kept[::2], 2 * step
+    positions = np.unique(((np.arange(number) + phase) * len(kept) / number).astype(int))
+    return np.stack([kept[position] for position in positions])

@@ -91,7 +91,7 @@ class StreamingRecognizer:
         """Return `(V, crop, crop, 3)`, or None for the first frame of a flow stream."""
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise ShapeError(f"a frame must be RGB (height, width, 3) of uint8, got {frame.shape} of {frame.dtype}")
-        if self._times_s and not time_s > self._times_s[-1]:
+        if self._times_s and not time_s >= self._times_s[-1]:
             raise ConfigError(f"frames must come in order: {time_s:g} s after {self._times_s[-1]:g} s")
         preprocess = self.recognizer.header.preprocess
         images = self._resizer(frame[None])

@@ -137,10 +137,11 @@ def fuse(rgb: WindowProbs, flow: WindowProbs, rgb_weight: float) -> WindowProbs:
     Where a stream has windows at the end that the other lacks (a flow file made from a video cut short), only the
     common ones count.
     """
-    common = [window for window in rgb.windows if window in set(flow.windows)]
+    places = [{window: place for place, window in enumerate(stream.windows)} for stream in (rgb, flow)]
+    common = [window for window in rgb.windows if window in places[1]]
     if not common:
         raise ConfigError(f"the streams have no window in common ({len(rgb.windows)} and {len(flow.windows)} windows)")
-    rows = [[windows.index(window) for window in common] for windows in (rgb.windows, flow.windows)]
+    rows = [[place_of[window] for window in common] for place_of in places]
     probs = rgb_weight * rgb.probs[rows[0]] + (1 - rgb_weight) * flow.probs[rows[1]]
     return replace(
         rgb,

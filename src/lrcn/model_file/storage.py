@@ -82,6 +82,7 @@ def save(
     Raises:
         ModelFileError: If the file cannot be written, or would not be readable.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
@@ -101,8 +102,8 @@ def save(
                 file.flush()
                 os.fsync(file.fileno())
         _sync_folder(path.parent)
-    except OSError as exc:
-        raise ModelFileError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+    except (OSError, SafetensorError) as exc:
+        raise ModelFileError(f"{path}: cannot be written: {getattr(exc, 'strerror', None) or exc}") from exc
     return digest
 
 

@@ -88,8 +88,8 @@ class RunFolder:
 
     def start(self, config: TrainingConfig, run: dict[str, Any]) -> None:
         """Write down the settings and where the run comes from; remove what a killed run left half-written."""
-        for pattern in (".last-*.ckpt", f".{MODEL_FILE}.*.tmp"):
-            for unfinished in self.path.glob(pattern):
+        for name in (CHECKPOINT_FILE, MODEL_FILE, RUN_FILE, CONFIG_FILE, HISTORY_FILE):
+            for unfinished in self.path.glob(f".{Path(name).stem}-*{Path(name).suffix}"):  # see `replacing`
                 unfinished.unlink()
         settings = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
         with replacing(self.path / CONFIG_FILE) as unfinished:

@@ -224,7 +224,7 @@ class VideoFile:
                     failures = 0
                     yield packet
                 return
-            except av.FFmpegError:
+            except (av.FFmpegError, IndexError):  # IndexError: PyAV, of a stream that began after the file was opened
                 failures += 1
                 self.damaged += 1
         yield None  # empties the decoder

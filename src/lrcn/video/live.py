@@ -125,7 +125,7 @@ class LiveSource:
                 before = self.received
                 try:
                     self._read(lost, connection)
-                except (av.FFmpegError, MediaError) as exc:
+                except Exception as exc:  # PyAV raises IndexError, too; a thread that died would be waited for for ever
                     reason = one_line(exc)
                 finally:
                     lost.close()
@@ -199,7 +199,9 @@ def _open(source: str) -> av.container.InputContainer:
         input_format = "v4l2"
     name = f"camera {source}" if source.isdecimal() else source
     try:
-        container = av.open(path, format=input_format, options=options, timeout=(_TIMEOUT_S, _TIMEOUT_S))
+        container = av.open(
+            path, format=input_format, options=options, timeout=(_TIMEOUT_S, _TIMEOUT_S), metadata_errors="replace"
+        )
     except (av.FFmpegError, ValueError, OSError) as exc:
         raise MediaError(f"{name}: cannot be opened ({one_line(exc)})") from exc
     if not container.streams.video:

@@ -120,8 +120,11 @@ def _below(folder: Path, seen: set[str]) -> Iterator[Path]:
 def _is_animation(path: Path) -> bool:
     if path.suffix.lower() != ".webp":
         return False
-    with path.open("rb") as file:
-        head = file.read(21)
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return True  # who reads it will say what is wrong with it
     return head[12:16] == b"VP8X" and bool(head[20] & 2)  # RIFF header, then the animation flag of the WebP container
 
 

@@ -199,6 +199,15 @@ def test_real_speeds_are_measured(tiny: Tiny) -> None:
     assert speeds["torch"] > 0
 
 
+def test_damaged_graphs_of_the_cache_are_made_anew(tiny: Tiny, tmp_path: Path) -> None:
+    header, model = tiny
+    kept = choose._Kept(header, model, tmp_path)
+    graph = kept.graphs().graph("clip")
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:1000])
+    assert len(kept.graphs().graph("clip").read_bytes()) == len(whole)
+
+
 def test_other_weights_get_other_graphs(tiny: Tiny) -> None:
     header, model = tiny
     keys = {

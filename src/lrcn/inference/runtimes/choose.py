@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from lrcn.config import CaptioningHeader, ModelHeader, PreprocessConfig, RecognitionHeader
-from lrcn.errors import ConfigError, LRCNError, lookup
+from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
 from lrcn.files import replacing, replacing_folder
 from lrcn.inference.runtimes.base import FrameEncoder, Runtime
 from lrcn.inference.runtimes.caption_parity import CaptionParity, CaptionParityCheck
@@ -182,9 +183,11 @@ class _Kept:
 
     def graphs(self) -> ExportedModel:
         folder = self._folder / self._key("graphs")
-        if not is_exported(folder):
-            with replacing_folder(folder) as unfinished:
-                write_graphs(self.header, self._model, unfinished, "onnx", names=self._names)
+        if is_exported(folder):
+            with suppress(ModelFileError):  # damaged: they are made anew
+                return read_exported(folder)
+        with replacing_folder(folder) as unfinished:
+            write_graphs(self.header, self._model, unfinished, "onnx", names=self._names)
         return read_exported(folder)
 
     def read(self, *what: str) -> dict[str, Any]:
