@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lrcn import files
 from lrcn.files import replacing, replacing_folder, replacing_table
 
 
@@ -69,9 +70,29 @@ def test_a_table_keeps_names_that_are_no_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, None])
-def test_a_full_disk_is_told_with_the_file(tmp_path: Path, number: int | None) -> None:
-    with pytest.raises(OSError, match=r"left|requested") as caught, replacing(tmp_path / "a.npy"):
-        raise OSError(number, "No space left on device") if number else OSError("128 requested and 20 written")
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None) -> None:
+    def fail() -> None:
+        with replacing(tmp_path / "a.npy"):
+            raise OSError(number, "No space left on device") if number else OSError("128 requested and 20 written")
+
+    with pytest.raises(OSError, match=r"left|requested") as caught:
+        fail()
+    assert caught.value.filename is None  # there is space here: it was written to something else
+    monkeypatch.setattr(files, "_LITTLE", 2**60)
+    with pytest.raises(OSError, match=r"left|requested") as caught:
+        fail()
     assert caught.value.filename == str(tmp_path / "a.npy")
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with replacing_table(pipe) as file:
+        file.write("a,b\n")
+    assert os.read(reader, 100) == b"a,b\n"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

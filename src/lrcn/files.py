@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ _KEPT = 40
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 """Error numbers of a full disk; NumPy gives none."""
+
+_LITTLE = 2**20
+"""Bytes left on a disk that count as full: what could not be written is still there."""
 
 
 @contextmanager
@@ -29,6 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        yield path  # a device or a pipe is written to, not replaced
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:_KEPT]}-", suffix=path.suffix)
     os.close(handle)
@@ -38,7 +45,8 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.chmod(0o666 & ~_umask())  # mkstemp makes private files
         unfinished.replace(path)
     except OSError as exc:
-        if exc.filename is None and exc.errno in _FULL:  # a write does not say where it failed
+        # a write does not say where it failed; the disk may be another's that is written to meanwhile
+        if exc.filename is None and exc.errno in _FULL and shutil.disk_usage(path.parent).free < _LITTLE:
             raise OSError(exc.errno or errno.ENOSPC, exc.strerror or str(exc), str(path)) from exc
         raise
     finally:

@@ -248,6 +248,10 @@ def test_retrieve_goes_on_without_what_is_missing_and_says_why(
     assert code == 3
     assert "0.png" in out
     assert str(missing) in err
+    assert "1 of 2 pictures failed" in err
+    code, _, err = run(capsys, "caption", "", str(media / "0.png"), *model)
+    assert code == 3
+    assert "a source is empty" in err
     code, _, err = run(capsys, "retrieve", "--images", str(missing), "--text", "a red square", *model)
     assert code == 1
     assert str(missing) in err

@@ -349,6 +349,12 @@ def test_one_file_under_two_names_is_in_one_split(tmp_path: Path) -> None:
         ("Captions_Val2014", "val"),
         ("captions_validation", "val"),
         ("train", "train"),
+        ("captions_valid", "val"),
+        ("captions_dev", "val"),
+        ("captions_minival2014", "val"),
+        ("captionsVal", "val"),
+        ("testset", "test"),
+        ("captions_trainval", "train"),
         ("captions_latest", "train"),
         ("captions_retrieval", "train"),
         ("evaluation_train", "train"),
@@ -392,3 +398,30 @@ def test_sentences_of_equal_words_lie_in_one_split(tmp_path: Path) -> None:
     assert len(splits) == 200
     assert all(len(found) == 1 for found in splits.values())
     assert {split for found in splits.values() for split in found} == {"train", "val"}
+
+
+def test_one_word_captions_are_captions_too(tmp_path: Path) -> None:
+    for name in ("000.mp4", "001.mp4"):
+        save(tmp_path / name, "")
+    save(tmp_path / "c.json", {"000": ["running"], "001": ["a dog"]})
+    assert [example.captions for example in read_caption_data(tmp_path, val_fraction=0).examples] == [
+        ("running",),
+        ("a dog",),
+    ]
+
+
+def test_a_json_file_that_is_cut_short_is_warned_of(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    save(tmp_path / "annotations" / "captions_train.json", coco("train"))
+    save(tmp_path / "annotations" / "captions_val.json", json.dumps(coco("val"))[:-10])
+    (warning,) = read_caption_data(tmp_path).warnings
+    assert warning == "captions_val.json: left out, it is no JSON that can be read"
+
+
+def test_half_a_character_is_no_caption(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    content = coco()
+    content["annotations"][1]["caption"] = "a dog \ud83d runs"
+    save(tmp_path / "captions_train.json", content)
+    with pytest.raises(DataError, match=r"captions_train\.json annotation 1: .* holds half a character"):
+        read_caption_data(tmp_path)

@@ -79,6 +79,10 @@ def test_command_line_tells_the_errors_and_refuses_a_used_folder(
     assert said.err == ""
     assert read_exported(folder).parity["prob_error"] < 1e-4
     (tmp_path / "notes.txt").write_text("mine")
+    (folder / "mine.txt").write_text("mine")
+    assert main(["export", str(tiny_model), "--output", str(folder), "--quiet"]) == exits.ERROR
+    assert "holds mine.txt, which an export would delete" in capsys.readouterr().err
+    (folder / "mine.txt").unlink()
     for arguments, code, message in (
         (["--output", str(tmp_path)], exits.ERROR, "holds other files"),
         (["--output", str(tmp_path / "notes.txt")], exits.ERROR, "is a file"),

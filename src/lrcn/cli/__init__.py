@@ -64,12 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what users should know is printed by us; -W or PYTHONWARNINGS shows the rest
+    if sys.stdout is None:  # closed by the shell: `lrcn ... >&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the program ends
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a label in another script must not stop a run on an old terminal
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
-        if sys.stdout is not None:  # closed by the shell: `lrcn ... >&-`
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         # `lrcn ... | head`: nobody reads on. Python would complain when it flushes at exit, so give it a sink.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,12 +9,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveFloat
-from cyclopts.validators import Number
 from rich.console import Console
 
 from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
+from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName, Seed
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, remark, results_console
@@ -31,7 +30,7 @@ def caption(
     coco: Path | None = None,
     srt: Path | None = None,
     vtt: Path | None = None,
-    seed: Annotated[int, Parameter(validator=Number(gte=0, lt=2**63))] = 0,
+    seed: Seed = 0,
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.types import NonNegativeInt
 
 from lrcn.cli import exits
-from lrcn.cli.options import DATA_SET, Data, DataSet, Json, Quiet
+from lrcn.cli.options import DATA_SET, Data, DataSet, Json, Quiet, Seed
 from lrcn.cli.terminal import ProgressBar, results_console, simple_table
 from lrcn.errors import DataError
 
@@ -31,7 +30,7 @@ def check(
     /,
     *,
     decode: Annotated[bool, Parameter(negative="--no-decode")] = True,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
     json_output: Json = False,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclopts.types import NonNegativeInt
-
 from lrcn.cli.evaluate_captions import CAPTION_FLAGS, CaptionsMeasured, evaluate_captions
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import (
@@ -23,6 +21,7 @@ from lrcn.cli.options import (
     Quiet,
     RGBWeight,
     RuntimeName,
+    Seed,
 )
 from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
@@ -41,7 +40,7 @@ def evaluate(
     rgb_weight: RGBWeight = None,
     crops: Crops = 1,
     output: Path | None = None,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
     json_output: Json = False,
     device: Device = "auto",
     runtime: RuntimeName = None,

@@ -27,15 +27,16 @@ def fail(message: str, code: int) -> int:
     return code
 
 
-def exit_code_after(num_done: int, failures: Sequence[str], what: str) -> int:
+def exit_code_after(num_done: int, failures: Sequence[str], what: str, *, told: bool = False) -> int:
     """List what failed, and return the exit code: 3 if other inputs are done, 1 if none is.
 
     Args:
         num_done: Inputs that worked.
         failures: A line for each that did not.
         what: What the inputs are, in the plural.
+        told: The lines have been printed already.
     """
-    for message in failures:
+    for message in () if told else failures:
         fail(message, ERROR)
     if not failures:
         return OK

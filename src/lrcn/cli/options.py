@@ -59,6 +59,7 @@ RuntimeName = Annotated[
         "model. The graphs are made at the first use and kept. A folder that `lrcn export` wrote brings its own.",
     ),
 ]
+Seed = Annotated[int, Parameter(validator=Number(gte=0, lt=2**63))]
 BatchSize = Annotated[
     PositiveInt,
     Parameter(help="Frames that pass through the CNN at once; lower it if memory runs out. Results agree to rounding."),

@@ -60,6 +60,8 @@ def retrieve(
         return exit_code_after(0, failures, "pictures")
     retriever = Retriever(load_captioner(model, device=device, runtime=runtime, batch_size=batch_size))
 
+    num_named = len(paths) + len(failures) + (image is not None)
+
     def note(source: object, exc: MediaError) -> None:
         failures.append(str(exc))
 
@@ -77,7 +79,7 @@ def retrieve(
         for warning in result.warnings:
             remark(f"lrcn: warning: {warning}", quiet=quiet)
         print(result.to_json()) if json_output else _print(result)
-    return exit_code_after(len(results), failures, "pictures")
+    return exit_code_after(num_named - len(failures), failures, "pictures")
 
 
 def _sentences(path: Path) -> list[str]:

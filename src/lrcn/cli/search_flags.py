@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class SearchFlags:
     """Rank by log probability / length ** this: 0 favours short captions, 1 ranks by the mean."""
     num_samples: NonNegativeInt = 0
     """Draw this many captions at random instead and keep the most probable; 0 for beam search."""
-    temperature: PositiveFloat = 1.0
+    temperature: Annotated[float, Parameter(validator=Number(gte=0.01, lte=100))] = 1.0
     """Of the draws: below 1 sharpens. (The paper's T is 1 / temperature: its best, T = 1.5, is 0.667 here.)"""
     top_k: PositiveInt | None = None
     """Draw from this many most probable words only."""

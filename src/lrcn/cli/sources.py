@@ -13,10 +13,11 @@ def expand_each(sources: Sequence[str], expand: Callable[[Sequence[str]], list[P
     found: dict[Path, None] = {}
     failures = []
     for source in sources:
+        if not source:  # of an empty variable in the shell; as a path it would be this folder
+            failures.append("a source is empty; name a file or folder")
+            continue
         try:
             found.update(dict.fromkeys(expand([source])))
         except MediaError as exc:
             failures.append(str(exc))
-        except OSError as exc:  # a name too long, a folder that may not be read
-            failures.append(f"{exc.filename or source}: {exc.strerror}")
     return list(found), failures

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts.types import PositiveFloat, PositiveInt
 
-from lrcn.cli.exits import UsageError, exit_code_after
+from lrcn.cli.exits import ERROR, UsageError, exit_code_after, fail
 from lrcn.cli.options import Device, Json, Model, Quiet, RuntimeName
 from lrcn.cli.terminal import remark
 from lrcn.errors import MediaError
@@ -71,6 +71,7 @@ def stream(
             feeds.append(_Feed(source, streaming, *_frames_of(source, recognizer, max_age, wake, quiet=quiet)))
         except MediaError as exc:
             failures.append(str(exc))
+            fail(str(exc), ERROR)
     num_open = len(feeds)
     show = _Printer(many=len(sources) > 1, as_json=json_output)
     try:
@@ -78,7 +79,7 @@ def stream(
     finally:
         for feed in feeds:
             feed.close(quiet=quiet)
-    return exit_code_after(num_open - (len(failures) - (len(set(sources)) - num_open)), failures, "sources")
+    return exit_code_after(num_open - (len(failures) - (len(set(sources)) - num_open)), failures, "sources", told=True)
 
 
 @dataclass
@@ -118,6 +119,7 @@ def _run(feeds: list[_Feed], wake: threading.Event, show: _Printer) -> list[str]
                 feed.ended = True
                 if isinstance(exc, MediaError):
                     failures.append(str(exc))
+                    fail(str(exc), ERROR)  # at once: other sources may never end
                 show(feed.source, feed.streaming.finish())
                 continue
             if frame is None:

@@ -12,13 +12,10 @@ from typing import Any
 from lrcn.data.caption_examples import CaptionData, CaptionReadOptions
 from lrcn.data.caption_rows import CaptionRows, FileFinder
 from lrcn.data.csv_table import read_text
-from lrcn.data.examples import Problems, split_of
+from lrcn.data.examples import SPLIT_NAMES, Problems, split_of
 from lrcn.errors import DataError
 
 _ANNOTATION_FOLDER = "annotations"
-
-_SPLIT_IN_NAME = re.compile(r"(?<![a-z])(train|val|test)(?:ing|idation)?(?![a-z])", re.IGNORECASE)
-"""As a part of the name of a COCO file, `captions_val2014.json`; not within another word, as in `latest`."""
 
 
 def detect_coco_captions(path: Path) -> bool:
@@ -124,6 +121,7 @@ def _read(path: Path, options: CaptionReadOptions, kind: str, read: _Reader) -> 
     finder = FileFinder(root, problems, need_files=options.need_files)
     examples, warnings = rows.examples(finder.by_stem if kind in ("msr-vtt", "msvd") else finder.by_name)
     warnings += problems.check(len(examples), path, "file")
+    warnings += tuple(f"{file.name}: left out, it is no JSON that can be read" for file in _damaged(path))
     return CaptionData(tuple(examples), path.resolve().name if path.is_dir() else path.stem, warnings)
 
 
@@ -132,14 +130,27 @@ def _files(path: Path, kind: str) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".json" and _kind(load_json(path)) == kind else []
     found = []
-    for file in [*sorted(path.glob("*.json")), *sorted(path.glob(f"{_ANNOTATION_FOLDER}/*.json"))]:
+    for file in _json_files(path):
         try:
             content = load_json(file)
         except DataError:
-            continue  # a folder may hold any files
+            continue  # a folder may hold any files; `_read` warns of it
         if _kind(content) == kind and (kind != "coco" or _has_captions(content)):
             found.append(file)
     return found
+
+
+def _damaged(path: Path) -> Iterator[Path]:
+    """Yield the files among those of a folder that are no JSON, whatever they were meant to be."""
+    for file in _json_files(path):
+        try:
+            load_json(file)
+        except DataError:
+            yield file
+
+
+def _json_files(path: Path) -> list[Path]:
+    return [*sorted(path.glob("*.json")), *sorted(path.glob(f"{_ANNOTATION_FOLDER}/*.json"))]
 
 
 def _kind(content: Any) -> str:
@@ -153,14 +164,22 @@ def _kind(content: Any) -> str:
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images[:20]):
         return "karpathy"
     lists = [value for value in content.values() if isinstance(value, list)]
-    if lists and len(lists) == len(content) and all(map(_is_sentence, lists[0])):
-        return "msvd"
+    texts = [value for values in lists for value in values]
+    if lists and len(lists) == len(content) and all(isinstance(value, str) for value in lists[0]):
+        # lists of class names have no sentence in them
+        return "msvd" if any(isinstance(value, str) and " " in value.strip() for value in texts) else ""
     return ""
 
 
-def _is_sentence(value: Any) -> bool:
-    """Whether something is text of more than a word; lists of class names are not."""
-    return isinstance(value, str) and len(value.split()) > 1
+def _split_in(name: str) -> str:
+    """Return the split that a COCO file's name has as a word or begins one with: `captions_val2014`, `testset`."""
+    for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name):
+        if known := SPLIT_NAMES.get(word.lower()):
+            return known
+        for split in ("train", "val", "test", "minival"):
+            if word.lower().startswith(split):
+                return split.removeprefix("mini")
+    return "train"
 
 
 def _has_captions(content: dict[str, Any]) -> bool:
@@ -170,8 +189,7 @@ def _has_captions(content: dict[str, Any]) -> bool:
 
 
 def _coco(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
-    named = _SPLIT_IN_NAME.search(file.stem)
-    split = named[1].lower() if named else "train"
+    split = _split_in(file.stem)
     known = {}
     for place, image in _entries(file, content, "images", "image", ("id", "file_name"), problems):
         key = str(image["id"])

@@ -77,6 +77,8 @@ class CaptionRows:
             self._problems.add(place, f"the caption is {caption!r}; expected text")
         elif not caption.strip():
             self._problems.add(place, "the caption is empty")
+        elif any("\ud800" <= letter <= "\udfff" for letter in caption):
+            self._problems.add(place, f"the caption {caption.strip()!r} holds half a character; write it as one")
         elif not tokenise(caption):
             self._problems.add(place, f"the caption {caption.strip()!r} holds no word")
         else:

@@ -10,13 +10,13 @@ from typing import Any
 from lrcn import model_file
 from lrcn.data.caption_examples import CaptionData
 from lrcn.data.examples import RecognitionData
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, ModelFileError
 from lrcn.export.captioning_graphs import CaptioningExport, CaptionSplitCheck
 from lrcn.export.recognition_graphs import RecognitionExport, SplitCheck
 from lrcn.files import replacing_folder
 from lrcn.inference.runtimes.caption_parity import CaptionParity
 from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.exported import DESCRIPTION, Format, is_exported, write_description
+from lrcn.inference.runtimes.exported import DESCRIPTION, Format, is_exported, read_files, write_description
 from lrcn.inference.runtimes.parity import Parity
 
 
@@ -94,5 +94,12 @@ def export_model(
 def _check_free(output: Path) -> None:
     if output.is_dir() and any(output.iterdir()) and not is_exported(output):
         raise ConfigError(f"{output}: holds other files (no {DESCRIPTION}); name a new folder")
+    if output.is_dir() and is_exported(output):
+        try:
+            ours = {DESCRIPTION, *read_files(output)}
+        except ModelFileError as exc:
+            raise ConfigError(f"{output}: holds another export that is damaged; name a new folder") from exc
+        if others := sorted(path.name for path in output.iterdir() if path.name not in ours):
+            raise ConfigError(f"{output}: holds {others[0]}, which an export would delete; name a new folder")
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: is a file; name a folder")

@@ -87,6 +87,11 @@ def load_captioner(
     path = model_file.resolve(model)
     target = choose_device(device)
     header, network = model_file.load(path, task="captioning", device=target)
+    trained = header.provenance.get("config")
+    if isinstance(trained, dict) and trained.get("objective") == "sentences":
+        raise ConfigError(
+            f"{path}: a language model, which has looked at no picture; train on captions with --init-from {model}"
+        )
     name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
     encoder = None
     if runtime is not None:

@@ -119,6 +119,7 @@ class TrainingConfig(ABC):
             require_setting(value is None or value > 0, f"{name} must be above 0, got {value}")
         for name in ("weight_decay", "workers", "seed"):
             require_setting(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        require_setting(self.seed < 2**63, f"seed must be below 2**63, got {self.seed}")
         require_setting(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
         require_setting(0 <= self.jitter <= 1, f"jitter must be in [0, 1], got {self.jitter}")
         require_setting(

@@ -50,7 +50,12 @@ class LiveFrame(NamedTuple):
 
 def is_live(source: str) -> bool:
     """Whether a source is a camera (a number, or a device file) or an address, and not a file."""
-    return source.isdecimal() or bool(_ADDRESS.match(source)) or Path(source).is_char_device()
+    if source.isdecimal() or _ADDRESS.match(source):
+        return True
+    try:
+        return Path(source).is_char_device()
+    except OSError:  # a name too long
+        return False
 
 
 class LiveSource:

@@ -54,7 +54,10 @@ def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for source in sources:
-        matches = list(_expand(source))
+        try:
+            matches = list(_expand(source))
+        except OSError as exc:  # a name too long, a folder that may not be read
+            raise MediaError(f"{exc.filename or source}: {exc.strerror}") from exc
         if not matches:
             raise MediaError(f"{source}: {_why_nothing(source)}")
         found.update(dict.fromkeys(matches))
@@ -72,13 +75,20 @@ def expand_media(sources: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for source in sources:
         path = Path(source)
-        named = [path] if path.exists() else sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key)
-        matches = [match for one in named for match in (_media_below(one) if one.is_dir() else [one])]
+        try:
+            matches = _media_of(path)
+        except OSError as exc:  # as above
+            raise MediaError(f"{exc.filename or source}: {exc.strerror}") from exc
         if not matches:
             why = "no picture and no video in this folder" if path.is_dir() else _why_nothing(source)
             raise MediaError(f"{source}: {why}")
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def _media_of(path: Path) -> list[Path]:
+    named = [path] if path.exists() else sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural_key)
+    return [match for one in named for match in (_media_below(one) if one.is_dir() else [one])]
 
 
 def _media_below(folder: Path) -> list[Path]:

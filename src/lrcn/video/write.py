@@ -109,8 +109,8 @@ class _Sound:
             return  # an image or a folder of images
         audio = source.streams.best("audio")
         video = source.streams.best("video")
-        if not isinstance(audio, av.AudioStream):
-            return
+        if not isinstance(audio, av.AudioStream) or audio.codec_context is None:
+            return  # no sound, or none that ffmpeg can decode
         starts_s = float(video.start_time * video.time_base) if video and video.start_time and video.time_base else 0.0
         self._layout = "mono" if audio.channels == 1 else "stereo"
         self._frames = self._resampled(source, audio, starts_s)

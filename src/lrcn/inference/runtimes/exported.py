@@ -104,6 +104,11 @@ def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedMod
     return model
 
 
+def read_files(folder: str | Path) -> tuple[str, ...]:
+    """Return the names of an exported folder's files, without its description; errors as for `read_exported`."""
+    return tuple(_read_description(Path(folder)).files)
+
+
 def exported_task(folder: str | Path) -> str:
     """Return what the model of an exported folder was made for; errors as for `read_exported`."""
     return _read_description(Path(folder)).header.task
