@@ -205,7 +205,7 @@ def test_a_language_model_is_a_better_start(fit: Fit, vectors: Path, tmp_path: P
     assert language.val_score is None
     assert perplexities[-1] < 0.5 * perplexities[0]
     assert language.best_epoch == 1 + int(np.argmin(perplexities))
-    with pytest.raises(ConfigError, match="a language model, which has looked at no picture; .*--init-from"):
+    with pytest.raises(ConfigError, match=r"a language model, which has looked at no picture; .*--init-from"):
         load_captioner(language.model_path)
     ahead = fit(vector_data(), "ahead", init_from=str(language.model_path), **{**settings, "epochs": 3})
     behind = fit(vector_data(), "behind", **{**settings, "epochs": 3})
