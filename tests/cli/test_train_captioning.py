@@ -49,6 +49,10 @@ def test_a_folder_of_pictures_and_sentences_becomes_a_model(
     assert "holds a training run already" in capsys.readouterr().err
     assert main(["train", "captioning", str(photos), *places, "--resume"]) == 0  # with the settings of the run
     assert "this run is finished" in capsys.readouterr().err
+    fresh = ["--output", str(tmp_path / "fresh"), *places[2:]]
+    assert FAST[-1] == "--quiet"
+    assert main(["train", "captioning", str(photos), *fresh, *FAST[:-1], "--resume"]) == 0
+    assert "nothing to go on with yet; the run begins, with the settings given now" in capsys.readouterr().err
     assert main(["train", "captioning", str(photos), *places, "--resume", "--hidden-size", "9"]) == 1
     assert "other settings: hidden_size (8 -> 9)" in capsys.readouterr().err
 

@@ -43,7 +43,8 @@ _Resume = Annotated[
         negative="",
         show_default=False,
         help="Go on with the run in `--output` that was stopped or killed, with its settings; the result is the same "
-        "as without a stop.",
+        "as without a stop. A run killed before its first step left nothing but features: it begins again, with the "
+        "settings given now.",
     ),
 ]
 _PrintConfig = Annotated[

@@ -105,6 +105,8 @@ def train(
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
             return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None)
+    elif resume:
+        narrator.note(f"{folder.path}: nothing to go on with yet; the run begins, with the settings given now")
 
     target = choose_device(device)
     recipe = _recipe(config, preprocess, data, narrator)
