@@ -416,6 +416,10 @@ def test_a_json_file_that_is_cut_short_is_warned_of(tmp_path: Path) -> None:
     save(tmp_path / "annotations" / "captions_val.json", json.dumps(coco("val"))[:-10])
     (warning,) = read_caption_data(tmp_path).warnings
     assert warning == "captions_val.json: left out, it is no JSON that can be read"
+    other = {("annotation" if name == "annotations" else name): value for name, value in coco("val").items()}
+    save(tmp_path / "annotations" / "captions_val.json", other)
+    (warning,) = read_caption_data(tmp_path).warnings
+    assert warning == "captions_val.json: left out, no captions are recognised in it"
 
 
 def test_half_a_character_is_no_caption(tmp_path: Path) -> None:

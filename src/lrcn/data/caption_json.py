@@ -121,7 +121,7 @@ def _read(path: Path, options: CaptionReadOptions, kind: str, read: _Reader) -> 
     finder = FileFinder(root, problems, need_files=options.need_files)
     examples, warnings = rows.examples(finder.by_stem if kind in ("msr-vtt", "msvd") else finder.by_name)
     warnings += problems.check(len(examples), path, "file")
-    warnings += tuple(f"{file.name}: left out, it is no JSON that can be read" for file in _damaged(path))
+    warnings += tuple(_left_out(path, files))
     return CaptionData(tuple(examples), path.resolve().name if path.is_dir() else path.stem, warnings)
 
 
@@ -140,13 +140,16 @@ def _files(path: Path, kind: str) -> list[Path]:
     return found
 
 
-def _damaged(path: Path) -> Iterator[Path]:
-    """Yield the files among those of a folder that are no JSON, whatever they were meant to be."""
+def _left_out(path: Path, used: list[Path]) -> Iterator[str]:
+    """Yield warnings of a folder's files that look as if they should hold captions, and do not."""
     for file in _json_files(path):
         try:
             load_json(file)
         except DataError:
-            yield file
+            yield f"{file.name}: left out, it is no JSON that can be read"
+            continue
+        if "caption" in file.stem.lower() and file not in used:
+            yield f"{file.name}: left out, no captions are recognised in it"
 
 
 def _json_files(path: Path) -> list[Path]:
