@@ -16,7 +16,7 @@ from lrcn.export.recognition_graphs import RecognitionExport, SplitCheck
 from lrcn.files import replacing_folder
 from lrcn.inference.runtimes.caption_parity import CaptionParity
 from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.exported import DESCRIPTION, Format, is_exported, read_files, write_description
+from lrcn.inference.runtimes.exported import DESCRIPTION, Format, file_names, is_exported, write_description
 from lrcn.inference.runtimes.parity import Parity
 
 
@@ -96,7 +96,7 @@ def _check_free(output: Path) -> None:
         raise ConfigError(f"{output}: holds other files (no {DESCRIPTION}); name a new folder")
     if output.is_dir() and is_exported(output):
         try:
-            ours = {DESCRIPTION, *read_files(output)}
+            ours = {DESCRIPTION, *file_names(output)}
         except ModelFileError as exc:
             raise ConfigError(f"{output}: holds another export that is damaged; name a new folder") from exc
         if others := sorted(path.name for path in output.iterdir() if path.name not in ours):

@@ -104,7 +104,7 @@ def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedMod
     return model
 
 
-def read_files(folder: str | Path) -> tuple[str, ...]:
+def file_names(folder: str | Path) -> tuple[str, ...]:
     """Return the names of an exported folder's files, without its description; errors as for `read_exported`."""
     return tuple(_read_description(Path(folder)).files)
 
