@@ -24,6 +24,7 @@ from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.data import training_views
 from lrcn.training.fit import TrainResult, train
+from lrcn.training.run_folder import RunFolder
 from lrcn.video.views import CENTER_VIEW
 
 
@@ -207,6 +208,13 @@ def test_finished_run_is_only_reported(finished: TrainResult) -> None:
     no_data = RecognitionData((), (), "not looked at")
     again = train_quietly(tiny_config(workers=1), no_data, output=finished.model_path.parent, resume=True)
     assert again == finished
+
+
+def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
+    for name in (".last-x.ckpt", ".model-x.safetensors", ".run-x.json", ".config-x.yaml", ".history-x.csv", "mine.csv"):
+        (tmp_path / name).touch()
+    RunFolder(tmp_path).start(tiny_config(), {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.csv", "run.json"]
 
 
 def test_resuming_without_a_run_starts_one(

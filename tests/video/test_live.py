@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from tests.conftest import MakeClip, textured_frames
@@ -122,6 +123,29 @@ def test_frames_may_change_their_size(clip20: Path, make_clip: MakeClip, tmp_pat
         source.close()
     assert source.reconnects == 0
     assert len(frames) >= 20
+
+
+def test_whatever_a_library_raises_is_a_lost_source_that_comes_back(
+    clip20: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.1)
+    keep, faults = LiveSource._keep, [IndexError("list index out of range")]
+
+    def keep_or_fail(source: LiveSource, frame: av.VideoFrame, connection: int) -> None:
+        if faults:
+            raise faults.pop()
+        keep(source, frame, connection)
+
+    monkeypatch.setattr(LiveSource, "_keep", keep_or_fail)
+    said: list[str] = []
+    port, wake = free_port(), threading.Event()
+    with serving(port, clip20):
+        source = LiveSource(
+            f"http://127.0.0.1:{port}/", sample_fps=None, resize=None, max_age_s=5, wake=wake, on_event=said.append
+        )
+        collect(source, wake, lambda frames: any(frame.connection == 1 for frame in frames))
+        source.close()
+    assert "lost (list index out of range)" in said[0]
 
 
 def test_frames_of_an_impossible_size_are_a_lost_source_that_comes_back(

@@ -74,6 +74,18 @@ def test_the_sound_of_the_original_goes_along(
     assert loudest == pytest.approx(440, abs=2)
 
 
+def test_sound_that_nobody_can_decode_gives_a_silent_video(
+    make_clip: MakeClip, tmp_path: Path, frames20: np.ndarray
+) -> None:
+    original = make_clip(tmp_path / "a.mkv", frames20, codec="libx264", pix_fmt="yuv420p", audio=True)
+    content = original.read_bytes()
+    assert content.count(b"A_AAC") == 1
+    original.write_bytes(content.replace(b"A_AAC", b"A_XAC"))
+    write_video(tmp_path / "b.mp4", frames20, fps=10, audio_from=original)
+    info = probe(tmp_path / "b.mp4")
+    assert (info.has_audio, info.num_frames) == (False, 20)
+
+
 def test_sound_is_cut_where_the_frames_end(make_clip: MakeClip, tmp_path: Path, frames20: np.ndarray) -> None:
     original = make_clip(tmp_path / "a.mp4", frames20, codec="libx264", pix_fmt="yuv420p", audio=True)
     write_video(tmp_path / "b.mp4", frames20[:5], fps=10, audio_from=original)
