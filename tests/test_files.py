@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrcn import files
-from lrcn.files import replacing, replacing_folder, replacing_table
+from lrcn.files import replacing, replacing_folder, replacing_table, write_json
 
 
 def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -96,3 +97,27 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"a,b\n"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_full_disk_is_told_with_the_folder_whatever_the_library_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        with replacing_folder(tmp_path / "graphs"):
+            raise RuntimeError("Check 'bin_file.good()' failed")
+
+    with pytest.raises(RuntimeError, match="bin_file"):
+        fail()
+    monkeypatch.setattr(files, "_LITTLE", 2**60)
+    with pytest.raises(OSError, match="left") as caught:
+        fail()
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "graphs"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_keeps_other_scripts_and_escapes_what_is_no_utf_8(tmp_path: Path) -> None:
+    value = {"label": "走る", "file": os.fsdecode(b"caf\xe9.jpg")}
+    write_json(tmp_path / "a.json", value, indent=1)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert "走る" in text
+    assert json.loads(text) == value

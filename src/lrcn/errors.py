@@ -5,7 +5,7 @@
     │   └── UnknownNameError  a name is not in its table
     ├── DataError             a data set, annotation file or split is wrong
     ├── MediaError            a video or image cannot be read or written
-    ├── MissingExtraError     an optional package is not installed
+    ├── MissingExtraError     an optional package is not installed, or broken
     ├── ModelFileError        a model file is damaged, foreign or too new
     │   └── TaskMismatchError the model was made for another task
     └── ShapeError            a tensor has another shape than the configuration says
@@ -50,7 +50,7 @@ class MediaError(LRCNError):
 
 
 class MissingExtraError(LRCNError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or cannot be imported."""
 
 
 class ModelFileError(LRCNError):
@@ -92,11 +92,19 @@ def require(module: str, *, extra: str, wanted_by: str) -> ModuleType:
         wanted_by: What needs it, as the user wrote it, for example `--save-video`.
 
     Raises:
-        MissingExtraError: If it is not installed; the message holds the pip command.
+        MissingExtraError: If it is not installed, and the message holds the pip command; or if it is and broken.
     """
+    package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ImportError as exc:
-        if exc.name is None or exc.name.partition(".")[0] != module.partition(".")[0]:
-            raise  # the module is there and broken: that is not for the user to install
-        raise MissingExtraError(f"{wanted_by} needs: pip install 'lrcn[{extra}]'") from exc
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] == package:
+            raise MissingExtraError(f"{wanted_by} needs: pip install 'lrcn[{extra}]'") from exc
+        raise MissingExtraError(_broken(package, wanted_by, exc)) from exc
+    except Exception as exc:  # a library of another version, or half an installation, raises whatever it trips over
+        raise MissingExtraError(_broken(package, wanted_by, exc)) from exc
+
+
+def _broken(package: str, wanted_by: str, error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return f"{wanted_by} needs {package}, which is installed but cannot be imported ({reason}); reinstall it with pip"

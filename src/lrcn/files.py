@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -60,6 +61,13 @@ def replacing_table(path: Path) -> Iterator[TextIO]:
         yield file
 
 
+def write_json(path: Path, value: object, *, indent: int | None = None) -> None:
+    """Write JSON as `replacing` does, in UTF-8; what is no UTF-8 in the names of files is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
@@ -71,13 +79,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path` to fill; it becomes `path` at the end, or vanishes on an error.
 
     A folder that was at `path` is gone then, with all that it held.
+
+    Raises:
+        OSError: If the disk is full; `filename` is then `path`.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:_KEPT]}-") as beside:
         unfinished, old = Path(beside) / "new", Path(beside) / "old"
         unfinished.mkdir()
-        yield unfinished
+        try:
+            yield unfinished
+        except Exception as exc:  # libraries that write have errors of their own, which say no such thing
+            if shutil.disk_usage(path.parent).free < _LITTLE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from exc
+            raise
         if path.exists():
             path.replace(old)
         unfinished.replace(path)

@@ -133,7 +133,10 @@ def test_wrong_models_and_flags_are_one_line(
     code, _, err = run(capsys, "caption", picture, "--model", str(tiny_caption_model), "--beam-size", "0")
     assert (code, err.splitlines()[0]) == (2, 'lrcn: error: Invalid value "0" for --beam-size. Must be > 0.')
     code, _, err = run(capsys, "caption", picture, "--model", str(tiny_caption_model), "--temperature", "2")
-    assert (code, len(err.splitlines())) == (1, 1)
+    assert (code, len(err.splitlines())) == (2, 1)
+    for flags in (("--num-captions", "6"), ("--num-samples", "2", "--num-captions", "3"), ("--top-k", "4")):
+        code, _, err = run(capsys, "caption", picture, "--model", str(tiny_caption_model), *flags)
+        assert (code, len(err.splitlines())) == (2, 1), flags
     assert run(capsys, "caption", "--model", str(tiny_caption_model))[0] == 2
     assert run(capsys, "caption", picture)[0] == 2
     (media / "clips" / "0.png").write_bytes((media / "0.png").read_bytes())
@@ -297,3 +300,15 @@ def test_numbers_that_overflow_are_refused_before_the_work(
     code, _, err = run(capsys, "caption", str(media), "--model", str(tiny_caption_model), *flags)
     assert code == 2
     assert flags[-2].removeprefix("--") in err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("command", ["caption", "recognize"])
+def test_a_pipe_is_not_waited_for(
+    command: str, tiny_model: Path, tiny_caption_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    model = tiny_model if command == "recognize" else tiny_caption_model
+    code, _, err = run(capsys, command, str(pipe), "--model", str(model))
+    assert (code, err) == (1, f"lrcn: error: {pipe}: no regular file\n")

@@ -50,6 +50,16 @@ def test_check_lists_every_bad_row(data: Path, capsys: pytest.CaptureFixture[str
     assert main(["data", "check", str(data), "--skip-missing"]) == 0
 
 
+def test_a_damaged_file_of_captions_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    captions = tmp_path / "captions_train.json"
+    captions.write_text('{"images": [],\n"annotations": [{]}')
+    for command in (["data", "check"], ["evaluate", "demo"]):
+        assert main([*command, str(captions)]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"lrcn: error: {captions} line 2: no JSON: ")
+        assert said.count("\n") == 1
+
+
 def test_mocap_actions_are_built_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counts = ["--train-clips", "1", "--val-clips", "0", "--test-clips", "0", "--size-px", "32", "--workers", "1"]
     assert main(["data", "build", "mocap-actions", str(tmp_path / "set"), *counts]) == 0

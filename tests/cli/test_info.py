@@ -41,3 +41,15 @@ def test_damaged_file_is_one_line(tiny_model: Path, tmp_path: Path, capsys: pyte
     error = capsys.readouterr().err
     assert error.startswith(f"lrcn: error: {damaged}: damaged")
     assert len(error.splitlines()) == 1
+
+
+def test_an_exported_folder_says_what_it_holds(tmp_path: Path, tiny_model: Path) -> None:
+    folder = tmp_path / "exported"
+    assert main(["export", str(tiny_model), "--output", str(folder), "--quiet"]) == 0
+    code = "import sys; from lrcn.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    printed = subprocess.check_output([sys.executable, "-c", code, "info", str(folder)], text=True).splitlines()
+    assert printed[0] == f"folder: {folder}"
+    for line in ("  format: onnx", "  precision: fp32", "  2: jump", f"sha256: {inspect(tiny_model).sha256}"):
+        assert line in printed
+    assert any(line.startswith("    backbone.onnx: ") for line in printed)
+    assert printed[-1] == "False"

@@ -11,6 +11,7 @@ from tests.conftest import MakeClip
 
 from lrcn.cli import main
 from lrcn.cli.recognize import _labelled_paths
+from lrcn.errors import MediaError
 from lrcn.inference.recognizer import load
 
 
@@ -135,23 +136,6 @@ def test_wrong_setting_is_one_line(
     assert len(captured.err.splitlines()) == 1
 
 
-def test_folder_in_the_place_of_the_table_is_told_before_the_work(
-    tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert recognize(tiny_model, clip20, "--csv", tmp_path) == 1
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", f"lrcn: error: {tmp_path}: Is a directory\n")
-
-
-def test_table_that_cannot_be_written_is_one_line(
-    tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert recognize(tiny_model, clip20, "--csv", clip20 / "out.csv") == 1  # a file is no folder
-    captured = capsys.readouterr()
-    assert captured.err.startswith(f"lrcn: error: {clip20}")
-    assert len(captured.err.splitlines()) == 1
-
-
 def test_a_share_of_the_fusion_needs_a_second_stream(
     tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,3 +157,18 @@ def test_a_broken_link_or_an_endless_name_stops_no_other_source(
     assert "b.webp" in captured.err
     assert "xxx" in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_a_result_is_not_lost_with_its_labelled_video(
+    tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *arguments: object, **options: object) -> None:
+        raise MediaError(f"{path}: cannot be written")
+
+    monkeypatch.setattr("lrcn.plots.labelled_video.write_labelled_video", fail)
+    table = tmp_path / "t.csv"
+    assert recognize(tiny_model, clip20, "--json", "--save-video", tmp_path / "out", "--csv", table) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["source"] == str(clip20)
+    assert len(table.read_text().splitlines()) > 1
+    assert f"lrcn: error: {clip20}: cannot be written" in captured.err.splitlines()

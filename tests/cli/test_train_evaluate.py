@@ -73,6 +73,15 @@ def test_flow_files_for_an_rgb_model_are_told_before_the_work(
     assert not (tmp_path / "run").exists()
 
 
+def test_flags_of_captions_are_refused_for_a_recognition_model(
+    run_dir: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in (["--beam-size", "3"], ["--no-baselines"], ["--vectors", "v.csv"]):
+        assert main(["evaluate", str(run_dir), str(data), *flags]) == 2
+        said = capsys.readouterr().err
+        assert said == f"lrcn: error: {run_dir} is a recognition model: the flags of captioning models do nothing\n"
+
+
 def test_evaluation_prints_scores_and_writes_a_report(
     run_dir: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

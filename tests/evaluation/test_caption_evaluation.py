@@ -253,7 +253,9 @@ def test_the_command_prints_scores_and_writes_the_page(
     assert fields["search"]["beam_size"] == 2
     assert fields["retrieval"] == {}
     assert main([*command, "--crops", "10"]) == 2
-    assert capsys.readouterr().err == ("lrcn: error: --flow-model, --crops and --flow-dir are for recognition models\n")
+    assert capsys.readouterr().err == (
+        "lrcn: error: --flow-model, --rgb-weight, --crops, --flow-dir and --split-number are for recognition models\n"
+    )
 
 
 def test_models_and_data_of_different_tasks_are_one_line(
@@ -294,6 +296,9 @@ def test_a_model_of_ready_vectors_is_evaluated_on_them(tmp_path: Path, capsys: p
     assert main(["evaluate", str(model), str(data), "--vectors", str(vectors)]) == 1
     error = capsys.readouterr().err
     assert error == "lrcn: error: no vector for 'z' in the file of vectors; every example needs one\n"
+    vectors.write_text("id,a,b\nx,1,0\ny,1,0.1\nz,0,1\n")
+    assert main(["evaluate", str(model), str(data), "--vectors", str(vectors)]) == 1
+    assert capsys.readouterr().err == f"lrcn: error: {vectors}: vectors of 2 values, and {model} reads 3\n"
 
 
 def test_sets_that_lrcn_builds_are_checked_for_facts(captioner: Captioner, tmp_path: Path) -> None:

@@ -103,3 +103,35 @@ def test_what_names_nothing_is_one_line(tiny_model: Path, tmp_path: Path, capsys
         assert main(["data", "extract", str(tiny_model), *sources, "--output", str(tmp_path / "out")]) == code
         assert capsys.readouterr().err.count(os.linesep) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_other_programs_are_not_overwritten(tiny_model: Path, clips: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    foreign = output / "walk/2.avi.npz"
+    foreign.parent.mkdir(parents=True)
+    for write in (
+        lambda: np.savez(foreign, skeleton=np.zeros(3)),
+        lambda: foreign.write_bytes(b"anything"),
+        lambda: np.save(foreign.open("wb"), np.zeros(3)),
+    ):
+        write()
+        content = foreign.read_bytes()
+        with pytest.raises(ConfigError, match=r"2\.avi\.npz: is there and holds no features of lrcn"):
+            lrcn.extract_features(tiny_model, clips, output=output)
+        assert foreign.read_bytes() == content
+    foreign.unlink()
+    (output / "index.csv").write_text("page,word\n1,walk\n")
+    with pytest.raises(ConfigError, match=r"index\.csv: is there and is no table of features"):
+        lrcn.extract_features(tiny_model, clips, output=output)
+    assert list(output.rglob("*.npz")) == []
+
+
+def test_the_table_lists_earlier_calls_too(tiny_model: Path, clips: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    lrcn.extract_features(tiny_model, clips / "walk", output=output)
+    (output / "2.avi.npz").unlink()
+    lrcn.extract_features(tiny_model, [clips / "wave" / "1.avi"], output=output / "more")
+    report = lrcn.extract_features(tiny_model, clips, output=output)
+    assert report.written == 3
+    names = [row["features"] for row in table(output)]
+    assert names == ["1.avi.npz", "walk/1.avi.npz", "walk/2.avi.npz", "wave/1.avi.npz"]

@@ -106,6 +106,9 @@ def test_part_without_frames_is_refused(rec: Recognizer, clip20: Path) -> None:
 
 def test_list_gives_a_list_and_stream_looks_into_folders(rec: Recognizer, clip20: Path, frames20: np.ndarray) -> None:
     both = rec([clip20, frames20], top_k=1)
+    for options in ({"start_s": 1.0}, {"end_s": 1.0}, {"on_progress": print}):
+        with pytest.raises(ConfigError, match="are for one source"):
+            rec([clip20], **options)
     assert [result.source for result in both] == [str(clip20), "array"]
     assert [len(result.top) for result in both] == [1, 1]
     assert [result.source for result in rec.stream(clip20.parent)] == [str(clip20)]

@@ -75,6 +75,13 @@ def test_animations_keep_their_frames_and_times(tmp_path: Path, suffix: str) -> 
     assert probe(path).num_frames == 6
 
 
+def test_a_frame_of_an_animation_that_claims_hours_is_short(tmp_path: Path) -> None:
+    images = [Image.fromarray(pixels) for pixels in textured_frames(3, 24, 32)]
+    path = tmp_path / "a.webp"
+    images[0].save(path, save_all=True, append_images=images[1:], duration=[100, 2**23, 100], lossless=True)
+    assert probe(path).duration_s == pytest.approx(0.3)
+
+
 def test_a_folder_of_images_plays_at_30_fps_in_natural_order(tmp_path: Path) -> None:
     frames = textured_frames(12, 24, 32)
     folder = _save_all(tmp_path / "shots", frames)  # frame8 ... frame19
@@ -106,7 +113,9 @@ def test_a_damaged_image_in_a_folder_is_left_out_with_a_warning(tmp_path: Path) 
 def test_images_of_other_sizes_are_resized_to_the_first(tmp_path: Path) -> None:
     folder = _save_all(tmp_path / "shots", textured_frames(2, 24, 32), first=1)
     _save_all(folder, textured_frames(1, 50, 40), first=3)
-    assert read_all(folder)[0].shape == (3, 24, 32, 3)
+    warnings: list[str] = []
+    assert read_all(folder, on_warning=warnings.append)[0].shape == (3, 24, 32, 3)
+    assert ["shape of its frames changes" in warning for warning in warnings] == [True]
 
 
 def test_a_damaged_still_is_refused(tmp_path: Path) -> None:

@@ -77,8 +77,12 @@ def test_frames_of_changing_size_take_the_size_of_the_first(make_clip: MakeClip,
     large = make_clip(tmp_path / "b.h264", textured_frames(5, 96, 80), 25, codec="libx264", pix_fmt="yuv420p")
     joined = tmp_path / "joined.h264"
     joined.write_bytes(small.read_bytes() + large.read_bytes())
-    decoded, _ = quiet(joined)
+    warnings: list[str] = []
+    decoded, _ = read_all(joined, on_warning=warnings.append)
     assert decoded.shape == (10, 48, 64, 3)
+    (warning,) = warnings
+    assert warning.startswith(f"{joined}: the shape of its frames changes at 0.2 s; ")
+    assert len(read_all(joined, resize=(20, 30), on_warning=pytest.fail)[0]) == 10  # that size was asked for
     # the second half shows other motion at other sizes, not noise or black
     assert np.abs(decoded[5:].astype(int).mean() - textured_frames(5, 96, 80).mean()) < 5
 
@@ -182,6 +186,29 @@ def test_an_interval_between_two_frames_holds_the_one_that_is_shown(clip20: Path
     frames, times_s = quiet(clip20, start_s=0.53, end_s=0.57)
     np.testing.assert_array_equal(frames, frames20[5:6])
     np.testing.assert_allclose(times_s, [0.5])
+
+
+def test_frames_of_another_size_and_the_same_shape_are_no_change(make_clip: MakeClip, tmp_path: Path) -> None:
+    parts = [
+        make_clip(tmp_path / f"{k}.h264", textured_frames(3, 32 * k, 48 * k), 25, codec="libx264", pix_fmt="yuv420p")
+        for k in (1, 2)
+    ]
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert quiet(joined, resize=20)[0].shape == (6, 20, 30, 3)
+
+
+@pytest.mark.parametrize("sample_fps", [None, 10.0])
+def test_what_is_too_short_for_the_clock_is_one_frame(
+    make_clip: MakeClip, clip20: Path, frames20: np.ndarray, tmp_path: Path, sample_fps: float | None
+) -> None:
+    brief = make_clip(tmp_path / "brief.nut", frames20[:3], 10_000)  # within a millisecond
+    frames, times_s = quiet(brief, sample_fps=sample_fps)
+    np.testing.assert_array_equal(frames, frames20[:3] if sample_fps is None else frames20[2:3])
+    assert times_s[0] == 0.0
+    for start_s, end_s, number in ((0.0, 0.0005, 0), (0.53, 0.5304, 5)):
+        frames, _ = quiet(clip20, sample_fps=sample_fps, start_s=start_s, end_s=end_s)
+        np.testing.assert_array_equal(frames, frames20[number : number + 1])
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts"])

@@ -10,6 +10,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Json, Quiet
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
 from lrcn.errors import require
@@ -51,6 +52,7 @@ def ablate(
         cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
     """
     data_set.check_stream(settings.stream)
+    check_outputs(folders={"--output": output})
     require("lightning", extra="train", wanted_by="lrcn ablate")
     import json
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName, Seed
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, remark, results_console
@@ -53,14 +54,13 @@ def caption(
     """
     if not sources:
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
-    from lrcn.inference.caption_search import CaptionSearch
     from lrcn.inference.loading import load_captioner
     from lrcn.video.sources import expand_media
 
     options = search.options(seed)
-    CaptionSearch(**options)  # says what is wrong before anything is loaded
-    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     paths, failures = expand_each(sources, expand_media)
+    check_outputs(files={"--csv": csv_file, "--coco": coco}, folders={"--srt": srt, "--vtt": vtt}, sources=paths)
+    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     if coco is not None:
         _check_image_ids(paths)
     console = results_console()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrcn.files import replacing, replacing_table
+from lrcn.files import replacing, replacing_table, write_json
 from lrcn.results import CaptionResult, CaptionSegment
 
 CSV_COLUMNS = ("source", "start_s", "end_s", "caption", "log_prob", "rank")
@@ -40,10 +39,7 @@ def coco_image_id(source: str) -> int | str:
 def write_coco(path: Path, results: Sequence[CaptionResult]) -> None:
     """Write what the COCO caption server takes: `[{"image_id": ..., "caption": ...}, ...]`."""
     entries = [{"image_id": coco_image_id(result.source), "caption": result.text} for result in results]
-    with replacing(path) as unfinished:
-        unfinished.write_text(
-            json.dumps(entries, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace"
-        )
+    write_json(path, entries)
 
 
 def write_subtitles(path: Path, result: CaptionResult) -> None:

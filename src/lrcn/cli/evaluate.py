@@ -23,6 +23,7 @@ from lrcn.cli.options import (
     RuntimeName,
     Seed,
 )
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
 
@@ -64,9 +65,13 @@ def evaluate(
     """
     from lrcn.inference.loading import task_of
 
+    check_outputs(folders={"--output": output})
     if task_of(model) == "captioning":
-        if flow_model is not None or crops != 1 or data_set.flow_dir is not None:
-            raise UsageError("--flow-model, --crops and --flow-dir are for recognition models")
+        given = [flag for flag in (flow_model, rgb_weight, data_set.flow_dir) if flag is not None]
+        if given or crops != 1 or data_set.split_number != 1:
+            raise UsageError(
+                "--flow-model, --rgb-weight, --crops, --flow-dir and --split-number are for recognition models"
+            )
         return evaluate_captions(
             model,
             data,
@@ -86,6 +91,8 @@ def evaluate(
     from lrcn.evaluation import recognition as evaluation
     from lrcn.inference.recognizer import load
 
+    if captions != CAPTION_FLAGS:
+        raise UsageError(f"{model} is a recognition model: the flags of captioning models do nothing")
     check_weight(rgb_weight, flow_model)
     predictor: Predictor
     if flow_model is None:

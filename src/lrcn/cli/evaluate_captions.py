@@ -14,6 +14,7 @@ from lrcn.cli.exits import exit_code_after
 from lrcn.cli.options import DataFlags
 from lrcn.cli.search_flags import SearchFlags
 from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
+from lrcn.errors import DataError
 
 if TYPE_CHECKING:
     from lrcn.evaluation.captioning import CaptionReport
@@ -73,6 +74,9 @@ def evaluate_captions(
     search = CaptionSearch(**captions.options(seed))
     captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
+    wanted = captioner.header.model.vector_size
+    if vectors is not None and wanted is not None and (size := next(iter(vectors.values())).shape[1]) != wanted:
+        raise DataError(f"{captions.vectors}: vectors of {size} values, and {model} reads {wanted}")
     known = data_set.read_captions(data, seed=seed, need_files=vectors is None)
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=quiet)

@@ -8,6 +8,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import Device, Quiet, RuntimeName
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import ProgressBar, remark
 
 
@@ -36,6 +37,7 @@ def extract(
     """
     if not sources:
         raise UsageError("name at least one video, picture or folder; try: lrcn data extract --help")
+    check_outputs(folders={"--output": output})
     from lrcn.inference.feature_files import extract_features
 
     with ProgressBar(1, quiet=quiet) as bar:

@@ -10,6 +10,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Quiet
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import ProgressBar, remark
 
 FlowMethod = Literal["dis", "farneback", "raft"]
@@ -40,6 +41,7 @@ def flow(
             model is trained with.
         workers: Videos at once. Left out, one for each processor.
     """
+    check_outputs(folders={"--output": output})
     from lrcn.data.flow import build_flow
     from lrcn.video.flow_file import FlowTag
 

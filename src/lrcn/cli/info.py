@@ -12,7 +12,9 @@ from lrcn.config import RESERVED_TOKENS
 
 
 def info(
-    model: Annotated[str, Parameter(help="A `.safetensors` file, a folder that `lrcn train` wrote, or `demo`.")],
+    model: Annotated[
+        str, Parameter(help="A `.safetensors` file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`.")
+    ],
     /,
     *,
     json_output: Json = False,
@@ -22,14 +24,20 @@ def info(
     That is the network, what its pixels must look like, the labels or words, where the weights come from, and the
     sha256.
     """
+    from lrcn.inference.runtimes.exported import is_exported, read_exported
     from lrcn.model_file.header import header_to_dict
     from lrcn.model_file.storage import inspect, resolve
 
-    fields = header_to_dict(inspect(model))
+    if is_exported(model):
+        exported = read_exported(model)
+        graphs = {name: getattr(exported, name) for name in ("format", "precision", "versions", "parity", "files")}
+        fields = {"export": graphs, **header_to_dict(exported.header)}
+    else:
+        fields = header_to_dict(inspect(model))
     if json_output:
         print(json.dumps(fields, ensure_ascii=False))
         return
-    print(f"file: {resolve(model)}")
+    print(f"folder: {model}" if is_exported(model) else f"file: {resolve(model)}")
     known = "labels" if "labels" in fields else "vocabulary"
     names = fields.pop(known)
     for line in _lines(fields):

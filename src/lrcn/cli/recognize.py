@@ -14,6 +14,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
 from lrcn.errors import MediaError
@@ -66,6 +67,8 @@ def recognize(
     from lrcn.video.sources import expand_sources
 
     check_weight(rgb_weight, flow_model)
+    paths, failures = expand_each(sources, expand_sources)
+    check_outputs(files={"--csv": csv_file}, folders={"--save-video": save_video}, sources=paths)
     recognizer: Recognizer | TwoStreamRecognizer
     if flow_model is None:
         recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
@@ -73,7 +76,6 @@ def recognize(
         recognizer = load_two_stream(
             model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
         )
-    paths, failures = expand_each(sources, expand_sources)
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     console = results_console()
     num_done = 0
@@ -83,12 +85,9 @@ def recognize(
             try:
                 reading, writing = _stages(bar, path, i, text, 1 if target is None else 2)
                 result = recognizer(path, top_k=top_k, clip_stride=clip_stride, on_progress=reading)
-                if target is not None:
-                    write_labelled_video(path, result, target, on_progress=writing)
             except MediaError as exc:
                 failures.append(str(exc))
                 continue
-            num_done += 1
             add_rows(result)
             with bar.hidden():
                 if json_output:
@@ -97,8 +96,15 @@ def recognize(
                     print_result(console, result)
                 for warning in result.warnings:
                     remark(f"lrcn: warning: {warning}", quiet=quiet)
-                if target is not None:
+            if target is not None:
+                try:
+                    write_labelled_video(path, result, target, on_progress=writing)
+                except MediaError as exc:
+                    failures.append(str(exc))
+                    continue
+                with bar.hidden():
                     remark(f"labelled video: {target}", quiet=quiet)
+            num_done += 1
     if csv_file:
         remark(f"windows as a table: {csv_file}", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")

@@ -10,6 +10,7 @@ from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Quiet
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import read_settings
 from lrcn.cli.terminal import remark
 from lrcn.errors import require
@@ -51,6 +52,7 @@ def reproduce(
     """
     if not splits:
         raise UsageError("--splits needs at least one number")
+    check_outputs(folders={"--output": output, "--flow-dir": flow_dir})
     require("lightning", extra="train", wanted_by="lrcn reproduce")
     from dataclasses import replace
 

@@ -10,6 +10,9 @@ from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
+from lrcn.cli.exits import UsageError
+from lrcn.errors import ConfigError
+
 if TYPE_CHECKING:
     from lrcn.inference.caption_search import SearchOptions
 
@@ -38,8 +41,14 @@ class SearchFlags:
     """Let the model say `<unk>` where it means a word outside its vocabulary."""
 
     def options(self, seed: int) -> "SearchOptions":
-        """Return the flags as keywords of `Captioner`."""
-        return {
+        """Return the flags as keywords of `Captioner`.
+
+        Raises:
+            UsageError: If they do not go together.
+        """
+        from lrcn.inference.caption_search import CaptionSearch
+
+        options: SearchOptions = {
             "beam_size": self.beam_size,
             "num_captions": self.num_captions,
             "max_length": self.max_length,
@@ -51,6 +60,11 @@ class SearchFlags:
             "seed": seed,
             "unknown_words": self.unknown_words,
         }
+        try:
+            CaptionSearch(**options)
+        except ConfigError as exc:
+            raise UsageError(str(exc)) from exc
+        return options
 
 
 SEARCH = SearchFlags()

@@ -18,6 +18,7 @@ from lrcn.cli.options import (
     Device,
     Quiet,
 )
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
 from lrcn.errors import MissingExtraError, require
@@ -137,6 +138,7 @@ def _both(data: Path | None, output: Path | None, command: str) -> tuple[Path, P
     if data is None or output is None:
         missing = "a data set" if data is None else "--output DIR"
         raise UsageError(f"train needs {missing}; try: lrcn train {command} --help")
+    check_outputs(folders={"--output": output})
     require("lightning", extra="train", wanted_by="lrcn train")
     return data, output
 

@@ -96,9 +96,9 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as exc:
-        raise DataError(f"{path.name} line {exc.lineno}: no JSON: {exc.msg}") from exc
+        raise DataError(f"{path} line {exc.lineno}: no JSON: {exc.msg}") from exc
     except ValueError as exc:  # a number of thousands of digits
-        raise DataError(f"{path.name}: no JSON that can be read: {exc}") from exc
+        raise DataError(f"{path}: no JSON that can be read: {exc}") from exc
     except RecursionError as exc:
         raise DataError(f"{path}: no JSON that can be read: it is nested too deeply") from exc
 

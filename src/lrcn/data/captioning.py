@@ -67,12 +67,18 @@ def register_caption_reader(name: str, reader: CaptionReader) -> None:
 
 
 def holds_captions(path: str | Path, format: str = "auto") -> bool:
-    """Whether this is a caption data set, as far as a look at its files tells."""
+    """Whether this is a caption data set, as far as a look at its files tells.
+
+    Raises:
+        DataError: If it is a file that cannot be read.
+    """
     if format != "auto":
         return format in READERS
     try:
         return any(reader.detect(Path(path)) for reader in READERS.values())
     except (OSError, DataError):
+        if Path(path).is_file():
+            raise
         return False
     finally:
         forget_json()

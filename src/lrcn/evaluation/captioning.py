@@ -25,7 +25,7 @@ from lrcn.data.captioning import read_caption_data
 from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.caption_page import PageItem, write_page
 from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
-from lrcn.files import replacing, replacing_table
+from lrcn.files import replacing_table, write_json
 from lrcn.inference.caption_search import CaptionSearch
 from lrcn.inference.captioner import Captioner, Part
 from lrcn.inference.loading import load_captioner
@@ -112,9 +112,7 @@ class CaptionReport:
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write `report.json`, `predictions.csv` and the page `captions.html`; return their paths."""
         paths = (folder / "report.json", folder / "predictions.csv", folder / "captions.html")
-        with replacing(paths[0]) as unfinished:
-            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_json(paths[0], self.to_dict(), indent=1)
         with replacing_table(paths[1]) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("path", "start_s", "end_s", "caption", "nearest", *ITEM_METRICS, "exact", "references"))

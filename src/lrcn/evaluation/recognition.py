@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lrcn.data.recognition import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
-from lrcn.files import replacing, replacing_table
+from lrcn.files import replacing_table, write_json
 from lrcn.inference.recognizer import load
 from lrcn.metrics.classification import (
     class_scores,
@@ -119,9 +119,7 @@ class EvaluationReport:
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write `report.json`, `per_class.csv`, `confusion.csv` and `predictions.csv`; return their paths."""
         paths = tuple(folder / name for name in ("report.json", "per_class.csv", "confusion.csv", "predictions.csv"))
-        with replacing(paths[0]) as unfinished:
-            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_json(paths[0], self.to_dict(), indent=1)
         _write_table(paths[1], _fields_of(ClassReport), [astuple(row) for row in self.per_class])
         counts = [(label, *row) for label, row in zip(self.labels, self.confusion, strict=True)]
         _write_table(paths[2], ["right class / predicted", *self.labels], counts)

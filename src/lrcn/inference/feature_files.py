@@ -9,7 +9,7 @@ import csv
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,8 @@ def extract_features(
     """Write what a model's CNN sees of each sampled frame, for other programs to learn from.
 
     The features of `DATA/a/b.mp4` become `OUTPUT/a/b.mp4.npz`, which holds `features` `(T, D)` and `times_s` `(T,)`;
-    `OUTPUT/index.csv` lists them. A file appears whole or not at all, and is kept by a later call unless its video, the
-    model or the runtime has changed.
+    `OUTPUT/index.csv` lists them, beside those of earlier calls. A file appears whole or not at all, and is kept by a
+    later call unless its video, the model or the runtime has changed.
 
     Args:
         model: What `lrcn.load` takes.
@@ -68,7 +68,8 @@ def extract_features(
         on_progress: Called with the files done and the files in all.
 
     Raises:
-        ConfigError: If the model reads ready vectors, or two files would become one.
+        ConfigError: If the model reads ready vectors, two files would become one, or a file of another program would be
+            overwritten.
         MediaError: If nothing that the data names is there.
         ModelFileError: If the model file cannot be used.
         MissingExtraError: If the runtime is not installed.
@@ -89,6 +90,7 @@ def extract_features(
     if not found:
         raise MediaError("; ".join(failures) or "no video, picture or folder is named")
     targets = _targets(found, output)
+    _check_free(output, targets.values())
     files = _NumpyFiles(targets, [loaded.header.sha256, asdict(preprocess), encoder.name])
     report = extract_all(
         list(targets),
@@ -102,14 +104,14 @@ def extract_features(
     )
     unread = {part.path for part in report.failures}
     index = output / INDEX
-    with replacing_table(index) as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(INDEX_COLUMNS)
-        for path, target in targets.items():
-            if path not in unread:
-                with np.load(target) as saved:
-                    frames, duration_s = len(saved["times_s"]), float(saved["duration_s"])
-                table.writerow((path, target.relative_to(output).as_posix(), frames, duration_s))
+    rows = {}
+    for path, target in targets.items():
+        if path not in unread:
+            with np.load(target) as saved:
+                frames, duration_s = len(saved["times_s"]), float(saved["duration_s"])
+            name = target.relative_to(output).as_posix()
+            rows[name] = (str(path), name, str(frames), str(duration_s))
+    _add_to_index(index, rows)
     failures += map(str, report.failures.values())
     return FeatureFilesReport(index, report.encoded, report.kept, tuple(failures))
 
@@ -130,6 +132,47 @@ def _targets(found: Sequence[tuple[Path, Sequence[Path]]], output: Path) -> dict
     return targets
 
 
+def _check_free(output: Path, targets: Iterable[Path]) -> None:
+    """Make sure that nothing is overwritten but what an earlier run wrote."""
+    index = output / INDEX
+    listed = _index_rows(index) if index.exists() else {}
+    if listed is None:
+        raise ConfigError(f"{index}: is there and is no table of features; move it, or name another folder")
+    for target in targets:
+        is_ours = target.relative_to(output).as_posix() in listed  # if damaged, it is made anew
+        if target.exists() and not is_ours and _key_of(target) is None:
+            raise ConfigError(f"{target}: is there and holds no features of lrcn; move it, or name another folder")
+
+
+def _index_rows(index: Path) -> dict[str, tuple[str, ...]] | None:
+    """Return the rows of an index by the name of their file of features; None if it is another table."""
+    with index.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            header, *rows = [tuple(row) for row in csv.reader(file)]
+        except (ValueError, csv.Error):  # empty, or no table
+            return None
+    return {row[1]: row for row in rows if len(row) == len(INDEX_COLUMNS)} if header == INDEX_COLUMNS else None
+
+
+def _add_to_index(index: Path, rows: Mapping[str, tuple[str, ...]]) -> None:
+    """Write the index with the rows of this run and those of earlier runs whose files are still there."""
+    before = (_index_rows(index) if index.exists() else None) or {}
+    kept = {name: row for name, row in before.items() if name not in rows and (index.parent / name).is_file()}
+    with replacing_table(index) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(INDEX_COLUMNS)
+        table.writerows([*kept.values(), *rows.values()])
+
+
+def _key_of(path: Path) -> str | None:
+    """Return what a file of features was made of; None if it is not there, of another program, or damaged."""
+    try:
+        with np.load(path) as saved:
+            return str(saved["key"])
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
 class _NumpyFiles:
     """One `.npz` a video; a `FeatureStore`."""
 
@@ -137,11 +180,7 @@ class _NumpyFiles:
         self._targets, self._made_by = targets, made_by
 
     def has(self, path: str | Path, views: Sequence[View], *, start_s: float, end_s: float | None) -> bool:
-        try:
-            with np.load(self._targets[Path(path)]) as saved:
-                return str(saved["key"]) == self._key(path)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-            return False  # not there, or of another program, or torn
+        return _key_of(self._targets[Path(path)]) == self._key(path)
 
     def put(
         self, path: str | Path, encoded: VideoFeatures, views: Sequence[View], *, start_s: float, end_s: float | None

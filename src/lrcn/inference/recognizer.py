@@ -123,9 +123,11 @@ class Recognizer:
 
         Raises:
             MediaError: If nothing of a video can be decoded.
-            ConfigError: If `top_k` or `clip_stride` is out of range.
+            ConfigError: If `top_k` or `clip_stride` is out of range, or several sources are given what is for one.
         """
         if isinstance(source, list | tuple):
+            if start_s or end_s is not None or on_progress is not None:
+                raise ConfigError("start_s, end_s and on_progress are for one source: call with each by itself")
             return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
         if top_k < 1:
             raise ConfigError(f"top_k must be at least 1, got {top_k}")

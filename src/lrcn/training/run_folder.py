@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lrcn.errors import ConfigError
-from lrcn.files import replacing
+from lrcn.files import replacing, write_json
 from lrcn.training.base_config import TrainingConfig, changed_fields
 
 MODEL_FILE = "model.safetensors"
@@ -98,6 +98,4 @@ class RunFolder:
 
     def write_run(self, run: dict[str, Any]) -> None:
         """Write down where the run comes from and how it went."""
-        with replacing(self.path / RUN_FILE) as unfinished:
-            text = json.dumps(run, indent=2, ensure_ascii=False) + "\n"
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_json(self.path / RUN_FILE, run, indent=2)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (registers)
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import Picture, TimedFrame, one_line
+from lrcn.video.footage import LONGEST_STEP_S, Picture, TimedFrame, one_line
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 IMAGE_SEQUENCE_FPS = 30.0
@@ -22,7 +22,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 _ANIMATED = ("WEBP", "PNG")
 
 _UNTIMED_S = 0.1
-"""How long a frame of an animation stays that states no time, as in browsers."""
+"""How long a frame of an animation stays that states no time, as in browsers, or an impossible one."""
 
 
 def open_image(path: Path) -> Image.Image | None:
@@ -77,8 +77,8 @@ def load_image(path: Path) -> Picture:
 def is_still(path: Path) -> bool:
     """Whether a file holds one picture and no more, as far as its head tells; False for what cannot be opened."""
     try:
-        image = open_image(path)
-    except MediaError:
+        image = open_image(path) if path.is_file() else None  # to open a pipe is to wait for who writes into it
+    except (MediaError, OSError):
         return False
     if image is None:
         return False
@@ -111,7 +111,8 @@ class ImageFile:
             except Exception as exc:  # as above
                 self._damage = f"{self._path}: decoded {index} of {self._num_frames} frames ({one_line(exc)})"
                 return
-            duration_s = float(self._image.info.get("duration") or 0) / 1000 or _UNTIMED_S
+            stated_s = float(self._image.info.get("duration") or 0) / 1000
+            duration_s = stated_s if 0 < stated_s <= LONGEST_STEP_S else _UNTIMED_S
             yield TimedFrame(time_s, duration_s, lambda picture=picture: picture)  # type: ignore[misc]
             time_s += duration_s
 

@@ -97,7 +97,8 @@ def read_frames(
             plays at 30 fps.
         sample_fps: Take the frame shown at `start_s`, `start_s + 1 / sample_fps`, ...: the last one whose time is not
             later (to a millisecond). Where that is the same as before, it comes again. None takes every frame once.
-        resize: New short side in px, or `(height, width)`; None keeps the size of the first frame for all.
+        resize: New short side in px, or `(height, width)`; None keeps the size of the first frame. Where the shape of
+            frames changes within the video, later ones are stretched to that of the first, with a warning.
         start_s: Where to begin, in seconds from the first frame.
         end_s: Where to stop: only times before it count. None goes on to the end.
         chunk_size: Frames in a chunk; the last one, and those of very large frames, hold fewer.
@@ -124,7 +125,8 @@ def read_frames(
         shown = _Shown(footage.frames(start_s))
         chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
         empty = True
-        for chunk in _chunks(path, chosen, resize, chunk_size):
+        warn = on_warning or warnings.warn
+        for chunk in _chunks(path, chosen, resize, chunk_size, warn):
             empty = False
             yield chunk
         if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
@@ -132,7 +134,7 @@ def read_frames(
         if empty:
             raise MediaError(f"{path}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px")
         if shortfall := footage.shortfall():
-            (on_warning or warnings.warn)(shortfall)
+            warn(shortfall)
 
 
 def read_all(
@@ -194,12 +196,12 @@ def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[tuple[float
     """Choose every frame that begins in the interval, or the one that fills it."""
     filling = None
     for frame, until_s in shown:
-        if frame.time_s >= limit_s - CLOCK_TOLERANCE_S:
+        if frame.time_s >= limit_s - CLOCK_TOLERANCE_S and frame.time_s > start_s:
             break
         if frame.time_s >= start_s - CLOCK_TOLERANCE_S:
             filling = None
             yield frame.time_s, frame
-        elif until_s > start_s + CLOCK_TOLERANCE_S:
+        elif until_s > start_s:
             filling = frame
     if filling is not None:
         yield filling.time_s, filling
@@ -208,20 +210,29 @@ def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[tuple[float
 def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[tuple[float, TimedFrame]]:
     """Choose the frame shown at each sampling time."""
     count = 0
+    filling = None  # what is shown at the start, for parts too short for the clock
     for frame, until_s in shown:
+        filling = frame if until_s > start_s >= frame.time_s else filling
         last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
         while (time_s := start_s + count / fps) < last_s:
             yield time_s, frame
             count += 1
         if until_s >= limit_s:
             break
+    if count == 0 and filling is not None:
+        yield start_s, filling
 
 
 def _chunks(
-    path: Path, chosen: Iterator[tuple[float, TimedFrame]], resize: Resize, chunk_size: int
+    path: Path,
+    chosen: Iterator[tuple[float, TimedFrame]],
+    resize: Resize,
+    chunk_size: int,
+    warn: Callable[[str], object],
 ) -> Iterator[FrameChunk]:
     """Convert what was chosen, and nothing else, into arrays of at most `chunk_size` frames."""
     resizer = FrameResizer(resize)
+    has_one_shape = True
     height = width = count = 0
     frames, times_s = np.empty((0, 0, 0, 3), np.uint8), np.empty(0)
     converted: TimedFrame | None = None
@@ -235,6 +246,12 @@ def _chunks(
                 if converted is None:
                     height, width = resized_size(*picture.upright_size, resize)
                     chunk_size = max(1, min(chunk_size, _CHUNK_BYTES // (3 * height * width)))
+                elif has_one_shape and resized_size(*picture.upright_size, resize) != (height, width):
+                    has_one_shape = False
+                    warn(
+                        f"{path}: the shape of its frames changes at {time_s:.1f} s; from there on they are stretched "
+                        "to that of the first; cut the video there"
+                    )
                 upright = picture.orientation
                 pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
             except MediaError as exc:

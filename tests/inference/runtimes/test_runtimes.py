@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from lrcn.config import BackboneConfig, RecognitionHeader
-from lrcn.errors import ConfigError, LRCNError, ModelFileError, UnknownNameError
+from lrcn.errors import ConfigError, LRCNError, MissingExtraError, ModelFileError, UnknownNameError
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.inference.runtimes import choose
 from lrcn.inference.runtimes.base import Runtime
@@ -193,6 +194,33 @@ def test_auto_leaves_out_what_does_not_say_what_torch_says(
         load(tiny_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
 
 
+def test_auto_passes_over_an_engine_that_is_installed_and_broken(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    for package in ("openvino", "onnxruntime"):
+        (broken / package).mkdir(parents=True)
+        (broken / package / "__init__.py").write_text("raise OSError('libengine.so: wrong ELF class')\n")
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(broken)
+    chosen = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path / "kept").runtime.name
+    assert chosen.partition("-")[0] == "torch"
+    with pytest.raises(MissingExtraError, match=r"openvino, which is installed but cannot be imported \(libengine\.so"):
+        load(tiny_model, device="cpu", runtime="openvino", cache_dir=tmp_path / "kept")
+
+
+def test_verdicts_hold_for_the_kind_of_processor_they_were_made_on(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
+    load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    before = set(tmp_path.glob("*.json"))
+    monkeypatch.setattr(choose, "has_native_bf16", lambda device: "as if it were another processor")
+    load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    assert set(tmp_path.glob("*.json")) - before
+
+
 def test_real_speeds_are_measured(tiny: Tiny) -> None:
     header, model = tiny
     speeds = choose._speeds({"torch": TorchRuntime(model, header.preprocess)}, header.preprocess)
@@ -278,8 +306,23 @@ def test_exported_folder_opens_with_what_reads_it(exported: dict[str, ExportedMo
         open_exported(onnx, device="cuda")
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "json", "schema", "field", "task"])
-def test_damaged_folder_is_refused(exported: dict[str, ExportedModel], tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("flip", r"clip\.onnx: missing or damaged"),
+        ("cut", r"clip\.onnx: missing or damaged"),
+        ("missing", r"clip\.onnx: missing or damaged"),
+        ("json", r"lrcn-export\.json: damaged"),
+        ("schema", r"lrcn-export\.json: of schema 99"),
+        ("field", r"lrcn-export\.json: damaged or changed by hand"),
+        ("label", r"lrcn-export\.json: damaged or changed by hand"),
+        ("file", r"lrcn-export\.json: damaged or changed by hand"),
+        ("digest", r"lrcn-export\.json: damaged"),
+    ],
+)
+def test_damaged_folder_is_refused(
+    exported: dict[str, ExportedModel], tmp_path: Path, damage: str, message: str
+) -> None:
     folder = tmp_path / "m"
     shutil.copytree(exported["onnx"].folder, folder)
     graph, description = folder / "clip.onnx", folder / DESCRIPTION
@@ -295,11 +338,27 @@ def test_damaged_folder_is_refused(exported: dict[str, ExportedModel], tmp_path:
     elif damage == "json":
         description.write_text(description.read_text()[:100])
     else:
-        changes: dict[str, Any] = {"schema": {"schema": 99}, "field": {"colour": 1}, "task": {"header": {"schema": 1}}}
-        description.write_text(json.dumps({**fields, **changes[damage]}))
-    with pytest.raises(ModelFileError) as caught:
+        if damage == "label":
+            fields["header"]["labels"][0] = "dance"
+        elif damage == "file":
+            graph.write_bytes(b"another graph")
+            del fields["files"]["clip.onnx"]
+        elif damage == "digest":
+            del fields["sha256"]
+        else:
+            fields |= {"schema": 99} if damage == "schema" else {"colour": 1}
+        description.write_text(json.dumps(fields))
+    with pytest.raises(ModelFileError, match=message) as caught:
         read_exported(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_how_a_description_is_laid_out_does_not_matter(exported: dict[str, ExportedModel], tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(exported["onnx"].folder, folder)
+    fields = json.loads((folder / DESCRIPTION).read_text())
+    (folder / DESCRIPTION).write_text(json.dumps(dict(reversed(fields.items())), indent=7))
+    assert read_exported(folder).header == exported["onnx"].header
 
 
 def test_recognizer_takes_a_runtime(tiny: Tiny, exported: dict[str, Any], clip20: Path) -> None:

@@ -31,7 +31,7 @@ from lrcn.inference.runtimes.parity import (
     ParityCheck,
     real_images,
 )
-from lrcn.inference.runtimes.torch_runtime import TorchFrameEncoder, TorchRuntime
+from lrcn.inference.runtimes.torch_runtime import TorchFrameEncoder, TorchRuntime, has_native_bf16
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
@@ -206,7 +206,11 @@ class _Kept:
         """Return a hash of the weights, the pixels, this machine, and the versions of what runs on it."""
         packages = sorted({package for packages in RUNTIMES.values() for package in packages})
         versions = {package: _version(package) for package in packages}
-        machine = [torch.backends.cpu.get_cpu_capability(), num_threads() or torch.get_num_threads()]
+        machine = [
+            torch.backends.cpu.get_cpu_capability(),
+            has_native_bf16(torch.device("cpu")),
+            num_threads() or torch.get_num_threads(),
+        ]
         if self._part is None:
             weights, built_from = self.header.sha256 or _weights_hash(self._model), repr(self.header.model)
         else:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,8 +29,8 @@ from lrcn.model_file.storage import TASK_COMMANDS
 DESCRIPTION = "lrcn-export.json"
 """The file that makes a folder an exported model."""
 
-SCHEMA = 1
-"""Version of the description."""
+SCHEMA = 2
+"""Version of the description; 2 added its own digest."""
 
 CLIP_TOKENS = 20
 """Tokens of the sentences that the `clip` graph of captioning reads (released nets were trained on 20)."""
@@ -75,12 +75,14 @@ def is_exported(folder: str | Path) -> bool:
 def write_description(model: ExportedModel) -> None:
     """Write the description into the folder, once the graphs are there."""
     fields = {
-        "schema": SCHEMA,
         **{name: value for name, value in asdict(model).items() if name not in ("folder", "header", "files")},
         "files": {name: _sha256(model.folder / name) for name in model.files},
         "header": header_to_dict(model.header),
     }
-    (model.folder / DESCRIPTION).write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    described = {"schema": SCHEMA, "sha256": _fields_digest(fields), **fields}
+    (model.folder / DESCRIPTION).write_text(
+        json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedModel:
@@ -118,19 +120,23 @@ def _read_description(folder: Path) -> ExportedModel:
     source = folder / DESCRIPTION
     try:
         fields = json.loads(source.read_text(encoding="utf-8"))
-        schema = fields.pop("schema")
+        if (schema := fields.pop("schema")) != SCHEMA:
+            raise ModelFileError(f"{source}: of schema {schema}, this lrcn reads {SCHEMA}; export the model again")
+        if fields.pop("sha256") != _fields_digest(fields):
+            raise ModelFileError(f"{source}: damaged or changed by hand; export the model again")
         header = header_from_dict(fields.pop("header"), source=str(source))
-        model = ExportedModel(folder=folder, header=header, **fields)
-        model = replace(model, files=dict(model.files))
+        return ExportedModel(folder=folder, header=header, **fields)
     except OSError as exc:
         raise ModelFileError(
             f"{source}: cannot be read ({exc.strerror}); give a folder that lrcn export wrote"
         ) from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ModelFileError(f"{source}: damaged; export the model again") from exc
-    if schema != SCHEMA:
-        raise ModelFileError(f"{source}: of schema {schema}, this lrcn reads {SCHEMA}; export the model again")
-    return model
+
+
+def _fields_digest(fields: dict[str, Any]) -> str:
+    """Return a digest of what the description says, however it is laid out."""
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
