@@ -13,7 +13,7 @@ import torch
 from tests.conftest import textured_frames
 
 from lrcn import model_file
-from lrcn.config import PreprocessConfig
+from lrcn.config import PreprocessConfig, RecognitionConfig
 from lrcn.errors import ConfigError, LRCNError
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.inference.runtimes.base import Runtime, State
@@ -164,12 +164,16 @@ class MeanColour(Runtime):
     """A runtime that costs nothing: the mean colour is the feature and the answer."""
 
     name, device = "mean colour", "cpu"
+    config = RecognitionConfig(num_classes=3)
 
     def encode(self, images: np.ndarray, view: Any) -> np.ndarray:
         return images.mean(axis=(1, 2), dtype=np.float32)
 
-    def clip_probs(self, features: np.ndarray) -> np.ndarray:
-        return features.mean(axis=1) / features.sum(axis=2).mean(axis=1, keepdims=True)
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        return features
+
+    def frame_probs(self, embedded: np.ndarray) -> np.ndarray:
+        return embedded / embedded.sum(axis=2, keepdims=True)
 
     def initial_state(self, batch_size: int) -> State:
         return {"hidden": np.zeros((1, batch_size, 3), np.float32)}

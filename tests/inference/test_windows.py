@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, rank_labels, to_result
+from lrcn.inference.windows import Window, WindowBuffer, WindowProbs, rank_labels, to_result
 
 
-def stream(num_frames: int, chunk_sizes: list[int], clip_length: int, clip_stride: int) -> list[FeatureWindow]:
+def stream(num_frames: int, chunk_sizes: list[int], clip_length: int, clip_stride: int) -> list[Window]:
     features = np.arange(num_frames, dtype=np.float32)[:, None]
     buffer, windows, start = WindowBuffer(clip_length, clip_stride), [], 0
     while start < num_frames:
@@ -37,7 +37,7 @@ def test_windows_of_a_stream_are_those_of_the_whole_sequence(
 
     assert [(w.start, w.end) for w in windows] == expected
     for window in windows:
-        assert window.features[:, 0].tolist() == list(range(window.start, window.end))
+        assert window.frames[:, 0].tolist() == list(range(window.start, window.end))
 
 
 def test_buffer_holds_one_window_however_long_the_stream() -> None:

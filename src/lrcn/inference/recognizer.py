@@ -21,7 +21,7 @@ from lrcn.errors import ConfigError, MediaError
 from lrcn.inference.runtimes.base import Runtime
 from lrcn.inference.runtimes.exported import is_exported
 from lrcn.inference.runtimes.graph import open_exported
-from lrcn.inference.windows import FeatureWindow, WindowBuffer, WindowProbs, name_of_source, to_result
+from lrcn.inference.windows import Window, WindowBuffer, WindowProbs, name_of_source, to_result
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import MODEL_NAME
 from lrcn.results import RecognitionResult
@@ -192,7 +192,7 @@ class Recognizer:
         """
         began = time.perf_counter()
         buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride))
-        waiting: list[FeatureWindow] = []
+        waiting: list[Window] = []
         windows: list[tuple[int, int]] = []
         probs: list[NDArray[np.float64]] = []
         times_s: list[NDArray[np.float64]] = []
@@ -210,8 +210,10 @@ class Recognizer:
             in_windows_s += time.perf_counter() - start
 
         for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
-            # views side by side, so that a window holds the same frames of all of them: (n, V, D)
-            waiting += buffer.push(chunk.features.swapaxes(0, 1))
+            num_views, num_frames, size = chunk.features.shape
+            embedded = self.runtime.embed(chunk.features.reshape(num_views * num_frames, size))
+            # views side by side, so that a window holds the same frames of all of them: (n, V, G)
+            waiting += buffer.push(embedded.reshape(num_views, num_frames, -1).swapaxes(0, 1))
             times_s.append(chunk.times_s)
             if len(waiting) >= WINDOW_BATCH:
                 empty_waiting()
@@ -258,9 +260,9 @@ class Recognizer:
         if only is not None:
             yield only
 
-    def window_batch_probs(self, windows: Sequence[FeatureWindow]) -> NDArray[np.float64]:
-        """Return the class probabilities `(N, A)` of windows of one length, whose features are `(length, V, D)`."""
-        clips = np.stack([window.features for window in windows])  # (N, L, V, D)
+    def window_batch_probs(self, windows: Sequence[Window]) -> NDArray[np.float64]:
+        """Return the class probabilities `(N, A)` of windows of one length: of embedded frames `(length, V, G)`."""
+        clips = np.stack([window.frames for window in windows])  # (N, L, V, G)
         num_windows, length, num_views, size = clips.shape
         probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
         by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)

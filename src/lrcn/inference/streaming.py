@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lrcn.errors import ConfigError, ShapeError
 from lrcn.inference.recognizer import Recognizer
 from lrcn.inference.runtimes.base import State, join_states, split_state
-from lrcn.inference.windows import FeatureWindow, WindowBuffer, rank_labels
+from lrcn.inference.windows import Window, WindowBuffer, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
 from lrcn.video.inputs import ARRAY_FPS
@@ -35,9 +35,9 @@ class StreamingRecognizer:
 
         Args:
             recognizer: Its model, runtime and views; not modified, so that many streams can share one.
-            mode: `window` remembers the features of one window and reads each window from zero state: the segments are
-                those of an offline run over the same frames. `carry` remembers the state of the LSTM, which is never
-                reset: one segment a frame, as of one causal run over the whole stream.
+            mode: `window` remembers the frames of one window, embedded, and reads each window from zero state: the
+                segments are those of an offline run over the same frames. `carry` remembers the state of the LSTM,
+                which is never reset: one segment a frame, as of one causal run over the whole stream.
             top_k: Labels to name, most probable first.
             clip_stride: `window` only: frames between the starts of neighbouring windows; None takes the model's own.
 
@@ -103,7 +103,7 @@ class StreamingRecognizer:
                 return None
         return np.concatenate([cut_crops(images, view, preprocess) for view in self.recognizer.views])
 
-    def _segment(self, window: FeatureWindow, probs: NDArray[np.float64]) -> Segment:
+    def _segment(self, window: Window, probs: NDArray[np.float64]) -> Segment:
         times = list(self._times_s)
         fps = self.recognizer.header.preprocess.sample_fps
         step_s = 1 / (fps or ARRAY_FPS) if fps or len(times) < 2 else times[-1] - times[-2]
@@ -140,17 +140,17 @@ def push_together(
         return found
     recognizer = streams[0].recognizer
     features = recognizer.runtime.encode(np.concatenate([part for part in crops if part is not None]), CENTER_VIEW)
-    by_stream = features.reshape(len(ready), len(recognizer.views), -1)
     for i in ready:
         streams[i]._times_s.append(times_s[i])
-    windows: list[tuple[int, FeatureWindow]] = []
+    windows: list[tuple[int, Window]] = []
     if streams[0].mode == "window":
-        for i, rows in zip(ready, by_stream, strict=True):
+        embedded = recognizer.runtime.embed(features)
+        for i, rows in zip(ready, np.split(embedded, len(ready)), strict=True):
             windows += [(i, window) for window in streams[i]._buffer.push(rows[None])]
         probs = recognizer.window_batch_probs([window for _, window in windows]) if windows else np.empty((0, 0))
     else:
         probs = _carry(recognizer, [streams[i] for i in ready], features)
-        windows = [(i, FeatureWindow(0, 1, rows[None])) for i, rows in zip(ready, by_stream, strict=True)]
+        windows = [(i, Window(0, 1, rows[None])) for i, rows in zip(ready, np.split(features, len(ready)), strict=True)]
     for (i, window), said in zip(windows, probs, strict=True):
         found[i] = streams[i]._segment(window, said)
     return found

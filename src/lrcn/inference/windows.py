@@ -1,7 +1,7 @@
-"""Cut features into windows while they arrive, and join what the windows say into a result.
+"""Cut frames into windows while they arrive, and join what the windows say into a result.
 
-Nothing here knows how features or probabilities are made, so that two streams can be fused between the two steps.
-Shapes: T frames, D feature size, L frames a window, N windows, A classes.
+A frame is a row of values here. Nothing knows how they or the probabilities are made, so that two streams can be fused
+between the two steps. Shapes: T frames, L frames a window, N windows, A classes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from lrcn.video.inputs import Source
 
 
 @dataclass(frozen=True)
-class FeatureWindow:
-    """The features of the frames `start` up to but not including `end`."""
+class Window:
+    """The frames `start` up to but not including `end`."""
 
     start: int
     end: int
-    features: NDArray[np.float32]
+    frames: NDArray[np.float32]
     """`(end - start, ...)`, as they were pushed."""
 
 
 class WindowBuffer:
-    """Gives the windows of a feature sequence as they fill, holding no more than one window and one chunk.
+    """Gives the windows of a sequence of frames as they fill, holding no more than one window and one chunk.
 
     The windows are those of `video.sampling.clip_windows`: one every `clip_stride` frames, then the last `clip_length`
     frames if those before left some out; a sequence shorter than `clip_length` is one short window.
@@ -41,25 +41,25 @@ class WindowBuffer:
         self._next_start = 0
         self._covered = 0
 
-    def push(self, features: NDArray[np.float32]) -> list[FeatureWindow]:
-        """Add the features of the next frames, `(n, ...)`, and return the windows that they complete."""
-        kept = features if self._kept is None else np.concatenate([self._kept, features])
-        self.num_frames += len(features)
+    def push(self, frames: NDArray[np.float32]) -> list[Window]:
+        """Add the next frames, `(n, ...)`, and return the windows that they complete."""
+        kept = frames if self._kept is None else np.concatenate([self._kept, frames])
+        self.num_frames += len(frames)
         first = self.num_frames - len(kept)
         ready = []
         while self._next_start + self.clip_length <= self.num_frames:
             start, self._covered = self._next_start, self._next_start + self.clip_length
-            ready.append(FeatureWindow(start, self._covered, kept[start - first : self._covered - first]))
+            ready.append(Window(start, self._covered, kept[start - first : self._covered - first]))
             self._next_start += self.clip_stride
         # The next window and the tail both lie within the last clip_length frames. The copy lets the chunk go.
         self._kept = kept[-self.clip_length :].copy()
         return ready
 
-    def finish(self) -> list[FeatureWindow]:
+    def finish(self) -> list[Window]:
         """Return the tail window if frames are left that no window covers, else nothing."""
         if self._kept is None or self._covered == self.num_frames:
             return []
-        return [FeatureWindow(self.num_frames - len(self._kept), self.num_frames, self._kept)]
+        return [Window(self.num_frames - len(self._kept), self.num_frames, self._kept)]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class RecognitionModel(nn.Module):
         if self.lstm is not None:
             hidden = hidden if self.embedding is None else self.embedding(hidden)
             if self.config.change_memory:
-                hidden = torch.cat([hidden, _change(hidden, self.change_memory)], dim=2)
+                hidden = torch.cat([hidden, change_from_averages(hidden, self.change_memory)], dim=2)
             # no lengths: an output at a valid step never depends on the padding to its right
             hidden, _ = self.lstm(hidden, self.lstm.initial_state(hidden.shape[0]))
             hidden = self.output_dropout(hidden)
@@ -208,7 +208,7 @@ def frame_loss(
     )
 
 
-def _change(features: Tensor, memory: Tensor) -> Tensor:
+def change_from_averages(features: Tensor, memory: Tensor) -> Tensor:
     """What each feature of `(B, T, D)` differs by from M running averages of those before it, `(B, T, M D)`.
 
     `memory` `(M, 1)` is the weight with which each average keeps what it was. Nothing differs at the first feature.
@@ -221,6 +221,6 @@ def _change(features: Tensor, memory: Tensor) -> Tensor:
 
 
 def _compare(feature: Tensor, average: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of `_change`: `(B, D)` against averages `(B, M, D)`; the change `(B, M D)` and the averages after it."""
+    """One step of that: `(B, D)` against averages `(B, M, D)`; the change `(B, M D)` and the averages after it."""
     feature = feature.unsqueeze(1)
     return (feature - average).flatten(1), average * memory + feature * (1 - memory)

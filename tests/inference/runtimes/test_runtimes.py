@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lrcn.config import BackboneConfig, RecognitionHeader
-from lrcn.errors import ConfigError, LRCNError, MissingExtraError, ModelFileError, UnknownNameError
+from lrcn.errors import ConfigError, LRCNError, MissingExtraError, ModelFileError, ShapeError, UnknownNameError
 from lrcn.inference.recognizer import Recognizer, load
 from lrcn.inference.runtimes import choose
 from lrcn.inference.runtimes.base import Runtime
@@ -29,6 +29,12 @@ from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
 
 Tiny = tuple[RecognitionHeader, RecognitionModel]
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 72, 90, 3), dtype=np.uint8)
+
+
+def clip_probs(runtime: Runtime, features: np.ndarray) -> np.ndarray:
+    """Return what a runtime says about clips of features `(B, T, D)`."""
+    embedded = runtime.embed(features.reshape(-1, features.shape[2]))
+    return runtime.clip_probs(embedded.reshape(*features.shape[:2], -1))
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino", "openvino of onnx"])
@@ -52,13 +58,20 @@ def test_features_are_those_of_the_backbone_called_directly(runtime: Runtime, ti
         np.testing.assert_allclose(runtime.encode(FRAMES[:size], view), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("length", [4, 1, 3, 7])  # the model's windows hold 4 frames
+@pytest.mark.parametrize("length", [4, 1, 3])  # the model's windows hold 4 frames
 def test_clip_probabilities_are_those_of_the_network(runtime: Runtime, tiny: Tiny, length: int) -> None:
     features = np.random.default_rng(1).normal(size=(3, length, 8)).astype(np.float32)
     with torch.no_grad():
         expected = tiny[1].clip_probs(torch.from_numpy(features)).numpy()
     assert np.ptp(expected, axis=0).max() > 0.01  # or the test could not fail
-    np.testing.assert_allclose(runtime.clip_probs(features), expected, atol=1e-5)
+    np.testing.assert_allclose(clip_probs(runtime, features), expected, atol=1e-5)
+
+
+def test_clips_longer_than_the_graph_are_refused(exported: dict[str, Any]) -> None:
+    runtime = GraphRuntime(exported["onnx"])
+    embedded = runtime.embed(np.zeros((5, 8), np.float32))
+    with pytest.raises(ShapeError, match="have 4 frames at most, got 5"):
+        runtime.frame_probs(embedded[None])
 
 
 def test_steps_are_those_of_one_causal_run(runtime: Runtime, tiny: Tiny) -> None:
@@ -87,7 +100,7 @@ def test_other_heads_export_too(tiny: Tiny, tmp_path: Path, options: dict[str, A
     parity = ParityCheck(reference, header.preprocess).measure(graphs)
     assert parity.passed, parity
     features = np.random.default_rng(1).normal(size=(2, 3, 8)).astype(np.float32)
-    np.testing.assert_allclose(graphs.clip_probs(features), reference.clip_probs(features), atol=1e-5)
+    np.testing.assert_allclose(clip_probs(graphs, features), clip_probs(reference, features), atol=1e-5)
 
 
 # --- parity -------------------------------------------------------------------------------------------------------

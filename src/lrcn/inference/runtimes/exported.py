@@ -3,7 +3,8 @@
 All models but those that read ready vectors:
     backbone    frames `(N, crop, crop, 3)` uint8 -> features `(N, D)`
 Recognition:
-    clip        features `(B, clip_length, D)` -> class probabilities `(B, A)`
+    embed       features `(N, D)` -> what clips need of each frame `(N, G)`
+    clip        embedded frames `(B, clip_length, G)` -> class probabilities at each frame `(B, clip_length, A)`
     step        features `(B, D)`, state -> class probabilities `(B, A)`, state after
 Captioning:
     context     features `(B, D)` -> contexts of each frame by itself `(B, E)`, whose mean is that of a video; missing

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.config import RecognitionHeader
-from lrcn.errors import ConfigError, ModelFileError, require
+from lrcn.errors import ConfigError, ModelFileError, ShapeError, require
 from lrcn.inference.runtimes import signal_stack
 from lrcn.inference.runtimes.base import FrameEncoder, Runtime, State
 from lrcn.inference.runtimes.exported import ExportedModel, read_exported
@@ -56,29 +56,34 @@ class GraphFrameEncoder(FrameEncoder):
 
 
 class GraphRuntime(GraphFrameEncoder, Runtime):
-    """The three graphs of an exported recognition model."""
+    """The graphs of an exported recognition model."""
 
     def __init__(self, model: ExportedModel, *, engine: str | None = None, bf16: bool = False) -> None:
         """Load the graphs; arguments and errors as for `GraphFrameEncoder`."""
         assert isinstance(model.header, RecognitionHeader)
         super().__init__(model, engine=engine, bf16=bf16)
+        self.config = model.header.model
         self.header = model.header
         engine = engine or ENGINES[model.format][0]
+        self._embed = open_session(model.graph("embed"), engine)
         self._clip = open_session(model.graph("clip"), engine)
         self._step = open_session(model.graph("step"), engine)
 
-    def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `Runtime.clip_probs`; clips of another length than the graph's are read step by step."""
-        header = self.header
-        if features.shape[1] == header.preprocess.clip_length:
-            return self._clip({"features": np.ascontiguousarray(features)})[0]
-        state, seen = self.initial_state(len(features)), []
-        for t in range(features.shape[1]):
-            probs, state = self.step(features[:, t], state)
-            seen.append(probs)
-        if header.model.head == "mean" or header.model.readout == "last":
-            return seen[-1]
-        return np.asarray(np.mean(seen, axis=0), np.float32)
+    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.embed`."""
+        return self._embed({"features": np.ascontiguousarray(features)})[0]
+
+    def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.frame_probs`.
+
+        Raises:
+            ShapeError: If clips are longer than the graph's.
+        """
+        length, longest = embedded.shape[1], self.header.preprocess.clip_length
+        if length > longest:
+            raise ShapeError(f"clips of this graph have {longest} frames at most, got {length}")
+        padded = np.pad(embedded, ((0, 0), (0, longest - length), (0, 0)))  # what follows changes nothing before it
+        return self._clip({"embedded": padded})[0][:, :length]
 
     def initial_state(self, batch_size: int) -> State:
         """As `Runtime.initial_state`."""

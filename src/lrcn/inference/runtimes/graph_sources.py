@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lrcn.config import ModelHeader, PreprocessConfig, RecognitionHeader
 from lrcn.inference.runtimes.base import batch_axis
 from lrcn.inference.runtimes.exported import CLIP_TOKENS
+from lrcn.inference.runtimes.recurrence import Recurrence
 from lrcn.models.captioning import CaptioningModel, CaptionState
 from lrcn.models.lstm import LSTMStack, LSTMState
 from lrcn.models.recognition import RecognitionModel
@@ -48,10 +49,13 @@ def graph_sources(header: ModelHeader, model: RecognitionModel | CaptioningModel
 
 def _of_recognition(header: RecognitionHeader, model: RecognitionModel) -> list[GraphSource]:
     size, state = model.backbone.feature_size, model.initial_state(2)
-    clip = torch.zeros(2, header.preprocess.clip_length, size)
+    recurrence = Recurrence(model)
+    embedded = recurrence.embed(torch.zeros(2, size))
+    clip = embedded[:, None].repeat(1, header.preprocess.clip_length, 1)
     return [
         _backbone(model.backbone, header.preprocess),
-        GraphSource("clip", _Clip(model).eval(), {"features": clip}, ["probs"]),
+        GraphSource("embed", _Embed(recurrence).eval(), {"features": torch.zeros(2, size)}, ["embedded"]),
+        GraphSource("clip", _Clip(recurrence).eval(), {"embedded": clip}, ["probs"]),
         GraphSource(
             "step",
             _Step(model).eval(),
@@ -105,13 +109,22 @@ class _Backbone(nn.Module):
         return features
 
 
-class _Clip(nn.Module):
-    def __init__(self, model: RecognitionModel) -> None:
+class _Embed(nn.Module):
+    def __init__(self, recurrence: Recurrence) -> None:
         super().__init__()
-        self.model = model
+        self.recurrence = recurrence
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.model.clip_probs(features)
+        return self.recurrence.embed(features)
+
+
+class _Clip(nn.Module):
+    def __init__(self, recurrence: Recurrence) -> None:
+        super().__init__()
+        self.recurrence = recurrence
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        return self.recurrence.frame_probs(embedded)
 
 
 class _Step(nn.Module):

@@ -149,7 +149,8 @@ class ParityCheck:
 
     @cached_property
     def _probs(self) -> NDArray[np.float32]:
-        return self._reference.clip_probs(_windows(self._features.expected["real"], self._clip_length))
+        embedded = self._reference.embed(self._features.expected["real"])
+        return self._reference.clip_probs(_windows(embedded, self._clip_length))
 
     def measure(self, candidate: Runtime) -> Parity:
         """Run a runtime on the same, at each of `BATCH_SIZES`, and return the largest errors."""
@@ -159,7 +160,7 @@ class ParityCheck:
             found, of_features = self._features.measure(candidate, size)
             for kind, error in of_features.items():
                 errors[kind].append(error)
-            windows = _windows(found["real"], self._clip_length)
+            windows = _windows(candidate.embed(found["real"]), self._clip_length)
             parts = [candidate.clip_probs(windows[first : first + size]) for first in range(0, len(windows), size)]
             probs = np.concatenate(parts)
             errors["prob"].append(float(np.abs(probs - self._probs).max()))
@@ -208,8 +209,8 @@ def _encode(runtime: FrameEncoder, images: NDArray[np.uint8], size: int) -> NDAr
     return np.concatenate(parts)
 
 
-def _windows(features: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    rows = np.resize(features, (max(len(features), length), features.shape[1]))  # the clip again, if it is too short
+def _windows(embedded: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    rows = np.resize(embedded, (max(len(embedded), length), embedded.shape[1]))  # the clip again, if it is too short
     return np.stack([rows[start : start + length] for start in range(len(rows) - length + 1)])
 
 

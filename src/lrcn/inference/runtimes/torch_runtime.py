@@ -14,6 +14,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError
 from lrcn.features import TorchEncoder
 from lrcn.inference.runtimes.base import FrameEncoder, Runtime, State
+from lrcn.inference.runtimes.recurrence import Recurrence
 from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -75,12 +76,19 @@ class TorchRuntime(TorchFrameEncoder, Runtime):
         """Move the model to the device, in evaluation mode; errors as for `TorchFrameEncoder`."""
         self._device = torch.device(device)
         self.model = model.to(self._device).eval()
+        self.config = model.config
+        self._recurrence = Recurrence(self.model).eval()
         super().__init__(model.backbone, preprocess, device=device, precision=precision)
 
     @torch.inference_mode()
-    def clip_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `Runtime.clip_probs`."""
-        return self.model.clip_probs(self._tensor(features)).cpu().numpy()
+    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.embed`."""
+        return self._recurrence.embed(self._tensor(features)).cpu().numpy()
+
+    @torch.inference_mode()
+    def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.frame_probs`."""
+        return self._recurrence.frame_probs(self._tensor(embedded)).cpu().numpy()
 
     def initial_state(self, batch_size: int) -> State:
         """As `Runtime.initial_state`."""

@@ -1,0 +1,89 @@
+"""What a recognition model does after its CNN, with all that concerns one frame alone taken out of the recurrence.
+
+A frame lies in several windows, and what it gives to the gates of the first LSTM layer is the same in all of them. That
+product is most of what the LSTM computes, so it is made once a frame (`embed`), and windows are read from it.
+
+Shapes: N frames, B clips, T frames of a clip, D feature size, K hidden units, M running averages of the change memory,
+G values of an embedded frame, A classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lrcn.models.lstm import layer_weights
+from lrcn.models.recognition import RecognitionModel, change_from_averages
+
+
+class Recurrence(nn.Module):
+    """A recognition model in evaluation mode, from its features on; the results are the model's to rounding.
+
+    With an LSTM G is 4K (1 + M): what the frame gives to the gates, and what it will give to them through its change
+    from each running average, which is linear in the frames. Without one G is A, the logits of the frame.
+    """
+
+    def __init__(self, model: RecognitionModel) -> None:
+        """Take the model, on its device; weights are shared with it, but for those of the change memory."""
+        super().__init__()
+        self.config = model.config
+        self.classifier = model.classifier
+        self.embedding = model.embedding
+        self.upper: nn.ModuleList | None = None
+        if model.lstm is not None:
+            weight_ih, weight_hh, bias_ih, bias_hh = (part.detach() for part in layer_weights(model.lstm.layers[0]))
+            # (4K, (1 + M) E) -> ((1 + M) 4K, E): one product for the frame and all its changes
+            parts = weight_ih.chunk(1 + len(self.config.change_memory), dim=1)
+            self.gate_weight = parts[0] if len(parts) == 1 else torch.cat(parts)
+            self.gate_bias = bias_ih + bias_hh
+            self.recurrent_weight = weight_hh
+            self.change_memory = model.change_memory
+            self.upper = model.lstm.layers[1:]
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return what windows need of each frame, `(N, G)`, from its feature `(N, D)`."""
+        if self.upper is None:
+            logits: Tensor = self.classifier(features)
+            return logits
+        return F.linear(features if self.embedding is None else self.embedding(features), self.gate_weight)
+
+    def frame_probs(self, embedded: Tensor) -> Tensor:
+        """Return the class probabilities at every frame, `(B, T, A)`, of clips of embedded frames `(B, T, G)`.
+
+        Frames further on change nothing at a frame. Where the head is `mean`, they are those of the mean so far.
+        """
+        if self.upper is None:
+            if self.config.head == "mean":  # the classifier is linear, so that the mean's logits are the logits' mean
+                counts = torch.arange(1, embedded.shape[1] + 1, device=embedded.device)
+                embedded = embedded.cumsum(dim=1) / counts.unsqueeze(1)
+            return embedded.softmax(-1)
+        hidden = self._first_layer(self._gates(embedded))
+        for layer in self.upper:
+            hidden, _ = layer(hidden)
+        probs: Tensor = self.classifier(hidden).softmax(-1)
+        return probs
+
+    def _gates(self, embedded: Tensor) -> Tensor:
+        """Return what enters the gates from below, `(B, T, 4K)`."""
+        own, *later = embedded.chunk(1 + len(self.config.change_memory), dim=2)
+        gates = own + self.gate_bias
+        if later:
+            length = embedded.shape[1]
+            frames = torch.eye(length, dtype=embedded.dtype, device=embedded.device)
+            # each change is a sum over the frames: what it is of the unit vectors are the sum's weights
+            changes = change_from_averages(frames[None], self.change_memory)[0].chunk(len(later), dim=1)
+            for weights, values in zip(changes, later, strict=True):
+                gates = gates + weights @ values
+        return gates
+
+    def _first_layer(self, gates: Tensor) -> Tensor:
+        """Return the outputs `(B, T, K)` of the first layer, read from zero state."""
+        outputs: list[Tensor] = []
+        cell = gates.new_zeros(gates.shape[0], self.config.hidden_size)
+        for of_frame in gates.unbind(1):
+            total = torch.addmm(of_frame, outputs[-1], self.recurrent_weight.T) if outputs else of_frame
+            update, forget, new, show = total.chunk(4, dim=1)  # torch's order
+            cell = forget.sigmoid() * cell + update.sigmoid() * new.tanh()
+            outputs.append(show.sigmoid() * cell.tanh())
+        return torch.stack(outputs, dim=1)
