@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrcn import files
+from lrcn.errors import ConfigError
 from lrcn.files import replacing, replacing_folder, replacing_table, write_json
 
 
@@ -112,6 +113,8 @@ def test_a_full_disk_is_told_with_the_folder_whatever_the_library_says(
     with pytest.raises(OSError, match="left") as caught:
         fail()
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "graphs"))
+    with pytest.raises(ConfigError, match="past the limit"), replacing_folder(tmp_path / "graphs"):
+        raise ConfigError("errors past the limit")  # that is known
     assert list(tmp_path.iterdir()) == []
 
 

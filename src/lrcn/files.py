@@ -1,4 +1,4 @@
-"""Write a file whole or not at all. Standard library only."""
+"""Write a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from lrcn.errors import LRCNError
 
 _KEPT = 40
 """Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
@@ -90,6 +92,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         unfinished.mkdir()
         try:
             yield unfinished
+        except LRCNError:
+            raise
         except Exception as exc:  # libraries that write have errors of their own, which say no such thing
             if shutil.disk_usage(path.parent).free < _LITTLE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from exc

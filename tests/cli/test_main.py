@@ -194,23 +194,6 @@ def test_a_closed_output_is_no_bug(tiny_model: Path, clip20: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
-def test_termination_leaves_no_temporary_file(tiny_model: Path, clip20: Path, tmp_path: Path) -> None:
-    many = tmp_path / "many"
-    many.mkdir()
-    for i in range(300):
-        (many / f"{i}.avi").symlink_to(clip20)
-    command = [*LRCN, "recognize", str(many), "--model", str(tiny_model), "--csv", str(tmp_path / "out.csv"), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # it is at work
-        assert len(list(tmp_path.iterdir())) == 2
-        process.terminate()
-        process.stdout.read()
-    assert process.returncode == 128 + signal.SIGTERM
-    assert list(tmp_path.iterdir()) == [many]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
 def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: Path, tmp_path: Path) -> None:
     table = tmp_path / "out.csv"

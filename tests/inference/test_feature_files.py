@@ -105,12 +105,32 @@ def test_what_names_nothing_is_one_line(tiny_model: Path, tmp_path: Path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def write_damaged(path: Path) -> None:
+    np.savez_compressed(path, features=0, times_s=0, duration_s=0, key=np.arange(500))
+    content = bytearray(path.read_bytes())
+    content[-1100:-500] = bytes(600)
+    path.write_bytes(content)
+
+
+def test_the_table_names_no_features_of_a_video_that_cannot_be_read_any_more(
+    tiny_model: Path, clips: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    lrcn.extract_features(tiny_model, clips, output=output)
+    (clips / "walk/2.avi").write_bytes(b"no video")
+    report = lrcn.extract_features(tiny_model, clips, output=output)
+    assert len(report.failures) == 1
+    assert [row["features"] for row in table(output)] == ["walk/1.avi.npz", "wave/1.avi.npz"]
+
+
 def test_files_of_other_programs_are_not_overwritten(tiny_model: Path, clips: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     foreign = output / "walk/2.avi.npz"
     foreign.parent.mkdir(parents=True)
     for write in (
         lambda: np.savez(foreign, skeleton=np.zeros(3)),
+        lambda: np.savez(foreign, skeleton=np.zeros(3), key=np.zeros(3)),
+        lambda: write_damaged(foreign),
         lambda: foreign.write_bytes(b"anything"),
         lambda: np.save(foreign.open("wb"), np.zeros(3)),
     ):

@@ -52,7 +52,7 @@ def ablate(
         cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
     """
     data_set.check_stream(settings.stream)
-    check_outputs(folders={"--output": output})
+    check_outputs(folders=[("--output", output)])
     require("lightning", extra="train", wanted_by="lrcn ablate")
     import json
 

@@ -59,7 +59,9 @@ def caption(
 
     options = search.options(seed)
     paths, failures = expand_each(sources, expand_media)
-    check_outputs(files={"--csv": csv_file, "--coco": coco}, folders={"--srt": srt, "--vtt": vtt}, sources=paths)
+    check_outputs(
+        files=[("--csv", csv_file), ("--coco", coco)], folders=[("--srt", srt), ("--vtt", vtt)], sources=paths
+    )
     captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
     if coco is not None:
         _check_image_ids(paths)

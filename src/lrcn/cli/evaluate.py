@@ -65,7 +65,7 @@ def evaluate(
     """
     from lrcn.inference.loading import task_of
 
-    check_outputs(folders={"--output": output})
+    check_outputs(folders=[("--output", output)])
     if task_of(model) == "captioning":
         given = [flag for flag in (flow_model, rgb_weight, data_set.flow_dir) if flag is not None]
         if given or crops != 1 or data_set.split_number != 1:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from lrcn.cli.exits import UsageError
 from lrcn.cli.options import Json, Quiet
+from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import remark
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def export(
         raise UsageError("export needs --output DIR")
     if int8 != (calibrate is not None):
         raise UsageError("--int8 and --calibrate DATA go together: the ranges of int8 come from your training videos")
+    check_outputs(folders=[("--output", output)])
     from lrcn.export import graphs
 
     report = graphs.export_model(

@@ -37,7 +37,7 @@ def extract(
     """
     if not sources:
         raise UsageError("name at least one video, picture or folder; try: lrcn data extract --help")
-    check_outputs(folders={"--output": output})
+    check_outputs(folders=[("--output", output)])
     from lrcn.inference.feature_files import extract_features
 
     with ProgressBar(1, quiet=quiet) as bar:

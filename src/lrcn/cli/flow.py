@@ -41,7 +41,7 @@ def flow(
             model is trained with.
         workers: Videos at once. Left out, one for each processor.
     """
-    check_outputs(folders={"--output": output})
+    check_outputs(folders=[("--output", output)])
     from lrcn.data.flow import build_flow
     from lrcn.video.flow_file import FlowTag
 

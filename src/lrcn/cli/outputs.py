@@ -2,58 +2,82 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from lrcn.cli.exits import UsageError
 
+Output = tuple[str, Path | None]
+"""A flag and what it names; None where it is not given."""
+
 
 def check_outputs(
-    *,
-    files: Mapping[str, Path | None] | None = None,
-    folders: Mapping[str, Path | None] | None = None,
-    sources: Iterable[Path] = (),
+    *, files: Iterable[Output] = (), folders: Iterable[Output] = (), sources: Iterable[Path] = ()
 ) -> None:
     """Make sure that the outputs of a command can be written, and overwrite neither its sources nor each other.
 
     Args:
-        files: Flag -> the file to write, None where the flag is not given.
-        folders: Flag -> the folder to write into.
-        sources: What the command reads.
+        files: Files to write.
+        folders: Folders to write into.
+        sources: What the command reads; a folder stands for all that is in it.
 
     Raises:
         UsageError: If not; the message names the flag.
     """
-    flags: dict[Path, str] = {}
-    read = {path.resolve() for path in sources}
-    for flag, path in _given(files):
-        if _exists(flag, path) and path.is_dir():
+    read = {_real(path) for path in sources}
+    new_files = _given(files)
+    taken: dict[Path, str] = {}
+    for flag, path in new_files:
+        there = _exists(flag, path)
+        if there and path.is_dir():
             raise UsageError(f"{flag} {path}: is a folder; name a file")
-        if path.resolve() in read:
+        if there and not path.is_file():  # a device or a pipe
+            _check_writable(flag, path)
+            continue
+        if there and not read.isdisjoint((_real(path), _real(path).parent)):
             raise UsageError(f"{flag} {path}: is one of the sources, and would be overwritten")
-        if (other := flags.setdefault(path.resolve(), flag)) != flag:
-            raise UsageError(f"{other} and {flag} both name {path}; name two files")
-        _check_writable(flag, path.parent)
-    for flag, path in _given(folders):
-        _check_writable(flag, path)
+        _check_folder(flag, path.parent)
+        taken.setdefault(_real(path), flag)
+    new_folders = _given(folders)
+    for flag, path in new_folders:
+        _check_folder(flag, path)
+    for flag, path in (*new_files, *new_folders):
+        itself = _real(path)
+        for place in (itself, *itself.parents):
+            other = taken.get(place)
+            if other is not None and (other != flag or place != itself):
+                raise UsageError(f"{other} and {flag} both name {place}; give them two names")
 
 
-def _given(outputs: Mapping[str, Path | None] | None) -> list[tuple[str, Path]]:
-    return [(flag, path) for flag, path in (outputs or {}).items() if path is not None]
+def _given(outputs: Iterable[Output]) -> list[tuple[str, Path]]:
+    return [(flag, path) for flag, path in outputs if path is not None]
 
 
-def _check_writable(flag: str, folder: Path) -> None:
+def _real(path: Path) -> Path:
+    """Return where a path leads; of a loop of links, the path itself."""
+    return Path(os.path.realpath(path))
+
+
+def _check_folder(flag: str, folder: Path) -> None:
     """Make sure that a folder can be written into, or made."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if _exists(flag, place))
     if not there.is_dir():
         raise UsageError(f"{flag}: {there} is a file, and a folder is wanted")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"{flag}: nothing may be written into {there}")
+    _check_writable(flag, there)
+
+
+def _check_writable(flag: str, path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise UsageError(f"{flag}: nothing may be written into {path}")
 
 
 def _exists(flag: str, path: Path) -> bool:
     try:
-        return path.exists()
-    except OSError as exc:  # a name too long, a folder that may not be entered
-        raise UsageError(f"{flag} {path}: {exc.strerror}") from exc
+        path.stat()
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # a link that leads nowhere is replaced
+            return False
+        raise UsageError(f"{flag} {path}: {exc.strerror}") from exc  # a name too long, a folder that may not be entered
+    return True

@@ -68,7 +68,12 @@ def recognize(
 
     check_weight(rgb_weight, flow_model)
     paths, failures = expand_each(sources, expand_sources)
-    check_outputs(files={"--csv": csv_file}, folders={"--save-video": save_video}, sources=paths)
+    targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
+    check_outputs(
+        files=[("--csv", csv_file), *(("--save-video", target) for target in targets)],
+        folders=[("--save-video", save_video)],
+        sources=paths,
+    )
     recognizer: Recognizer | TwoStreamRecognizer
     if flow_model is None:
         recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
@@ -76,7 +81,6 @@ def recognize(
         recognizer = load_two_stream(
             model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
         )
-    targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     console = results_console()
     num_done = 0
     with _segment_table(csv_file) as add_rows, ProgressBar(len(paths), quiet=quiet) as bar:

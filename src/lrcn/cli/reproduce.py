@@ -52,7 +52,7 @@ def reproduce(
     """
     if not splits:
         raise UsageError("--splits needs at least one number")
-    check_outputs(folders={"--output": output, "--flow-dir": flow_dir})
+    check_outputs(folders=[("--output", output), ("--flow-dir", flow_dir)])
     require("lightning", extra="train", wanted_by="lrcn reproduce")
     from dataclasses import replace
 

@@ -138,7 +138,7 @@ def _both(data: Path | None, output: Path | None, command: str) -> tuple[Path, P
     if data is None or output is None:
         missing = "a data set" if data is None else "--output DIR"
         raise UsageError(f"train needs {missing}; try: lrcn train {command} --help")
-    check_outputs(folders={"--output": output})
+    check_outputs(folders=[("--output", output)])
     require("lightning", extra="train", wanted_by="lrcn train")
     return data, output
 

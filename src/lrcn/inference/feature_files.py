@@ -9,7 +9,8 @@ import csv
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from lrcn.video.views import View
 
 INDEX = "index.csv"
 INDEX_COLUMNS = ("path", "features", "frames", "duration_s")
+_ENTRIES = {"features", "times_s", "duration_s", "key"}
+"""Arrays of a file."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def extract_features(
                 frames, duration_s = len(saved["times_s"]), float(saved["duration_s"])
             name = target.relative_to(output).as_posix()
             rows[name] = (str(path), name, str(frames), str(duration_s))
-    _add_to_index(index, rows)
+    _add_to_index(index, rows, {targets[path].relative_to(output).as_posix() for path in unread})
     failures += map(str, report.failures.values())
     return FeatureFilesReport(index, report.encoded, report.kept, tuple(failures))
 
@@ -154,10 +157,11 @@ def _index_rows(index: Path) -> dict[str, tuple[str, ...]] | None:
     return {row[1]: row for row in rows if len(row) == len(INDEX_COLUMNS)} if header == INDEX_COLUMNS else None
 
 
-def _add_to_index(index: Path, rows: Mapping[str, tuple[str, ...]]) -> None:
-    """Write the index with the rows of this run and those of earlier runs whose files are still there."""
+def _add_to_index(index: Path, rows: Mapping[str, tuple[str, ...]], unread: Collection[str]) -> None:
+    """Write the index with the rows of this run, and those of earlier runs that it neither replaces nor failed at."""
     before = (_index_rows(index) if index.exists() else None) or {}
-    kept = {name: row for name, row in before.items() if name not in rows and (index.parent / name).is_file()}
+    replaced = {*rows, *unread}
+    kept = {name: row for name, row in before.items() if name not in replaced and (index.parent / name).is_file()}
     with replacing_table(index) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(INDEX_COLUMNS)
@@ -168,8 +172,8 @@ def _key_of(path: Path) -> str | None:
     """Return what a file of features was made of; None if it is not there, of another program, or damaged."""
     try:
         with np.load(path) as saved:
-            return str(saved["key"])
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+            return str(saved["key"]) if set(saved.files) == _ENTRIES else None
+    except (OSError, ValueError, TypeError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile):
         return None
 
 

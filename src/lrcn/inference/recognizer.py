@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 WINDOW_BATCH = 64
 """Windows that go through the LSTM at once: past this it gets no faster."""
 
+_WINDOW_BYTES = 2**27
+"""Fewer windows go at once where they are larger together."""
+
 
 class Recognizer:
     """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
@@ -203,8 +206,9 @@ class Recognizer:
             nonlocal in_windows_s
             start = time.perf_counter()
             # all of one length: a short window comes only from a short video, and then it is the only one
-            for first in range(0, len(waiting), WINDOW_BATCH):
-                probs.append(self.window_batch_probs(waiting[first : first + WINDOW_BATCH]))
+            at_once = max(1, min(WINDOW_BATCH, _WINDOW_BYTES // waiting[0].frames.nbytes)) if waiting else 1
+            for first in range(0, len(waiting), at_once):
+                probs.append(self.window_batch_probs(waiting[first : first + at_once]))
             windows.extend((window.start, window.end) for window in waiting)
             waiting.clear()
             in_windows_s += time.perf_counter() - start

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from lrcn.config import RecognitionConfig, RecognitionHeader
 from lrcn.inference.runtimes.recurrence import Recurrence
+from lrcn.inference.runtimes.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
 
 HEADS: list[dict[str, Any]] = [
@@ -59,3 +61,40 @@ def test_a_frame_is_embedded_alike_wherever_it_lies(
     recurrence = Recurrence(network(tiny[0].model, options))
     features = torch.randn(6, tiny[1].backbone.feature_size)
     torch.testing.assert_close(recurrence.embed(features)[2:3], recurrence.embed(features[2:3]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", HEADS, ids=str)
+def test_weights_are_shared_with_the_network(
+    tiny: tuple[RecognitionHeader, RecognitionModel], options: dict[str, Any]
+) -> None:
+    model = network(tiny[0].model, options)
+    recurrence = Recurrence(model)
+    features = torch.randn(3, 5, model.backbone.feature_size)
+
+    def found() -> torch.Tensor:
+        return recurrence.frame_probs(recurrence.embed(features.flatten(0, 1)).unflatten(0, (3, 5)))[:, -1]
+
+    before = found()
+    for parameter in model.parameters():
+        parameter.mul_(-0.5)
+    torch.testing.assert_close(found(), model(features).softmax(-1)[:, -1], rtol=0, atol=1e-6)
+    assert (found() - before).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_recurrence_is_float32_under_autocast(
+    tiny: tuple[RecognitionHeader, RecognitionModel], dtype: torch.dtype
+) -> None:
+    header, model = tiny
+    runtime = TorchRuntime(model, header.preprocess)
+    features = np.random.default_rng(0).normal(size=(4, model.backbone.feature_size)).astype(np.float32)
+
+    def run() -> list[np.ndarray]:
+        embedded = runtime.embed(features)
+        probs, state = runtime.step(features, runtime.initial_state(4))
+        return [embedded, runtime.clip_probs(embedded[None]), probs, *state.values()]
+
+    expected = run()
+    with torch.autocast("cpu", dtype):
+        for found, wanted in zip(run(), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)

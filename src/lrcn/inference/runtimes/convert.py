@@ -100,6 +100,8 @@ def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list
                 verbose=False,
             )
     except Exception as exc:  # whatever tracing trips over
+        if isinstance(exc, OSError) or isinstance(exc.__cause__, OSError):
+            raise  # the disk is full
         reason = next((line.strip() for line in str(exc.__cause__ or exc).splitlines() if line.strip()), "")
         raise ConfigError(
             f"the {path.stem} of this model cannot be exported to ONNX ({type(exc.__cause__ or exc).__name__}: "

@@ -31,7 +31,7 @@ DESCRIPTION = "lrcn-export.json"
 """The file that makes a folder an exported model."""
 
 SCHEMA = 2
-"""Version of the description; 2 added its own digest."""
+"""Version of the description; 2 added its own digest, and the graph `embed`."""
 
 CLIP_TOKENS = 20
 """Tokens of the sentences that the `clip` graph of captioning reads (released nets were trained on 20)."""

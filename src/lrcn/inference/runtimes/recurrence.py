@@ -25,49 +25,48 @@ class Recurrence(nn.Module):
     """
 
     def __init__(self, model: RecognitionModel) -> None:
-        """Take the model, on its device; weights are shared with it, but for those of the change memory."""
+        """Take the model, whose weights are shared."""
         super().__init__()
         self.config = model.config
         self.classifier = model.classifier
         self.embedding = model.embedding
-        self.upper: nn.ModuleList | None = None
+        self.layers: nn.ModuleList | None = None
         if model.lstm is not None:
-            weight_ih, weight_hh, bias_ih, bias_hh = (part.detach() for part in layer_weights(model.lstm.layers[0]))
-            # (4K, (1 + M) E) -> ((1 + M) 4K, E): one product for the frame and all its changes
-            parts = weight_ih.chunk(1 + len(self.config.change_memory), dim=1)
-            self.gate_weight = parts[0] if len(parts) == 1 else torch.cat(parts)
-            self.gate_bias = bias_ih + bias_hh
-            self.recurrent_weight = weight_hh
+            self.layers = model.lstm.layers
             self.change_memory = model.change_memory
-            self.upper = model.lstm.layers[1:]
 
     def embed(self, features: Tensor) -> Tensor:
         """Return what windows need of each frame, `(N, G)`, from its feature `(N, D)`."""
-        if self.upper is None:
+        if self.layers is None:
             logits: Tensor = self.classifier(features)
             return logits
-        return F.linear(features if self.embedding is None else self.embedding(features), self.gate_weight)
+        values = features if self.embedding is None else self.embedding(features)
+        weight, *_ = layer_weights(self.layers[0])
+        # (4K, (1 + M) E): of the frame, then of each change
+        parts = weight.chunk(1 + len(self.config.change_memory), dim=1)
+        return torch.cat([F.linear(values, part) for part in parts], dim=1)
 
     def frame_probs(self, embedded: Tensor) -> Tensor:
         """Return the class probabilities at every frame, `(B, T, A)`, of clips of embedded frames `(B, T, G)`.
 
         Frames further on change nothing at a frame. Where the head is `mean`, they are those of the mean so far.
         """
-        if self.upper is None:
+        if self.layers is None:
             if self.config.head == "mean":  # the classifier is linear, so that the mean's logits are the logits' mean
                 counts = torch.arange(1, embedded.shape[1] + 1, device=embedded.device)
                 embedded = embedded.cumsum(dim=1) / counts.unsqueeze(1)
             return embedded.softmax(-1)
-        hidden = self._first_layer(self._gates(embedded))
-        for layer in self.upper:
+        _, recurrent_weight, *biases = layer_weights(self.layers[0])
+        hidden = self._first_layer(self._gates(embedded) + sum(biases), recurrent_weight)
+        for layer in self.layers[1:]:
             hidden, _ = layer(hidden)
         probs: Tensor = self.classifier(hidden).softmax(-1)
         return probs
 
     def _gates(self, embedded: Tensor) -> Tensor:
-        """Return what enters the gates from below, `(B, T, 4K)`."""
+        """Return what enters the gates from below, `(B, T, 4K)`, without the bias."""
         own, *later = embedded.chunk(1 + len(self.config.change_memory), dim=2)
-        gates = own + self.gate_bias
+        gates = own
         if later:
             length = embedded.shape[1]
             frames = torch.eye(length, dtype=embedded.dtype, device=embedded.device)
@@ -77,12 +76,12 @@ class Recurrence(nn.Module):
                 gates = gates + weights @ values
         return gates
 
-    def _first_layer(self, gates: Tensor) -> Tensor:
+    def _first_layer(self, gates: Tensor, recurrent_weight: Tensor) -> Tensor:
         """Return the outputs `(B, T, K)` of the first layer, read from zero state."""
         outputs: list[Tensor] = []
         cell = gates.new_zeros(gates.shape[0], self.config.hidden_size)
         for of_frame in gates.unbind(1):
-            total = torch.addmm(of_frame, outputs[-1], self.recurrent_weight.T) if outputs else of_frame
+            total = torch.addmm(of_frame, outputs[-1], recurrent_weight.T) if outputs else of_frame
             update, forget, new, show = total.chunk(4, dim=1)  # torch's order
             cell = forget.sigmoid() * cell + update.sigmoid() * new.tanh()
             outputs.append(show.sigmoid() * cell.tanh())

@@ -63,7 +63,7 @@ class TorchFrameEncoder(FrameEncoder):
 
 
 class TorchRuntime(TorchFrameEncoder, Runtime):
-    """A recognition model in eager torch; what reads the features is float32 always."""
+    """A recognition model in eager torch; what reads the features is float32 always, under autocast too."""
 
     def __init__(
         self,
@@ -83,12 +83,14 @@ class TorchRuntime(TorchFrameEncoder, Runtime):
     @torch.inference_mode()
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.embed`."""
-        return self._recurrence.embed(self._tensor(features)).cpu().numpy()
+        with torch.autocast(self._device.type, enabled=False):
+            return self._recurrence.embed(self._tensor(features)).cpu().numpy()
 
     @torch.inference_mode()
     def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.frame_probs`."""
-        return self._recurrence.frame_probs(self._tensor(embedded)).cpu().numpy()
+        with torch.autocast(self._device.type, enabled=False):
+            return self._recurrence.frame_probs(self._tensor(embedded)).cpu().numpy()
 
     def initial_state(self, batch_size: int) -> State:
         """As `Runtime.initial_state`."""
@@ -98,7 +100,8 @@ class TorchRuntime(TorchFrameEncoder, Runtime):
     def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
         """As `Runtime.step`."""
         before = {name: self._tensor(part) for name, part in state.items()}
-        logits, after = self.model.step(self._tensor(features), before)
+        with torch.autocast(self._device.type, enabled=False):
+            logits, after = self.model.step(self._tensor(features), before)
         return logits.softmax(-1).cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
 
     def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
