@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace, Interpolation
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.conftest import MakeClip, textured_frames
 
@@ -98,6 +98,10 @@ FORMATS = (
 
 
 @settings(max_examples=150, deadline=None)
+@example(source=(4, 6), height=3, width=3, pixel_format="bgr24", color_range=0, seed=4)
+@example(source=(240, 64), height=239, width=101, pixel_format="yuv444p", color_range=0, seed=3)
+@example(source=(576, 64), height=575, width=101, pixel_format="yuv422p", color_range=0, seed=3)
+@example(source=(576, 64), height=570, width=101, pixel_format="yuv444p", color_range=0, seed=3)
 @given(
     source=st.tuples(st.integers(2, 90), st.integers(1, 60).map(lambda half: 2 * half)),
     height=st.integers(1, 90),

@@ -68,10 +68,11 @@ class FrameResizer:
     Scaling is bilinear with the filter widened on the way down, so it does not alias. One object keeps swscale's
     contexts: reuse it for frames of one size, from one thread at a time.
 
-    Where the width is odd and the height shrinks, swscale scales into planes and packs them afterwards. That gives the
-    same bits in a third of the time: there are vector instructions for planes, but none for scaled packed RGB.
-    Elsewhere the bits would differ: for even widths the direct way halves the colour's resolution, and for growing
-    heights it rounds otherwise.
+    Where the width is odd and the height shrinks by more than a hundredth, swscale scales into planes and packs them
+    afterwards. That gives the same bits in a third of the time: there are vector instructions for planes, but none for
+    scaled packed RGB. Elsewhere the bits would differ: for even widths the direct way halves the colour's resolution,
+    and where each row comes from two rows at most (growing heights, those that hardly shrink, 4 to 3) it rounds
+    otherwise.
     """
 
     def __init__(self, resize: Resize) -> None:
@@ -108,7 +109,7 @@ class FrameResizer:
         try:
             if picture.format.has_palette or any(part.is_alpha for part in picture.format.components):
                 picture = self._over_background(picture)
-            if width % 2 and height < picture.height:
+            if width % 2 and 100 * height < 99 * picture.height and picture.height > 4:
                 planes = self._convert(self._scaler, picture, height, width, "gbrp")
                 packed = self._packer.reformat(planes, format="rgb24", threads=1)
             else:
