@@ -85,7 +85,7 @@ def test_command_line_tells_the_errors_and_refuses_a_used_folder(
     (folder / "mine.txt").unlink()
     for arguments, code, message in (
         (["--output", str(tmp_path)], exits.ERROR, "holds other files"),
-        (["--output", str(tmp_path / "notes.txt")], exits.ERROR, "is a file"),
+        (["--output", str(tmp_path / "notes.txt")], exits.USAGE, "is a file"),
         ([], exits.USAGE, "needs --output"),
         (["--output", str(tmp_path / "n"), "--int8"], exits.USAGE, "--int8 and --calibrate DATA go together"),
         (["--output", str(tmp_path / "n"), "--format", "caffe"], exits.USAGE, "caffe"),

@@ -55,6 +55,18 @@ def test_probabilities_are_those_of_the_network(
 
 
 @pytest.mark.parametrize("options", HEADS, ids=str)
+def test_clips_are_read_out_as_by_the_network(
+    tiny: tuple[RecognitionHeader, RecognitionModel], options: dict[str, Any]
+) -> None:
+    model = network(tiny[0].model, options)
+    runtime = TorchRuntime(model, tiny[0].preprocess)
+    features = torch.randn(3, 5, model.backbone.feature_size)
+    embedded = runtime.embed(features.flatten(0, 1).numpy())
+    found = runtime.clip_probs(embedded.reshape(3, 5, -1))
+    np.testing.assert_allclose(found, model.clip_probs(features).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", HEADS, ids=str)
 def test_a_frame_is_embedded_alike_wherever_it_lies(
     tiny: tuple[RecognitionHeader, RecognitionModel], options: dict[str, Any]
 ) -> None:
