@@ -75,7 +75,7 @@ class LSTMStack(nn.Module):
         for i in range(num_layers):
             size = input_size if i == 0 else hidden_size
             layer = nn.LSTM(size + (context_size if i == context_layer else 0), hidden_size, batch_first=True)
-            nn.init.zeros_(layer_weights(layer)[3]).requires_grad_(False)
+            nn.init.zeros_(_weights(layer)[3]).requires_grad_(False)
             self.layers.append(layer)
 
     def initial_state(self, batch_size: int) -> LSTMState:
@@ -152,7 +152,7 @@ class LSTMStack(nn.Module):
             if context is not None and i == self.context_layer:
                 output = torch.cat([output, context], dim=1)
             # the kernel of nn.LSTMCell: four times as fast as nn.LSTM on a sequence of length 1
-            output, c = torch.lstm_cell(output, (state.hidden[i], state.cell[i]), *layer_weights(layer))
+            output, c = torch.lstm_cell(output, (state.hidden[i], state.cell[i]), *_weights(layer))
             hidden.append(output)
             cell.append(c)
         return output, LSTMState(torch.stack(hidden), torch.stack(cell))
@@ -190,8 +190,7 @@ def _under_autocast(device_type: str) -> bool:
     return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
-def layer_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights of the input and of the hidden state, biases of both, of one layer; gates in torch's order."""
+def _weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     return cast("tuple[Tensor, Tensor, Tensor, Tensor]", tuple(getattr(layer, name) for name in names))
 

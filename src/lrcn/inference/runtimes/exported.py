@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from lrcn.config import ModelHeader
 from lrcn.errors import ModelFileError, TaskMismatchError
+from lrcn.files import write_json
 from lrcn.model_file.header import header_from_dict, header_to_dict
 from lrcn.model_file.storage import TASK_COMMANDS
 
@@ -81,9 +82,7 @@ def write_description(model: ExportedModel) -> None:
         "header": header_to_dict(model.header),
     }
     described = {"schema": SCHEMA, "sha256": _fields_digest(fields), **fields}
-    (model.folder / DESCRIPTION).write_text(
-        json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_json(model.folder / DESCRIPTION, described, indent=1)
 
 
 def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedModel:

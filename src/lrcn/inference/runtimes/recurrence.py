@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lrcn.models.lstm import layer_weights
+from lrcn.models.lstm_weights import LayerWeights, next_cell
 from lrcn.models.recognition import RecognitionModel, change_from_averages
 
 
@@ -30,20 +30,18 @@ class Recurrence(nn.Module):
         self.config = model.config
         self.classifier = model.classifier
         self.embedding = model.embedding
-        self.layers: nn.ModuleList | None = None
+        self.lstm = model.lstm
         if model.lstm is not None:
-            self.layers = model.lstm.layers
             self.change_memory = model.change_memory
 
     def embed(self, features: Tensor) -> Tensor:
         """Return what windows need of each frame, `(N, G)`, from its feature `(N, D)`."""
-        if self.layers is None:
+        if self.lstm is None:
             logits: Tensor = self.classifier(features)
             return logits
         values = features if self.embedding is None else self.embedding(features)
-        weight, *_ = layer_weights(self.layers[0])
         # (4K, (1 + M) E): of the frame, then of each change
-        parts = weight.chunk(1 + len(self.config.change_memory), dim=1)
+        parts = LayerWeights(self.lstm, 0).input_weight.chunk(1 + len(self.config.change_memory), dim=1)
         return torch.cat([F.linear(values, part) for part in parts], dim=1)
 
     def frame_probs(self, embedded: Tensor) -> Tensor:
@@ -51,22 +49,20 @@ class Recurrence(nn.Module):
 
         Frames further on change nothing at a frame. Where the head is `mean`, they are those of the mean so far.
         """
-        if self.layers is None:
+        if self.lstm is None:
             if self.config.head == "mean":  # the classifier is linear, so that the mean's logits are the logits' mean
                 counts = torch.arange(1, embedded.shape[1] + 1, device=embedded.device)
                 embedded = embedded.cumsum(dim=1) / counts.unsqueeze(1)
             return embedded.softmax(-1)
-        _, recurrent_weight, *biases = layer_weights(self.layers[0])
-        hidden = self._first_layer(self._gates(embedded) + sum(biases), recurrent_weight)
-        for layer in self.layers[1:]:
+        hidden = _outputs(self._gates(embedded), LayerWeights(self.lstm, 0))
+        for layer in self.lstm.layers[1:]:
             hidden, _ = layer(hidden)
         probs: Tensor = self.classifier(hidden).softmax(-1)
         return probs
 
     def _gates(self, embedded: Tensor) -> Tensor:
         """Return what enters the gates from below, `(B, T, 4K)`, without the bias."""
-        own, *later = embedded.chunk(1 + len(self.config.change_memory), dim=2)
-        gates = own
+        gates, *later = embedded.chunk(1 + len(self.config.change_memory), dim=2)
         if later:
             length = embedded.shape[1]
             frames = torch.eye(length, dtype=embedded.dtype, device=embedded.device)
@@ -76,13 +72,13 @@ class Recurrence(nn.Module):
                 gates = gates + weights @ values
         return gates
 
-    def _first_layer(self, gates: Tensor, recurrent_weight: Tensor) -> Tensor:
-        """Return the outputs `(B, T, K)` of the first layer, read from zero state."""
-        outputs: list[Tensor] = []
-        cell = gates.new_zeros(gates.shape[0], self.config.hidden_size)
-        for of_frame in gates.unbind(1):
-            total = torch.addmm(of_frame, outputs[-1], recurrent_weight.T) if outputs else of_frame
-            update, forget, new, show = total.chunk(4, dim=1)  # torch's order
-            cell = forget.sigmoid() * cell + update.sigmoid() * new.tanh()
-            outputs.append(show.sigmoid() * cell.tanh())
-        return torch.stack(outputs, dim=1)
+
+def _outputs(gates: Tensor, weights: LayerWeights) -> Tensor:
+    """Return the outputs `(B, T, K)` of a layer that is read from zero state, from what enters its gates from below."""
+    cell = gates.new_zeros(gates.shape[0], weights.hidden_weight.shape[1])
+    outputs: list[Tensor] = []
+    for of_frame in (gates + weights.bias).unbind(1):
+        total = torch.addmm(of_frame, outputs[-1], weights.hidden_weight.T) if outputs else of_frame
+        output, cell = next_cell(total, cell)
+        outputs.append(output)
+    return torch.stack(outputs, dim=1)
