@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,12 @@ from torch import nn
 
 from lrcn.config import ModelHeader
 from lrcn.errors import ConfigError
-from lrcn.inference.runtimes import signal_stack
 from lrcn.inference.runtimes.base import batch_axis
 from lrcn.inference.runtimes.exported import ExportedModel, Format, write_description
 from lrcn.inference.runtimes.graph import engine_module
 from lrcn.inference.runtimes.graph_sources import graph_sources
+from lrcn.inference.runtimes.quantization import quantize
+from lrcn.inference.runtimes.quiet import quiet
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 
@@ -56,11 +53,10 @@ def write_graphs(
     onnx_files = {source.name: folder / f"{source.name}.onnx" for source in sources}
     for source in sources:
         _export(onnx_files[source.name], source.module, source.inputs, source.outputs)
+    if calibration is not None:
+        quantize(onnx_files["backbone"], calibration)
     if format == "openvino":
-        _to_openvino(onnx_files, calibration)
-    elif calibration is not None:
-        onnx = engine_module("onnx", wanted_by="--int8")
-        onnx.save(_quantized(onnx.load(onnx_files["backbone"]), calibration), onnx_files["backbone"])
+        _to_openvino(onnx_files.values())
     shapes = {source.name: source.state_shapes() for source in sources}
     exported = ExportedModel(
         folder=folder,
@@ -86,7 +82,7 @@ def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list
             shapes[name] = {0: batch}
     names = [part for name, value in inputs.items() for part in (value if isinstance(value, dict) else [name])]
     try:
-        with _quiet():
+        with quiet():
             torch.onnx.export(
                 module,
                 (),
@@ -109,40 +105,8 @@ def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list
         ) from exc
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the exporter and NNCF print about themselves off the terminal."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
-def _to_openvino(onnx_files: dict[str, Path], calibration: Iterable[NDArray[np.uint8]] | None) -> None:
+def _to_openvino(onnx_files: Iterable[Path]) -> None:
     ov = engine_module("openvino", wanted_by="--format openvino")
-    for name, path in onnx_files.items():
-        graph = ov.Core().read_model(path)
-        if name == "backbone" and calibration is not None:
-            graph = _quantized(graph, calibration)
-        ov.save_model(graph, path.with_suffix(".xml"), compress_to_fp16=False)
+    for path in onnx_files:
+        ov.save_model(ov.Core().read_model(path), path.with_suffix(".xml"), compress_to_fp16=False)
         path.unlink()
-
-
-def _quantized(graph: Any, calibration: Iterable[NDArray[np.uint8]]) -> Any:
-    """Return a graph with int8 weights and activations, whose ranges are those seen on the calibration frames."""
-    with _quiet(), signal_stack.kept():
-        nncf = engine_module("nncf", wanted_by="--int8")
-        frames = [{"frames": crops[i : i + 1]} for crops in calibration for i in range(len(crops))]
-        return nncf.quantize(
-            graph,
-            nncf.Dataset(frames),
-            subset_size=len(frames),
-            preset=nncf.QuantizationPreset.MIXED,  # features have both signs, and not evenly
-            fast_bias_correction=False,
-            # weights of 7 bits: CPUs without VNNI sum pairs of products in 16 bits, which those of 8 overflow
-            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix="enable"),
-        )
