@@ -20,7 +20,7 @@ from lrcn.config import BackboneConfig, RecognitionConfig, RecognitionHeader
 from lrcn.inference.runtimes.base import Runtime
 from lrcn.inference.runtimes.convert import write_graphs
 from lrcn.inference.runtimes.graph import GraphRuntime, openvino_has_bf16
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+from lrcn.inference.runtimes.torch_runtime import TorchRuntime, lacks_vnni
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
 
@@ -83,7 +83,7 @@ def _runtimes(
     found: list[Runtime] = [TorchRuntime(model, header.preprocess)]
     found += [TorchRuntime(model, header.preprocess, precision="bf16")] if openvino_has_bf16() else []
     for name, calibration in (("fp32", None), ("int8", [images])):  # speed alone is asked for here
-        if name == "int8" and not _has_vnni():
+        if name == "int8" and lacks_vnni():
             print("left out: int8, whose matrix product this CPU emulates, half a minute each")
             continue
         (folder / name).mkdir()
@@ -91,8 +91,3 @@ def _runtimes(
         found.append(GraphRuntime(exported))
         found += [GraphRuntime(exported, bf16=True)] if name == "fp32" and openvino_has_bf16() else []
     return {runtime.name: runtime for runtime in found}
-
-
-def _has_vnni() -> bool:
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))

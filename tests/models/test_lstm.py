@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -267,3 +269,38 @@ def test_sizes_below_one_are_refused(sizes: tuple[int, int, int]) -> None:
 def test_a_context_layer_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         LSTMStack(6, 5, 2, context_size=3, context_layer=2)
+
+
+def test_features_without_gradient_take_the_short_way_to_the_same_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    stack = LSTMStack(2048, 5, 2).double()
+    inputs, weights = torch.randn(3, 7, 2048).double(), torch.randn(3, 7, 5)
+    state = LSTMState(torch.randn(2, 3, 5).double(), torch.randn(2, 3, 5).double())
+    calls: list[int] = []
+
+    def run(values: Tensor) -> tuple[Tensor, LSTMState, list[Tensor]]:
+        calls.clear()
+        outputs, after = stack(values, state)
+        stack.zero_grad()
+        ((outputs * weights).sum() + after.hidden.sum() + (after.cell * after.cell).sum()).backward()
+        return outputs, after, [p.grad.clone() for p in stack.parameters() if p.grad is not None]
+
+    def noted(self: nn.LSTM, *args: Any, of_torch: Any = nn.LSTM.forward) -> Any:
+        calls.append(self.input_size)
+        return of_torch(self, *args)
+
+    monkeypatch.setattr(nn.LSTM, "forward", noted)
+    expected, expected_state, expected_gradients = run(inputs.clone().requires_grad_())
+    assert calls == [2048, 5]
+    found, found_state, gradients = run(inputs)
+    assert calls == [5]
+    torch.testing.assert_close(found, expected, **TOLERANCE)
+    assert_states_close(found_state, expected_state)
+    assert len(gradients) == len(expected_gradients) == 6
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, other, **TOLERANCE)
+    with torch.no_grad():
+        stack(inputs, state)
+    assert calls == [5, 2048, 5]

@@ -141,3 +141,21 @@ def test_cosine_schedule_rises_then_falls_to_nothing() -> None:
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_single_step_has_a_learning_rate(schedule: Any) -> None:
     assert lr_at(0, RecognitionTrainingConfig(lr=0.1, lr_schedule=schedule), 1) == pytest.approx(0.1)
+
+
+def test_the_fused_adamw_does_what_the_plain_one_does() -> None:
+    plain = nn.Parameter(torch.tensor(START).clone())
+    expected = torch.optim.AdamW([plain], lr=0.1, weight_decay=0.01)
+    config = tiny_config(optimizer="adamw", lr=0.1, weight_decay=0.01)
+    model = nn.Module()
+    model.weight = nn.Parameter(torch.tensor(START).clone())
+    optimizer = make_optimizer(model, config)
+    assert optimizer.defaults["fused"]
+    np.testing.assert_allclose(
+        run(optimizer, model.weight, GRADIENTS, LRS), run(expected, plain, GRADIENTS, LRS), rtol=1e-9
+    )
+
+
+def test_float16_keeps_the_plain_adamw_whose_gradients_can_be_clipped() -> None:
+    optimizer = make_optimizer(make_model(), tiny_config(optimizer="adamw", precision="16-mixed"))
+    assert not getattr(optimizer, "_step_supports_amp_scaling", False)

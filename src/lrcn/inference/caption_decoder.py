@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lrcn.models.captioning import CaptioningModel
-from lrcn.models.lstm_weights import LayerWeights, next_cell
+from lrcn.models.lstm import next_cell
+from lrcn.models.lstm_weights import LayerWeights
 
 Product = Callable[[Tensor], Tensor]
 

@@ -1,10 +1,9 @@
-"""The weights and the equations of an `LSTMStack` for code that takes its products apart to do some of them once."""
+"""The weights of an `LSTMStack` for code that takes its products apart to do some of them once."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from lrcn.models.lstm import LSTMStack
@@ -24,15 +23,3 @@ class LayerWeights:
         """`(4K, K)`"""
         self.bias: Tensor = layer.bias_ih_l0 + layer.bias_hh_l0
         """`(4K,)`"""
-
-
-def next_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the output and the cell after a step: the equations of `LSTMStack`, gates in torch's order i, f, g, o.
-
-    Args:
-        gates: All products and the bias, added up, `(..., 4K)`.
-        cell: Before the step, `(..., K)`.
-    """
-    i, f, g, o = gates.chunk(4, dim=-1)
-    after = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(after), after

@@ -60,7 +60,9 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
     groups = parameter_groups(model, config)
     if config.optimizer == "sgd":
         return CaffeSGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    # fused takes a third of the time on CPUs; in float16 it would scale gradients back after they were clipped
+    fused = config.precision != "16-mixed"
+    return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
 
 def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

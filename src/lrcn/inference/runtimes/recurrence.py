@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lrcn.models.lstm_weights import LayerWeights, next_cell
+from lrcn.models.lstm import read_gates
+from lrcn.models.lstm_weights import LayerWeights
 from lrcn.models.recognition import RecognitionModel, change_from_averages
 
 
@@ -54,7 +55,9 @@ class Recurrence(nn.Module):
                 counts = torch.arange(1, embedded.shape[1] + 1, device=embedded.device)
                 embedded = embedded.cumsum(dim=1) / counts.unsqueeze(1)
             return embedded.softmax(-1)
-        hidden = _outputs(self._gates(embedded), LayerWeights(self.lstm, 0))
+        weights = LayerWeights(self.lstm, 0)
+        outputs, _ = read_gates(self._gates(embedded) + weights.bias, weights.hidden_weight)
+        hidden = torch.stack(outputs, dim=1)
         for layer in self.lstm.layers[1:]:
             hidden, _ = layer(hidden)
         probs: Tensor = self.classifier(hidden).softmax(-1)
@@ -71,14 +74,3 @@ class Recurrence(nn.Module):
             for weights, values in zip(changes, later, strict=True):
                 gates = gates + weights @ values
         return gates
-
-
-def _outputs(gates: Tensor, weights: LayerWeights) -> Tensor:
-    """Return the outputs `(B, T, K)` of a layer that is read from zero state, from what enters its gates from below."""
-    cell = gates.new_zeros(gates.shape[0], weights.hidden_weight.shape[1])
-    outputs: list[Tensor] = []
-    for of_frame in (gates + weights.bias).unbind(1):
-        total = torch.addmm(of_frame, outputs[-1], weights.hidden_weight.T) if outputs else of_frame
-        output, cell = next_cell(total, cell)
-        outputs.append(output)
-    return torch.stack(outputs, dim=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -117,5 +118,16 @@ def has_native_bf16(device: torch.device) -> bool:
 
 
 def _cpu_has_bf16() -> bool:
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.8
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "amx_bf16_tile", "bf16"))
+    return any(bool(_capabilities().get(name)) for name in ("avx512_bf16", "amx_bf16", "amx_bf16_tile", "bf16"))
+
+
+def lacks_vnni() -> bool:
+    """Whether this is an x86 CPU without instructions for sums of 8-bit products, on which int8 saves no time."""
+    has_vnni = any(_capabilities().get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    return _capabilities().get("architecture") == "x86_64" and not has_vnni
+
+
+def _capabilities() -> Mapping[str, Any]:
+    """Return what this CPU has, by torch's names; nothing with torch 2.8, which does not tell."""
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return capabilities
