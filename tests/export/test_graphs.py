@@ -20,6 +20,7 @@ from lrcn.errors import ConfigError, DataError
 from lrcn.export import calibration, recognition_graphs
 from lrcn.export.graphs import export_model
 from lrcn.inference.recognizer import load
+from lrcn.inference.runtimes import torch_runtime
 from lrcn.inference.runtimes.exported import read_exported
 from lrcn.inference.runtimes.parity import ParityCheck
 
@@ -117,6 +118,16 @@ def test_nothing_is_left_behind_by_a_failed_export(
     with pytest.raises(KeyboardInterrupt if fault == "killed" else ConfigError, match=expected):
         export_model(tiny_model, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_int8_that_saves_no_time_is_said_beforehand(
+    lacks: bool, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch_runtime, "lacks_vnni", lambda: lacks)
+    arguments = ["--int8", "--calibrate", str(tmp_path / "missing"), "--output", str(tmp_path / "out")]
+    assert main(["export", str(tiny_model), *arguments]) == exits.ERROR
+    assert ("no VNNI" in capsys.readouterr().err) == lacks
 
 
 @pytest.mark.parametrize("format", ["openvino"])

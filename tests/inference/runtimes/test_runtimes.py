@@ -22,7 +22,7 @@ from lrcn.inference.runtimes.convert import write_graphs
 from lrcn.inference.runtimes.exported import DESCRIPTION, ExportedModel, read_exported
 from lrcn.inference.runtimes.graph import GraphRuntime, open_exported, openvino_has_bf16
 from lrcn.inference.runtimes.parity import LIMITS, FeatureCheck, FeatureParityCheck, ParityCheck, real_images
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime, has_native_bf16
+from lrcn.inference.runtimes.torch_runtime import TorchRuntime, has_native_bf16, lacks_vnni
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
@@ -267,6 +267,23 @@ def test_other_weights_get_other_graphs(tiny: Tiny) -> None:
 def test_unknown_runtimes_are_refused(tiny_model: Path, name: str, error: type[LRCNError], message: str) -> None:
     with pytest.raises(error, match=message):
         load(tiny_model, device="cpu", runtime=name)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "lacks"),
+    [
+        ({"architecture": "x86_64", "avx2": True}, True),
+        ({"architecture": "x86_64", "avx_vnni": True}, False),
+        ({"architecture": "x86_64", "avx512_vnni": True}, False),
+        ({"architecture": "aarch64"}, False),
+        ({}, False),
+    ],
+)
+def test_only_x86_cpus_that_say_so_lack_vnni(
+    capabilities: dict[str, Any], lacks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert lacks_vnni() == lacks
 
 
 def test_bf16_is_close_or_refused(tiny: Tiny) -> None:
