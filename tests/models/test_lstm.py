@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lrcn.errors import ConfigError, ShapeError
+from lrcn.models import lstm
 from lrcn.models.lstm import LSTMStack, LSTMState
 
 VARIANTS = {"plain": (1, 0, 0), "two": (2, 0, 0), "1u": (1, 3, 0), "2u": (2, 3, 0), "2f": (2, 3, 1)}
@@ -271,36 +272,39 @@ def test_a_context_layer_that_does_not_exist_is_refused() -> None:
         LSTMStack(6, 5, 2, context_size=3, context_layer=2)
 
 
-def test_features_without_gradient_take_the_short_way_to_the_same_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_wide_inputs_take_the_short_way_to_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     stack = LSTMStack(2048, 5, 2).double()
-    inputs, weights = torch.randn(3, 7, 2048).double(), torch.randn(3, 7, 5)
+    inputs, weights = torch.randn(3, 7, 2048).double().requires_grad_(), torch.randn(3, 7, 5)
     state = LSTMState(torch.randn(2, 3, 5).double(), torch.randn(2, 3, 5).double())
     calls: list[int] = []
-
-    def run(values: Tensor) -> tuple[Tensor, LSTMState, list[Tensor]]:
-        calls.clear()
-        outputs, after = stack(values, state)
-        stack.zero_grad()
-        ((outputs * weights).sum() + after.hidden.sum() + (after.cell * after.cell).sum()).backward()
-        return outputs, after, [p.grad.clone() for p in stack.parameters() if p.grad is not None]
 
     def noted(self: nn.LSTM, *args: Any, of_torch: Any = nn.LSTM.forward) -> Any:
         calls.append(self.input_size)
         return of_torch(self, *args)
 
+    def run() -> tuple[Tensor, LSTMState, list[Tensor]]:
+        calls.clear()
+        outputs, after = stack(inputs, state)
+        loss = (outputs * weights).sum() + after.hidden.sum() + (after.cell * after.cell).sum()
+        return outputs, after, list(torch.autograd.grad(loss, [inputs, *trained]))
+
+    trained = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     monkeypatch.setattr(nn.LSTM, "forward", noted)
-    expected, expected_state, expected_gradients = run(inputs.clone().requires_grad_())
-    assert calls == [2048, 5]
-    found, found_state, gradients = run(inputs)
+    found, found_state, gradients = run()
     assert calls == [5]
+    monkeypatch.setattr(lstm, "_WIDE", 2049)
+    expected, expected_state, expected_gradients = run()
+    assert calls == [2048, 5]
     torch.testing.assert_close(found, expected, **TOLERANCE)
     assert_states_close(found_state, expected_state)
-    assert len(gradients) == len(expected_gradients) == 6
     for gradient, other in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, other, **TOLERANCE)
+
+
+def test_exports_keep_the_lstm_of_wide_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = LSTMStack(2048, 5).requires_grad_(False)
+    monkeypatch.setattr(lstm, "_read", None)
+    stack(torch.zeros(1, 2, 2048), stack.initial_state(1))
     with torch.no_grad():
-        stack(inputs, state)
-    assert calls == [5, 2048, 5]
+        stack.requires_grad_(True)(torch.zeros(1, 2, 2048), stack.initial_state(1))
