@@ -308,3 +308,14 @@ def test_exports_keep_the_lstm_of_wide_inputs(monkeypatch: pytest.MonkeyPatch) -
     stack(torch.zeros(1, 2, 2048), stack.initial_state(1))
     with torch.no_grad():
         stack.requires_grad_(True)(torch.zeros(1, 2, 2048), stack.initial_state(1))
+
+
+def test_wide_inputs_of_different_lengths_end_at_their_own_last_step() -> None:
+    torch.manual_seed(0)
+    stack = LSTMStack(2048, 5)
+    inputs = torch.randn(2, 4, 2048)
+    outputs, after = stack(inputs, stack.initial_state(2), lengths=torch.tensor([4, 2]))
+    alone, expected = stack(inputs[1:, :2], stack.initial_state(1))
+    torch.testing.assert_close(outputs[1:, :2], alone, rtol=1e-5, atol=1e-5)
+    assert not outputs[1, 2:].any()
+    torch.testing.assert_close(after.cell[:, 1:], expected.cell, rtol=1e-5, atol=1e-5)

@@ -23,8 +23,8 @@ pytest.importorskip("nncf")
 SIDE = 12
 
 
-def _write_graph(path: Path, *, width: int) -> Any:
-    """Write frames -> first convolution of 4 -> depthwise -> 1x1 to `width` -> 1x1 of `width` -> mean; return it."""
+def _write_graph(path: Path, *, width: int, stride: int = 1) -> Any:
+    """Write frames -> convolution of 4 -> depthwise, strided -> 1x1 to `width` -> 1x1 of `width` -> mean; return it."""
     rng = np.random.default_rng(0)
     helper = onnx.helper
     weights = {
@@ -39,8 +39,8 @@ def _write_graph(path: Path, *, width: int) -> Any:
     ]
     value = "before"
     for name in weights:
-        group = 4 if name == "depthwise" else 1
-        nodes.append(helper.make_node("Conv", [value, name, f"{name}_bias"], [name + "_sum"], name=name, group=group))
+        settings = {"group": 4, "strides": [stride, stride]} if name == "depthwise" else {}
+        nodes.append(helper.make_node("Conv", [value, name, f"{name}_bias"], [name + "_sum"], name=name, **settings))
         nodes.append(helper.make_node("Relu", [name + "_sum"], [name + "_out"]))
         value = name + "_out"
     nodes.append(helper.make_node("ReduceMean", [value], ["features"], axes=[2, 3], keepdims=0))
@@ -83,10 +83,12 @@ def _run(model: Any, frames: np.ndarray) -> Any:
     return session.run(None, {"frames": frames})[0]
 
 
-@pytest.mark.parametrize(("width", "in_float"), [(64, True), (8, False)])
-def test_the_first_convolution_stays_in_float_where_it_is_cheap(width: int, in_float: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "stride", "in_float"), [(64, 1, True), (8, 1, False), (64, 4, False)])
+def test_the_first_convolution_stays_in_float_where_it_is_cheap(
+    width: int, stride: int, in_float: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "backbone.onnx"
-    _write_graph(path, width=width)
+    _write_graph(path, width=width, stride=stride)
     quantize(path, [np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8)])
     levels = _levels(path)
     assert (levels.pop("first") is None) == in_float
