@@ -144,11 +144,11 @@ def test_single_step_has_a_learning_rate(schedule: Any) -> None:
 
 
 def test_the_fused_adamw_does_what_the_plain_one_does() -> None:
-    plain = nn.Parameter(torch.tensor(START).clone())
+    plain = nn.Parameter(torch.tensor(START))
     expected = torch.optim.AdamW([plain], lr=0.1, weight_decay=0.01)
     config = tiny_config(optimizer="adamw", lr=0.1, weight_decay=0.01)
     model = nn.Module()
-    model.weight = nn.Parameter(torch.tensor(START).clone())
+    model.weight = nn.Parameter(torch.tensor(START))
     optimizer = make_optimizer(model, config)
     assert optimizer.defaults["fused"]
     np.testing.assert_allclose(

@@ -10,7 +10,7 @@ import pytest
 
 from lrcn import model_file
 from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.graph import GraphFrameEncoder
+from lrcn.inference.runtimes.graph import GraphFrameEncoder, open_session
 from lrcn.inference.runtimes.parity import real_images
 from lrcn.inference.runtimes.quantization import quantize
 from lrcn.inference.runtimes.torch_runtime import TorchRuntime
@@ -23,7 +23,7 @@ pytest.importorskip("nncf")
 SIDE = 12
 
 
-def _write_graph(path: Path, *, width: int, stride: int = 1) -> Any:
+def _write_graph(path: Path, *, width: int, stride: int = 1, positive: bool = False) -> Any:
     """Write frames -> convolution of 4 -> depthwise, strided -> 1x1 to `width` -> 1x1 of `width` -> mean; return it."""
     rng = np.random.default_rng(0)
     helper = onnx.helper
@@ -33,6 +33,8 @@ def _write_graph(path: Path, *, width: int, stride: int = 1) -> Any:
         "wider": rng.normal(size=(width, 4, 1, 1)),
         "last": rng.normal(size=(width, width, 1, 1)) / width**0.5,
     }
+    if positive:
+        weights = {name: np.abs(value) for name, value in weights.items()}
     nodes = [
         helper.make_node("Cast", ["frames"], ["cast"], to=onnx.TensorProto.FLOAT),
         helper.make_node("Transpose", ["cast"], ["before"], perm=[0, 3, 1, 2]),
@@ -104,6 +106,17 @@ def test_sums_of_two_products_fit_in_16_bits_but_for_depthwise_convolutions(tmp_
     for value in levels.values():
         assert np.abs(value).max() >= 60
         assert 2 * 255 * np.abs(value).max() <= 2**15
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_engines_overflow_at_no_layer_of_the_brightest_frame(engine: str, tmp_path: Path) -> None:
+    pytest.importorskip(engine)
+    path = tmp_path / "backbone.onnx"
+    _write_graph(path, width=8, positive=True)  # all sums are the largest that there can be
+    white = np.full((2, SIDE, SIDE, 3), 255, np.uint8)
+    quantize(path, [white])
+    (found,) = open_session(path, engine)({"frames": white})
+    np.testing.assert_allclose(found, _run(onnx.load(path), white), rtol=0.02)
 
 
 def test_no_calibration_frame_is_cut_off(tmp_path: Path) -> None:
