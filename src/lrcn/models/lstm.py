@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lrcn.errors import ConfigError, ShapeError
@@ -236,7 +236,7 @@ def _learns_from_wide_inputs(layer: nn.Module, inputs: Tensor) -> bool:
 def _read(layer: nn.Module, inputs: Tensor, before: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Do what nn.LSTM does, the products with the inputs of all steps at once; parts of the state are `(1, B, K)`."""
     input_weight, hidden_weight, input_bias, hidden_bias = _weights(layer)
-    gates = functional.linear(inputs, input_weight, input_bias + hidden_bias)
+    gates = F.linear(inputs, input_weight, input_bias + hidden_bias)
     hidden, cell = before
     outputs, cells = read_gates(gates, hidden_weight, (hidden[0], cell[0]))
     return torch.stack(outputs, dim=1), outputs[-1][None], cells[-1][None]
