@@ -14,8 +14,8 @@ from torch import Tensor
 
 from benchmarks.timing import Figure, compare
 from lrcn.config import CaptioningConfig
-from lrcn.inference.caption_decoder import TorchCaptionDecoder
-from lrcn.inference.caption_search import CaptionSearch, search_captions
+from lrcn.inference.captioning.search import CaptionSearch, search_captions
+from lrcn.models.caption_decoder import TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
 

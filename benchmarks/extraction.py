@@ -20,10 +20,10 @@ from PIL import Image
 from benchmarks.subjects import write_clip
 from benchmarks.timing import Figure, compare
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
-from lrcn.encoding import Encoder
+from lrcn.encoding import Encode
 from lrcn.extraction import Part, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
-from lrcn.inference.runtimes.choose import open_backbone_runtime
+from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.backbones import default_preprocess
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -48,7 +48,7 @@ def run() -> list[Figure]:
         pictures = [_write_picture(folder / f"{i}.jpg", seed=i) for i in range(NUM_PICTURES)]
         caches = {way: FeatureCache(folder / way, "key") for way in ("torch", "openvino", "plain")}
 
-        def together(files: list[Path], way: str, encode: Encoder) -> None:
+        def together(files: list[Path], way: str, encode: Encode) -> None:
             shutil.rmtree(folder / way, ignore_errors=True)
             extract_all(files, _part_of, encode, preprocess, caches[way])
 

@@ -17,8 +17,8 @@ from PIL import Image
 from benchmarks.plain import TRANSFORM, PlainNetwork
 from benchmarks.subjects import CLIP_LENGTH, MEAN, alexnet_lstm, runtimes
 from benchmarks.timing import Figure
-from lrcn.inference.recognizer import Recognizer
-from lrcn.inference.streaming import StreamingRecognizer
+from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.inference.recognition.streaming import StreamingRecognizer
 from lrcn.models.recognition import RecognitionModel
 
 GOALS = {"torch": 15.0, "torch-bf16": 30.0, "openvino": 15.0, "openvino-bf16": 30.0, "openvino-int8": 48.0}

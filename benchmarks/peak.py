@@ -17,10 +17,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.subjects import PREPROCESS, alexnet_lstm
 from benchmarks.timing import Figure, compare
 from lrcn.config import BackboneConfig, RecognitionConfig, RecognitionHeader
-from lrcn.inference.runtimes.base import Runtime
-from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.graph import GraphRuntime, openvino_has_bf16
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime, lacks_vnni
+from lrcn.devices import lacks_vnni
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.sessions import openvino_has_bf16
+from lrcn.inference.recognition.graph_runtime import GraphRuntime
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
 

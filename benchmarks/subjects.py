@@ -12,10 +12,11 @@ import torch
 
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import ConfigError
-from lrcn.inference.runtimes.base import Runtime
-from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.graph import GraphRuntime, openvino_has_bf16
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.sessions import openvino_has_bf16
+from lrcn.inference.recognition.graph_runtime import GraphRuntime
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.read import read_all
 from lrcn.video.views import CENTER_VIEW, cut_crops

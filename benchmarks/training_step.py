@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.plain import PlainNetwork
 from benchmarks.subjects import alexnet_lstm
 from benchmarks.timing import Figure, compare_all
-from lrcn.inference.runtimes.torch_runtime import has_native_bf16
+from lrcn.devices import has_native_bf16
 from lrcn.models.recognition import frame_loss
 
 CLIPS, LENGTH = 8, 16

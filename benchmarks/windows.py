@@ -19,7 +19,7 @@ import torch
 from benchmarks import plain
 from benchmarks.subjects import CLIP_LENGTH, MEAN, NUM_FRAMES, alexnet_lstm, runtimes, write_clip
 from benchmarks.timing import Figure, compare, compare_all
-from lrcn.inference.recognizer import Recognizer
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.read import read_all
 from lrcn.video.views import CENTER_VIEW

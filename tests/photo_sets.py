@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lrcn.data.scene_captions import SceneFacts, scene_captions
-from lrcn.data.scenes import SceneSpec, compose
+from lrcn_sets.scenes.captions import SceneFacts, scene_captions
+from lrcn_sets.scenes.composing import SceneSpec, compose
 
 
 def write_photos(folder: Path, *, num_train: int = 14, num_test: int = 3) -> Path:

@@ -12,7 +12,7 @@ from tests.conftest import MakeClip, textured_frames
 from tests.photo_sets import write_photos
 
 from lrcn.cli import main
-from lrcn.data.captioning import READERS, read_caption_data
+from lrcn.data.captioning.readers import READERS, read_caption_data
 
 PAGE = (Path(__file__).parent.parent / "docs" / "captioning.md").read_text(encoding="utf-8")
 

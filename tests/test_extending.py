@@ -10,14 +10,14 @@ import pytest
 from tests.conftest import MakeClip
 from torch import Tensor, nn
 
-from lrcn.data.examples import ReadOptions, RecognitionData, RecognitionExample
-from lrcn.data.recognition import READERS, Reader, read_recognition_data, register_reader
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample
+from lrcn.data.recognition.readers import READERS, Reader, read_recognition_data, register_reader
 from lrcn.errors import ConfigError
-from lrcn.evaluation.recognition import evaluate
+from lrcn.evaluation.recognition.report import evaluate
 from lrcn.models.backbone_specs import BackboneSpec
 from lrcn.models.backbones import BACKBONES, register_backbone
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.fit import train
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 
 class MeanColour(nn.Module):

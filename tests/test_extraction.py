@@ -18,11 +18,11 @@ from PIL import Image
 from test_features import CORNER, PIXELS, make_model
 
 from lrcn.config import RecognitionHeader
+from lrcn.encoding import FrameEncoder
 from lrcn.errors import MediaError
 from lrcn.extraction import Part, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
-from lrcn.inference.runtimes.base import FrameEncoder
-from lrcn.inference.runtimes.choose import open_backbone_runtime
+from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
 

@@ -10,7 +10,7 @@ import pytest
 from tests.photo_sets import write_photos
 
 from lrcn.cli import main
-from lrcn.data.mocap_actions import build_mocap_actions
+from lrcn_sets.mocap.actions import build_mocap_actions
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

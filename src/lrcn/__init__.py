@@ -17,19 +17,19 @@ from lrcn.errors import require
 
 _PUBLIC = {
     "BackboneConfig": "lrcn.config",
-    "CaptionData": "lrcn.data.caption_examples",
-    "CaptionExample": "lrcn.data.caption_examples",
-    "CaptionReport": "lrcn.evaluation.captioning",
+    "CaptionData": "lrcn.data.captioning.examples",
+    "CaptionExample": "lrcn.data.captioning.examples",
+    "CaptionReport": "lrcn.evaluation.captioning.report",
     "CaptionResult": "lrcn.results",
-    "Captioner": "lrcn.inference.captioner",
+    "Captioner": "lrcn.inference.captioning.predictor",
     "CaptioningConfig": "lrcn.config",
     "CaptioningHeader": "lrcn.config",
     "CaptioningModel": "lrcn.models.captioning",
-    "CaptioningTrainingConfig": "lrcn.training.captioning_config",
+    "CaptioningTrainingConfig": "lrcn.training.captioning.config",
     "ConfigError": "lrcn.errors",
     "DataError": "lrcn.errors",
-    "EvaluationReport": "lrcn.evaluation.recognition",
-    "ExportReport": "lrcn.export.graphs",
+    "EvaluationReport": "lrcn.evaluation.recognition.report",
+    "ExportReport": "lrcn.export.exporting",
     "LRCNError": "lrcn.errors",
     "LSTMStack": "lrcn.models.lstm",
     "LSTMState": "lrcn.models.lstm",
@@ -40,25 +40,25 @@ _PUBLIC = {
     "RecognitionHeader": "lrcn.config",
     "RecognitionModel": "lrcn.models.recognition",
     "RecognitionResult": "lrcn.results",
-    "RecognitionTrainingConfig": "lrcn.training.config",
-    "Recognizer": "lrcn.inference.recognizer",
+    "RecognitionTrainingConfig": "lrcn.training.recognition.config",
+    "Recognizer": "lrcn.inference.recognition.predictor",
     "RetrievalResult": "lrcn.results",
-    "Retriever": "lrcn.inference.retriever",
+    "Retriever": "lrcn.inference.captioning.retriever",
     "Segment": "lrcn.results",
-    "StreamingRecognizer": "lrcn.inference.streaming",
+    "StreamingRecognizer": "lrcn.inference.recognition.streaming",
     "TrainResult": "lrcn.training.fit",
-    "TwoStreamRecognizer": "lrcn.inference.two_stream",
-    "evaluate": "lrcn.evaluation.recognition",
-    "evaluate_captions": "lrcn.evaluation.captioning",
-    "export_model": "lrcn.export.graphs",
+    "TwoStreamRecognizer": "lrcn.inference.recognition.two_stream",
+    "evaluate": "lrcn.evaluation.recognition.report",
+    "evaluate_captions": "lrcn.evaluation.captioning.report",
+    "export_model": "lrcn.export.exporting",
     "extract_features": "lrcn.inference.feature_files",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
-    "read_caption_data": "lrcn.data.captioning",
-    "read_recognition_data": "lrcn.data.recognition",
+    "read_caption_data": "lrcn.data.captioning.readers",
+    "read_recognition_data": "lrcn.data.recognition.readers",
     "register_backbone": "lrcn.models.backbones",
-    "register_caption_reader": "lrcn.data.captioning",
-    "register_reader": "lrcn.data.recognition",
+    "register_caption_reader": "lrcn.data.captioning.readers",
+    "register_reader": "lrcn.data.recognition.readers",
     "train": "lrcn.training.fit",
 }
 """Public name -> module. `tests/test_public_names.py` pins the list."""
@@ -72,30 +72,30 @@ if TYPE_CHECKING:
     from lrcn.config import PreprocessConfig as PreprocessConfig
     from lrcn.config import RecognitionConfig as RecognitionConfig
     from lrcn.config import RecognitionHeader as RecognitionHeader
-    from lrcn.data.caption_examples import CaptionData as CaptionData
-    from lrcn.data.caption_examples import CaptionExample as CaptionExample
-    from lrcn.data.captioning import read_caption_data as read_caption_data
-    from lrcn.data.captioning import register_caption_reader as register_caption_reader
-    from lrcn.data.recognition import read_recognition_data as read_recognition_data
-    from lrcn.data.recognition import register_reader as register_reader
+    from lrcn.data.captioning.examples import CaptionData as CaptionData
+    from lrcn.data.captioning.examples import CaptionExample as CaptionExample
+    from lrcn.data.captioning.readers import read_caption_data as read_caption_data
+    from lrcn.data.captioning.readers import register_caption_reader as register_caption_reader
+    from lrcn.data.recognition.readers import read_recognition_data as read_recognition_data
+    from lrcn.data.recognition.readers import register_reader as register_reader
     from lrcn.errors import ConfigError as ConfigError
     from lrcn.errors import DataError as DataError
     from lrcn.errors import LRCNError as LRCNError
     from lrcn.errors import MediaError as MediaError
     from lrcn.errors import ModelFileError as ModelFileError
-    from lrcn.evaluation.captioning import CaptionReport as CaptionReport
-    from lrcn.evaluation.captioning import evaluate_captions as evaluate_captions
-    from lrcn.evaluation.recognition import EvaluationReport as EvaluationReport
-    from lrcn.evaluation.recognition import evaluate as evaluate
-    from lrcn.export.graphs import ExportReport as ExportReport
-    from lrcn.export.graphs import export_model as export_model
-    from lrcn.inference.captioner import Captioner as Captioner
+    from lrcn.evaluation.captioning.report import CaptionReport as CaptionReport
+    from lrcn.evaluation.captioning.report import evaluate_captions as evaluate_captions
+    from lrcn.evaluation.recognition.report import EvaluationReport as EvaluationReport
+    from lrcn.evaluation.recognition.report import evaluate as evaluate
+    from lrcn.export.exporting import ExportReport as ExportReport
+    from lrcn.export.exporting import export_model as export_model
+    from lrcn.inference.captioning.predictor import Captioner as Captioner
+    from lrcn.inference.captioning.retriever import Retriever as Retriever
     from lrcn.inference.feature_files import extract_features as extract_features
     from lrcn.inference.loading import load as load
-    from lrcn.inference.recognizer import Recognizer as Recognizer
-    from lrcn.inference.retriever import Retriever as Retriever
-    from lrcn.inference.streaming import StreamingRecognizer as StreamingRecognizer
-    from lrcn.inference.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
+    from lrcn.inference.recognition.predictor import Recognizer as Recognizer
+    from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
+    from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
     from lrcn.model_file import inspect as inspect
     from lrcn.models.backbones import register_backbone as register_backbone
     from lrcn.models.captioning import CaptioningModel as CaptioningModel
@@ -106,10 +106,10 @@ if TYPE_CHECKING:
     from lrcn.results import RecognitionResult as RecognitionResult
     from lrcn.results import RetrievalResult as RetrievalResult
     from lrcn.results import Segment as Segment
-    from lrcn.training.captioning_config import CaptioningTrainingConfig as CaptioningTrainingConfig
-    from lrcn.training.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.training.captioning.config import CaptioningTrainingConfig as CaptioningTrainingConfig
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train
+    from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,9 @@ Shapes: V views, T frames of a video, N frames of a chunk, D feature size.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,20 @@ from lrcn.video.inputs import ARRAY_FPS, Source, network_images
 from lrcn.video.read import probe
 from lrcn.video.views import CENTER_VIEW, View
 
+Encode = Callable[[NDArray[np.uint8], View], NDArray[np.float32]]
+"""Images `(N, H, W, 3)`, resized already, and the view wanted of them -> the features `(N, D)` of its crops."""
 
-class Encoder(Protocol):
-    """Something that runs the CNN."""
 
-    def __call__(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+class FrameEncoder(ABC):
+    """The CNN of a model, ready to run."""
+
+    name: str
+    """As `--runtime` takes it, for example `openvino-bf16`."""
+    device: str
+    """Where it runs, for example `cpu`."""
+
+    @abstractmethod
+    def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
         """Return the features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already."""
 
 
@@ -38,7 +47,7 @@ class EncodedChunk:
 
 def encode_chunks(
     source: Source,
-    encode: Encoder,
+    encode: Encode,
     preprocess: PreprocessConfig,
     views: Sequence[View] = (CENTER_VIEW,),
     *,

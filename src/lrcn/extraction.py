@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
-from lrcn.encoding import Encoder, end_of
+from lrcn.encoding import Encode, end_of
 from lrcn.errors import MediaError
 from lrcn.features import VideoFeatures
 from lrcn.video.inputs import network_images
@@ -77,7 +77,7 @@ T = TypeVar("T")
 def extract_all(
     items: Sequence[T],
     part_of: Callable[[T], Part],
-    encode: Encoder,
+    encode: Encode,
     preprocess: PreprocessConfig,
     cache: FeatureStore,
     *,
@@ -281,7 +281,7 @@ class _Batches:
     """Joins the crops of several parts into batches of one size, and puts the features of finished parts away."""
 
     def __init__(
-        self, encode: Encoder, crop: int, batch_size: int, cache: FeatureStore, report: ExtractionReport
+        self, encode: Encode, crop: int, batch_size: int, cache: FeatureStore, report: ExtractionReport
     ) -> None:
         self._encode = encode
         self._cache = cache

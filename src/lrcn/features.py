@@ -5,13 +5,14 @@ Shapes: V views, T frames of a video, N frames of a chunk, D feature size.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig
-from lrcn.encoding import Encoder, encode_chunks, end_of
+from lrcn.devices import has_native_bf16
+from lrcn.encoding import Encode, FrameEncoder, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
 from lrcn.models.batch_norm import fold_batch_norm
@@ -29,6 +31,10 @@ from lrcn.video.views import CENTER_VIEW, View
 
 _FORMAT = 1
 """Raise it when features of the same video, weights and settings come out differently."""
+
+
+Precision = Literal["fp32", "bf16"]
+"""Of a CNN in torch."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +77,46 @@ class HasBackbone(Protocol):
         """Frames `(N, 3, H, W)` to features `(N, D)`."""
 
 
-class TorchEncoder:
-    """Runs a backbone on the device where it is; an `Encoder`."""
+class TorchEncoder(FrameEncoder):
+    """A backbone in eager torch; with `bf16` its weights and activations are bfloat16, its features float32."""
 
-    def __init__(self, backbone: nn.Module, preprocess: PreprocessConfig, device: torch.device) -> None:
-        """Take the backbone as it is now; its weights may be bfloat16: the features are float32 all the same."""
-        self._backbone = fold_batch_norm(backbone)
-        self._preprocess = Preprocess(preprocess).to(device)
+    def __init__(
+        self,
+        backbone: nn.Module,
+        preprocess: PreprocessConfig,
+        *,
+        device: str | torch.device = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        """Move the backbone to the device, in evaluation mode, and take its weights as they are now.
+
+        Raises:
+            ConfigError: If bfloat16 is wanted where the device has no instructions for it, or torch none of the
+                network's operations in it (local response normalisation on CPUs).
+        """
+        target = torch.device(device)
+        if precision == "bf16" and not has_native_bf16(target):
+            raise ConfigError(f"runtime 'torch-bf16' needs bfloat16 instructions, which {target} has not; use: torch")
+        self.name = "torch" if precision == "fp32" else f"torch-{precision}"
+        self.device = str(target)
+        self._preprocess = Preprocess(preprocess).to(target)
+        # folded before it is rounded, because folding rounded weights would round them again
+        self._backbone = fold_batch_norm(backbone.to(target).eval())
         self._dtype = next((p.dtype for p in backbone.parameters()), torch.float32)
+        if precision == "bf16":
+            # autocast would convert the weights again at each call: five times slower for single frames
+            self._dtype = torch.bfloat16
+            self._backbone = copy.deepcopy(self._backbone).to(self._dtype).eval()
+            crop = preprocess.crop
+            try:
+                self.encode(np.zeros((1, crop, crop, 3), np.uint8), CENTER_VIEW)
+            except (NotImplementedError, RuntimeError) as exc:
+                reason = str(exc).partition("\n")[0]
+                raise ConfigError(f"runtime 'torch-bf16' cannot run this network ({reason}); use: torch") from exc
 
     @torch.inference_mode()
-    def __call__(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-        """Return the features `(N, D)` of images `(N, H, W, 3)`; the backbone is switched to evaluation mode."""
+    def encode(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """As `FrameEncoder.encode`; the backbone is switched to evaluation mode."""
         self._backbone.eval()
         features: Tensor = self._backbone(self._preprocess(images, view).to(self._dtype))
         return features.float().cpu().numpy()
@@ -98,7 +132,7 @@ class FeatureExtractor:
         *,
         device: str | torch.device = "cpu",
         batch_size: int = 64,
-        encode: Encoder | None = None,
+        encode: Encode | None = None,
         runtime: str = "torch",
     ) -> None:
         """Move the backbone to the device.
@@ -119,8 +153,8 @@ class FeatureExtractor:
         self.preprocess_config = preprocess
         self.device = torch.device(device)
         self._backbone = model.backbone.to(self.device)
-        self.encode = encode or TorchEncoder(self._backbone, preprocess, self.device)
-        """Runs the backbone; an `Encoder`."""
+        self.encode = encode or TorchEncoder(self._backbone, preprocess, device=self.device).encode
+        """Runs the backbone."""
         self._config = model.config.backbone
         self._batch_size = batch_size
         self._runtime = runtime

@@ -12,7 +12,7 @@ from tests.conftest import MakeClip
 from lrcn.cli import main
 from lrcn.cli.recognize import _labelled_paths
 from lrcn.errors import MediaError
-from lrcn.inference.recognizer import load
+from lrcn.inference.recognition.predictor import load
 
 
 def recognize(model: Path, *arguments: str | Path) -> int:

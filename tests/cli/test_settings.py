@@ -9,7 +9,7 @@ import yaml
 from lrcn.cli import main
 from lrcn.cli.settings import read_settings
 from lrcn.errors import ConfigError
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 DEFAULTS = RecognitionTrainingConfig().to_dict()
 FILE = """

@@ -10,7 +10,7 @@ import pytest
 from tests.video.test_live import free_port, serving
 
 from lrcn.cli import exits, main
-from lrcn.inference.recognizer import load
+from lrcn.inference.recognition.predictor import load
 
 
 def test_a_file_streams_the_segments_that_it_has(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lrcn.data.captioning import CaptionData, holds_captions, read_caption_data, register_caption_reader
-from lrcn.data.sentences import read_sentences
+from lrcn.data.captioning.readers import CaptionData, holds_captions, read_caption_data, register_caption_reader
+from lrcn.data.captioning.sentences import read_sentences
 from lrcn.errors import ConfigError, DataError, UnknownNameError
 from lrcn.text.tokenise import tokenise
 
@@ -317,7 +317,7 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         read_caption_data(save(tmp_path / "captions.csv", "path,label\na.jpg,dog\n"))
     with pytest.raises(ConfigError, match="val_fraction"):
         read_caption_data(tmp_path, val_fraction=1.5)
-    from lrcn.data.captioning import READERS
+    from lrcn.data.captioning.readers import READERS
 
     with pytest.raises(ConfigError, match="is taken"):
         register_caption_reader("msvd", READERS["msvd"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.datasets import (
+from lrcn.data.recognition.datasets import (
     ClipKey,
     FeatureClips,
     FeatureVideo,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrcn.data.doctor import DoctorReport, check_recognition_data
-from lrcn.data.recognition import read_recognition_data
+from lrcn.data.recognition.doctor import DoctorReport, check_recognition_data
+from lrcn.data.recognition.readers import read_recognition_data
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import av
 import numpy as np
 import pytest
 
-from lrcn.data.mocap_actions import build_mocap_actions
-from lrcn.data.mocap_clips import ACTIONS, FPS, NUM_FRAMES, SPLIT_SECTORS, clip_motion, clip_spec, render, stage
-from lrcn.data.mocap_motion import forward_kinematics
 from lrcn.errors import ConfigError, DataError, UnknownNameError
+from lrcn_sets.mocap.actions import build_mocap_actions
+from lrcn_sets.mocap.clips import ACTIONS, FPS, NUM_FRAMES, SPLIT_SECTORS, clip_motion, clip_spec, render, stage
+from lrcn_sets.mocap.motion import forward_kinematics
 
 SPECS = {
     (split, label, k): clip_spec(split, label, k) for split in SPLIT_SECTORS for label in ACTIONS for k in range(8)
@@ -159,7 +159,7 @@ def test_a_finished_build_returns_at_once_and_touches_nothing(built: Path) -> No
 
 def test_a_killed_build_goes_on_and_ends_the_same(built: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from lrcn.data.mocap_actions import build_mocap_actions\n"
+        "import sys; from pathlib import Path; from lrcn_sets.mocap.actions import build_mocap_actions\n"
         "if __name__ == '__main__':\n"
         "    build_mocap_actions(Path(sys.argv[1]), train_clips=1, val_clips=0, test_clips=0, size_px=32, workers=2)"
     )

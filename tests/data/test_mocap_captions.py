@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrcn.data.mocap_captions import (
+from lrcn.errors import DataError
+from lrcn_sets.mocap.captions import (
     PHRASES,
     SHIRTS,
     TEMPLATES,
@@ -19,8 +20,7 @@ from lrcn.data.mocap_captions import (
     read_clip_caption,
     score_clip_captions,
 )
-from lrcn.data.mocap_clips import ACTIONS, SPLIT_SECTORS, clip_spec, render, stage
-from lrcn.errors import DataError
+from lrcn_sets.mocap.clips import ACTIONS, SPLIT_SECTORS, clip_spec, render, stage
 
 FACTS = {(split, a, i): clip_facts(split, a, i) for split in SPLIT_SECTORS for a in ACTIONS for i in range(40)}
 
@@ -63,7 +63,7 @@ def test_the_shirt_has_its_colour_in_the_picture() -> None:
     """A red shirt gives red pixels that a blue one does not, in the same clip."""
     from dataclasses import replace
 
-    from lrcn.data.mocap_body import Clothes
+    from lrcn_sets.mocap.body import Clothes
 
     spec = captioned_clip("train", "jump", 0)
     pictures = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.data.mocap_motion import (
+from lrcn_sets.mocap.motion import (
     JOINTS,
     OFFSETS,
     PARENTS,

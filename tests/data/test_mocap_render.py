@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrcn.data.mocap_body import PosedSolids, Solid, pose_solids
-from lrcn.data.mocap_camera import CameraPath
-from lrcn.data.mocap_clips import NUM_FRAMES, clip_spec, stage
-from lrcn.data.mocap_place import shadow_map
-from lrcn.data.mocap_render import BodyCaster, render_clip
-from lrcn.data.mocap_scene import Box, Scene, Texture
+from lrcn_sets.mocap.body import PosedSolids, Solid, pose_solids
+from lrcn_sets.mocap.camera import CameraPath
+from lrcn_sets.mocap.clips import NUM_FRAMES, clip_spec, stage
+from lrcn_sets.mocap.place import shadow_map
+from lrcn_sets.mocap.render import BodyCaster, render_clip
+from lrcn_sets.mocap.scene import Box, Scene, Texture
 
 SIZE = 48
 CAMERA = CameraPath(np.zeros((1, 3)), np.array([[[0.0, 0, 1], [0, 1, 0], [1, 0, 0]]]), 0.8, (0.05, -0.03))

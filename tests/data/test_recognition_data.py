@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrcn.data.grouping import divide_train, source_of, torn_groups, with_groups
-from lrcn.data.recognition import (
+from lrcn.data.recognition.grouping import divide_train, source_of, torn_groups, with_groups
+from lrcn.data.recognition.readers import (
     READERS,
     Reader,
     ReadOptions,

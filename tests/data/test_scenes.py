@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from lrcn.cli import main
-from lrcn.data.emoji_names import EMOJI
-from lrcn.data.packages import fetch_package, unpack_package
-from lrcn.data.scene_captions import (
+from lrcn.errors import ConfigError, DataError, UnknownNameError
+from lrcn.text.tokenise import tokenise
+from lrcn_sets.packages import fetch_package, unpack_package
+from lrcn_sets.scenes.building import build_scenes
+from lrcn_sets.scenes.captions import (
     TEMPLATES,
     SceneFacts,
     plural,
@@ -27,10 +29,8 @@ from lrcn.data.scene_captions import (
     score_scene_captions,
     with_article,
 )
-from lrcn.data.scene_sets import build_scenes
-from lrcn.data.scenes import SIZE_PX, compose, scene_spec
-from lrcn.errors import ConfigError, DataError, UnknownNameError
-from lrcn.text.tokenise import tokenise
+from lrcn_sets.scenes.composing import SIZE_PX, compose, scene_spec
+from lrcn_sets.scenes.emoji_names import EMOJI
 
 NOUNS = sorted(EMOJI)
 
@@ -122,7 +122,7 @@ def _mask(pixels: np.ndarray, channel: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(8))
 def test_pixels_show_what_the_facts_say(seed: int) -> None:
     parts = _parts()
-    from lrcn.data.scenes import SceneSpec
+    from lrcn_sets.scenes.composing import SceneSpec
 
     for kind, axis in (("left", 1), ("above", 0)):
         pixels = compose(SceneSpec(SceneFacts(kind, ("cherry", "berry")), seed), parts)

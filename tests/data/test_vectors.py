@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lrcn.data.sentences import VAL_SHARE, read_sentences
-from lrcn.data.vectors import read_vectors
+from lrcn.data.captioning.sentences import VAL_SHARE, read_sentences
+from lrcn.data.captioning.vectors import read_vectors
 from lrcn.errors import DataError
 
 

@@ -19,20 +19,20 @@ from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
-from lrcn.data.captioning import read_caption_data
-from lrcn.data.mocap_captions import build_mocap_captions
+from lrcn.data.captioning.readers import read_caption_data
 from lrcn.errors import DataError
-from lrcn.evaluation.caption_page import PageItem, write_page
-from lrcn.evaluation.captioning import CaptionReport, evaluate_captions
+from lrcn.evaluation.captioning.page import PageItem, write_page
+from lrcn.evaluation.captioning.report import CaptionReport, evaluate_captions
 from lrcn.features import FeatureCache, FeatureExtractor
-from lrcn.inference.caption_search import CaptionSearch
-from lrcn.inference.captioner import Captioner
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.search import CaptionSearch
 from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import tokenise
 from lrcn.video.views import CENTER_VIEW
+from lrcn_sets.mocap.captions import build_mocap_captions
 
 SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a blue square", "a square moves"]
 

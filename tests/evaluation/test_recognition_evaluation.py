@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tests.conftest import MakeClip, textured_frames
 
-from lrcn.data.recognition import RecognitionData, RecognitionExample
+from lrcn.data.recognition.readers import RecognitionData, RecognitionExample
 from lrcn.errors import DataError
-from lrcn.evaluation.recognition import EvaluationReport, evaluate
-from lrcn.inference.recognizer import Recognizer, load
+from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
+from lrcn.inference.recognition.predictor import Recognizer, load
 from lrcn.metrics.classification import wilson_interval
 
 

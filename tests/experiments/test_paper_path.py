@@ -12,10 +12,10 @@ import pytest
 
 from lrcn.cli import main
 from lrcn.data.flow import flow_path
-from lrcn.data.mocap_actions import build_mocap_actions
-from lrcn.data.recognition import read_recognition_data
+from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.experiments import paper_table
-from lrcn.inference.recognizer import load
+from lrcn.inference.recognition.predictor import load
+from lrcn_sets.mocap.actions import build_mocap_actions
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
 SETTINGS = """

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lrcn import model_file
+from lrcn.caffe.importing import ImportReport, import_caffe, read_labels
+from lrcn.caffe.reader import CaffeLayer, CaffeModel
+from lrcn.caffe.weights import lstm_weights
 from lrcn.config import BackboneConfig
 from lrcn.errors import DataError, ModelFileError
-from lrcn.export.caffe import ImportReport, import_caffe, read_labels
-from lrcn.export.caffe_reader import CaffeLayer, CaffeModel
-from lrcn.export.caffe_weights import lstm_weights
 from lrcn.models.lstm import LSTMStack
 from lrcn.models.recognition import RecognitionModel
 

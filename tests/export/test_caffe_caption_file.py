@@ -10,12 +10,12 @@ import torch
 from caffe_bytes import GOLDEN, write_rule_net
 from test_caffe_captions import IMAGE_NET, _language_net
 
+from lrcn.caffe.importing import import_caffe
 from lrcn.cli import main
 from lrcn.config import CaptioningHeader
 from lrcn.decoding import beam_search
 from lrcn.errors import DataError, LRCNError, TaskMismatchError
-from lrcn.export.caffe import import_caffe
-from lrcn.inference.caption_rules import caption_rules
+from lrcn.inference.captioning.rules import caption_rules
 from lrcn.model_file import load
 from lrcn.models.captioning import CaptionState
 from lrcn.models.lstm import LSTMState

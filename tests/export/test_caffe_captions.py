@@ -10,11 +10,11 @@ import torch
 import torchvision
 from caffe_bytes import GOLDEN, blob, layer, rule_blob, write_rule_net
 
+from lrcn.caffe.captions import CaptionWeights, caption_weights
+from lrcn.caffe.reader import CaffeLayer, CaffeModel, read_net
+from lrcn.caffe.weights import backbone_weights
 from lrcn.config import BackboneConfig
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
-from lrcn.export.caffe_captions import CaptionWeights, caption_weights
-from lrcn.export.caffe_reader import CaffeLayer, CaffeModel, read_net
-from lrcn.export.caffe_weights import backbone_weights
 from lrcn.models.backbones import build_backbone
 from lrcn.models.lstm import LSTMStack
 

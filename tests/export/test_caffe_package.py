@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrcn.export.caffe_reader import CaffeModel, read_net
+from lrcn.caffe.reader import CaffeModel, read_net
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is the reference here")
 

@@ -12,8 +12,8 @@ from caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_blob,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrcn.caffe.reader import CaffeModel, read_caffemodel, read_net, read_prototxt
 from lrcn.errors import ModelFileError
-from lrcn.export.caffe_reader import CaffeModel, read_caffemodel, read_net, read_prototxt
 
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3) - 2.5
 PACKED = VALUES.astype("<f4").tobytes()

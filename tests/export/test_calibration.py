@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import MakeClip
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.examples import RecognitionExample
+from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.export import calibration
 
 LENGTH = 20

@@ -17,15 +17,16 @@ from lrcn import model_file
 from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
 from lrcn.errors import ConfigError, DataError, TaskMismatchError
-from lrcn.export import captioning_graphs, graphs
-from lrcn.export.captioning_graphs import CaptionSplitCheck
-from lrcn.export.graphs import export_model
+from lrcn.export import captioning as captioning_graphs
+from lrcn.export import exporting as graphs
+from lrcn.export.captioning import CaptionSplitCheck
+from lrcn.export.exporting import export_model
+from lrcn.graphs.exported import read_exported
+from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
+from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
+from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.loading import load_captioner
-from lrcn.inference.recognizer import load as load_recognizer
-from lrcn.inference.retriever import Retriever
-from lrcn.inference.runtimes.caption_parity import CaptionParity, CaptionParityCheck
-from lrcn.inference.runtimes.exported import read_exported
-from lrcn.inference.runtimes.graph_captions import GraphCaptionDecoder
+from lrcn.inference.recognition.predictor import load as load_recognizer
 from lrcn.models.captioning import CaptioningModel
 
 pytest.importorskip("onnxscript")

@@ -15,14 +15,14 @@ from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import exits, main
 from lrcn.config import ModelHeader
-from lrcn.data.recognition import read_recognition_data
+from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError
 from lrcn.export import calibration, recognition_graphs
-from lrcn.export.graphs import export_model
-from lrcn.inference.recognizer import load
-from lrcn.inference.runtimes import torch_runtime
-from lrcn.inference.runtimes.exported import read_exported
-from lrcn.inference.runtimes.parity import ParityCheck
+from lrcn.export.exporting import export_model
+from lrcn.graphs.exported import read_exported
+from lrcn.inference.recognition import torch_runtime
+from lrcn.inference.recognition.parity import ParityCheck
+from lrcn.inference.recognition.predictor import load
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

@@ -7,8 +7,8 @@ import torch
 
 from lrcn.config import VARIANTS, CaptioningConfig
 from lrcn.decoding import beam_search, greedy_search, sample
-from lrcn.inference.caption_decoder import TorchCaptionDecoder
-from lrcn.inference.caption_rules import caption_rules
+from lrcn.inference.captioning.rules import caption_rules
+from lrcn.models.caption_decoder import TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 
 RULES = caption_rules(max_length=9)

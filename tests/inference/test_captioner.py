@@ -15,10 +15,10 @@ from lrcn import model_file
 from lrcn.decoding import beam_search, greedy_search
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import FeatureExtractor
-from lrcn.inference.caption_rules import caption_rules
-from lrcn.inference.caption_search import CaptionSearch
-from lrcn.inference.captioner import Captioner, Part
-from lrcn.inference.segments import SegmentCutter, ThinnedFeatures
+from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import CaptionSearch
+from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
 
 
 @pytest.fixture(scope="module")

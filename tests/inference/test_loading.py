@@ -9,7 +9,7 @@ import pytest
 import lrcn
 from lrcn.errors import ConfigError, ModelFileError, TaskMismatchError, UnknownNameError
 from lrcn.inference.loading import load_captioner
-from lrcn.inference.recognizer import load as load_recognizer
+from lrcn.inference.recognition.predictor import load as load_recognizer
 from lrcn.video.views import TEN_CROP_VIEWS
 
 

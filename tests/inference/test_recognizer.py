@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from lrcn import model_file
+from lrcn.devices import choose_device
 from lrcn.errors import ConfigError, MediaError, ModelFileError
-from lrcn.inference import recognizer as module
-from lrcn.inference.recognizer import Recognizer, choose_device, load
+from lrcn.inference.recognition import predictor as module
+from lrcn.inference.recognition.predictor import Recognizer, load
 from lrcn.video.read import read_all
 from lrcn.video.transforms import Preprocess
 

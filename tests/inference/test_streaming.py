@@ -15,9 +15,10 @@ from tests.conftest import textured_frames
 from lrcn import model_file
 from lrcn.config import PreprocessConfig, RecognitionConfig
 from lrcn.errors import ConfigError, LRCNError
-from lrcn.inference.recognizer import Recognizer, load
-from lrcn.inference.runtimes.base import Runtime, State
-from lrcn.inference.streaming import StreamingRecognizer, push_together
+from lrcn.graphs.state import State
+from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.streaming import StreamingRecognizer, push_together
 from lrcn.results import Segment
 from lrcn.video.read import read_all
 from lrcn.video.transforms import Preprocess

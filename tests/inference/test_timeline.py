@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.inference.timeline import timeline
+from lrcn.inference.recognition.timeline import timeline
 from lrcn.results import LabelProb, RecognitionResult, Segment
 
 

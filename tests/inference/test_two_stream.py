@@ -12,11 +12,11 @@ import torch
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
-from lrcn.data.examples import RecognitionData, RecognitionExample
 from lrcn.data.flow import build_flow, flow_path
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import ConfigError
-from lrcn.inference.recognizer import Recognizer
-from lrcn.inference.two_stream import TwoStreamRecognizer
+from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.flow_file import FlowTag
 from lrcn.video.views import TEN_CROP_VIEWS

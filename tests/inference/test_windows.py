@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.inference.windows import Window, WindowBuffer, WindowProbs, rank_labels, to_result
+from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs, rank_labels, to_result
 
 
 def stream(num_frames: int, chunk_sizes: list[int], clip_length: int, clip_stride: int) -> list[Window]:

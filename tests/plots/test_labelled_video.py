@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrcn.errors import MediaError
-from lrcn.inference.timeline import Stretch
+from lrcn.inference.recognition.timeline import Stretch
 from lrcn.plots.labelled_video import write_labelled_video
 from lrcn.plots.overlay import Overlay
 from lrcn.plots.palette import COLOURS, colours_for

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_training import tiny_data
 
-from lrcn.data.examples import RecognitionData
+from lrcn.data.recognition.examples import RecognitionData
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ import torch
 from tiny_captions import caption_config
 
 from lrcn.config import CaptioningConfig, PreprocessConfig
-from lrcn.data.caption_datasets import CaptionBatch, Sentence, collate_captions
+from lrcn.data.captioning.datasets import CaptionBatch, Sentence, collate_captions
 from lrcn.decoding import Hypothesis
-from lrcn.inference.caption_rules import caption_rules
+from lrcn.inference.captioning.rules import caption_rules
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
-from lrcn.training.caption_data import sentences_of
-from lrcn.training.caption_module import CaptioningTask, Reward
+from lrcn.training.captioning.data import sentences_of
+from lrcn.training.captioning.module import CaptioningTask, Reward
 from lrcn.training.run_state import RunState
 
 VOCABULARY = Vocabulary(["a", "b"])

@@ -15,7 +15,7 @@ from lrcn import model_file
 from lrcn.cli.settings import read_settings
 from lrcn.metrics.captioning import cider_d
 from lrcn.text import tokenise
-from lrcn.training.captioning_config import CaptioningTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.fit import train
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "captioning"

@@ -29,16 +29,16 @@ from tiny_captions import (
 
 from lrcn import model_file
 from lrcn.config import CaptioningHeader
-from lrcn.data.caption_examples import CaptionData, CaptionExample
+from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.decoding import greedy_search
 from lrcn.errors import ConfigError, DataError, LRCNError, TaskMismatchError
 from lrcn.features import FeatureExtractor
-from lrcn.inference.caption_rules import caption_rules
+from lrcn.inference.captioning.rules import caption_rules
 from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
-from lrcn.training.captioning_config import CaptioningTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.fit import TrainResult, train
 from lrcn.training.initial import initial_captioning_model
 from lrcn.training.optimizers import parameter_groups

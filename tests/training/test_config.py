@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from lrcn.errors import ConfigError
-from lrcn.training import base_config, captioning_config, config
-from lrcn.training.base_config import changed_fields
-from lrcn.training.captioning_config import CaptioningTrainingConfig
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training import config as base_config
+from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.captioning.recipe import config as captioning_config
+from lrcn.training.config import changed_fields
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.recognition.recipe import config
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
 
@@ -29,7 +31,8 @@ def load(path: Path) -> RecognitionTrainingConfig:
 
 
 def test_reading_the_settings_imports_no_torch() -> None:
-    code = "import sys, lrcn.training.config; sys.exit(bool({'torch', 'numpy', 'lightning'} & sys.modules.keys()))"
+    settings = "import sys, lrcn.training.recognition.config"
+    code = f"{settings}; sys.exit(bool({{'torch', 'numpy', 'lightning'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from tiny_training import LABELS, TINY, tiny_config, train_quietly
 
 from lrcn import model_file
-from lrcn.data.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
-from lrcn.inference.recognizer import Recognizer
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.training.callbacks import RunKeeper
-from lrcn.training.config import RecognitionTrainingConfig
-from lrcn.training.data import training_views
 from lrcn.training.fit import TrainResult, train
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.recognition.data import training_views
 from lrcn.training.run_folder import RunFolder
 from lrcn.video.views import CENTER_VIEW
 
@@ -119,7 +119,7 @@ def test_workers_change_nothing(
 def test_features_on_disk_give_the_run_that_features_in_memory_give(
     finished: TrainResult, bars: RecognitionData, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrcn.training.data._MEMORY_SHARE", 0.0)
+    monkeypatch.setattr("lrcn.training.recognition.data._MEMORY_SHARE", 0.0)
     assert same(train_quietly(tiny_config(), bars, output=tmp_path / "b", cache_dir=cache_dir), finished)
 
 

@@ -9,10 +9,10 @@ from tiny_training import tiny_config
 from torch import nn
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.datasets import FeatureBatch, FrameBatch
+from lrcn.data.recognition.datasets import FeatureBatch, FrameBatch
 from lrcn.errors import ConfigError, DataError
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.modules import RecognitionTask, batch_seed
+from lrcn.training.module import RecognitionTask, batch_seed
 from lrcn.training.run_state import RunState
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, View

@@ -11,8 +11,8 @@ from tiny_training import tiny_config
 from torch import nn
 
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.optimizers import CaffeSGD, lr_at, make_optimizer, parameter_groups, set_lr
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 RELEASED = {"optimizer": "sgd", "weight_decay": 0.005, "head_lr_multiplier": 10.0, "bias_lr_multiplier": 2.0}
 

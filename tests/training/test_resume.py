@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_captions import picture_data
 
-from lrcn.data.examples import RecognitionData
+from lrcn.data.recognition.examples import RecognitionData
 
 SERVER = Path(__file__).with_name("train_server.py")
 

@@ -11,10 +11,10 @@ from PIL import Image
 from tiny_training import TINY
 from torch import nn
 
-from lrcn.data.caption_examples import CaptionData, CaptionExample
+from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.models.backbone_specs import BackboneSpec
 from lrcn.models.backbones import BACKBONES, register_backbone
-from lrcn.training.captioning_config import CaptioningTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
 
 TINY_FC = "tiny_fc_for_captioning_tests"
 

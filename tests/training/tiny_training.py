@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lrcn.data.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.models.backbone_specs import BackboneSpec
 from lrcn.models.backbones import BACKBONES, register_backbone
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.fit import TrainResult, train
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 TINY = "tiny_for_training_tests"
 LABELS = ("left", "right", "still")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from lrcn.config import PreprocessConfig
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import View, random_view
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
-    "data": ("lrcn.cli.data:app", "Build and check data sets."),
+    "data": ("lrcn.cli.data:app", "Check data sets, and compute their flow and features."),
     "ablate": ("lrcn.cli.ablate:app", "Find out whether the order of frames matters for your classes."),
     "reproduce": ("lrcn.cli.reproduce:reproduce", "Fill in the paper's table on UCF-101, HMDB-51 or the like."),
     "import-caffe": ("lrcn.cli.import_caffe:import_caffe", "Turn a net of the LRCN release into a model file."),

@@ -14,7 +14,7 @@ from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
 from lrcn.errors import require
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 app = App(name="ablate", config=YamlBelowFlags(RecognitionTrainingConfig))
 

@@ -14,12 +14,11 @@ from lrcn.cli.terminal import ProgressBar, results_console, simple_table
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
-    from lrcn.data.caption_doctor import CaptionDoctorReport
-    from lrcn.data.doctor import DoctorReport
+    from lrcn.data.captioning.doctor import CaptionDoctorReport
     from lrcn.data.file_checks import Finding
+    from lrcn.data.recognition.doctor import DoctorReport
 
 app = App(name="data")
-app.command("lrcn.cli.build:app", name="build", help="Build a data set from what ships with lrcn or with Debian.")
 app.command("lrcn.cli.flow:flow", name="flow", help="Compute the optical flow of a data set once.")
 app.command("lrcn.cli.extract:extract", name="extract", help="Write a CNN's features of videos as NumPy files.")
 
@@ -45,8 +44,8 @@ def check(
         decode: Decode every video to its end.
         seed: Seed of the training run, which decides the validation clips where the data set has none.
     """
-    from lrcn.data.caption_doctor import CaptionDoctorReport, check_caption_data
-    from lrcn.data.doctor import check_recognition_data
+    from lrcn.data.captioning.doctor import CaptionDoctorReport, check_caption_data
+    from lrcn.data.recognition.doctor import check_recognition_data
 
     report: DoctorReport | CaptionDoctorReport
     try:

@@ -28,7 +28,7 @@ from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from lrcn.evaluation.recognition import EvaluationReport, Predictor
+    from lrcn.evaluation.recognition.report import EvaluationReport, Predictor
 
 
 def evaluate(
@@ -88,8 +88,8 @@ def evaluate(
         )
     from lrcn.cli.streams import check_weight, load_two_stream, views_of
     from lrcn.data.flow import flow_path
-    from lrcn.evaluation import recognition as evaluation
-    from lrcn.inference.recognizer import load
+    from lrcn.evaluation.recognition.report import evaluate as scores_of
+    from lrcn.inference.recognition.predictor import load
 
     if captions != CAPTION_FLAGS:
         raise UsageError(f"{model} is a recognition model: the flags of captioning models do nothing")
@@ -117,7 +117,7 @@ def evaluate(
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=quiet)
     with ProgressBar(1, quiet=quiet) as bar:
-        report = evaluation.evaluate(
+        report = scores_of(
             predictor,
             known,
             split=split,

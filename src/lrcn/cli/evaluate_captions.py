@@ -17,7 +17,7 @@ from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
-    from lrcn.evaluation.captioning import CaptionReport
+    from lrcn.evaluation.captioning.report import CaptionReport
 
 SCORES = {
     "bleu_1": "BLEU-1",
@@ -66,9 +66,9 @@ def evaluate_captions(
     captions: CaptionFlags,
 ) -> int:
     """Print the scores of a captioning model on a data set; return the exit code."""
-    from lrcn.data.vectors import read_vectors
-    from lrcn.evaluation import captioning
-    from lrcn.inference.caption_search import CaptionSearch
+    from lrcn.data.captioning.vectors import read_vectors
+    from lrcn.evaluation.captioning.report import evaluate_captions
+    from lrcn.inference.captioning.search import CaptionSearch
     from lrcn.inference.loading import load_captioner
 
     search = CaptionSearch(**captions.options(seed))
@@ -81,7 +81,7 @@ def evaluate_captions(
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=quiet)
     with ProgressBar(1, quiet=quiet) as bar:
-        report = captioning.evaluate_captions(
+        report = evaluate_captions(
             captioner,
             known,
             split=split,
@@ -89,7 +89,6 @@ def evaluate_captions(
             baselines=captions.baselines,
             retrieval_limit=captions.retrieval_limit,
             vectors=vectors,
-            built_in=data,
             on_progress=lambda what, done, total: bar.update(done, f"{what}: {done} of {total}", total),
         )
     if json_output:
@@ -114,10 +113,6 @@ def _print(console: Console, report: CaptionReport) -> None:
         if name in report.scores
     ]
     console.print(simple_table(("", *columns), rows))
-    if report.facts:
-        console.print()
-        facts = [(name, f"{share:.1%}") for name, share in report.facts.items()]
-        console.print(simple_table(("captions that state the right", ""), facts))
     if report.retrieval:
         console.print()
         table = [

@@ -14,7 +14,7 @@ from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import remark
 
 if TYPE_CHECKING:
-    from lrcn.export.graphs import ExportReport
+    from lrcn.export.exporting import ExportReport
 
 
 def export(
@@ -49,8 +49,8 @@ def export(
     if int8 != (calibrate is not None):
         raise UsageError("--int8 and --calibrate DATA go together: the ranges of int8 come from your training videos")
     check_outputs(folders=[("--output", output)])
-    from lrcn.export import graphs
-    from lrcn.inference.runtimes.torch_runtime import lacks_vnni
+    from lrcn.devices import lacks_vnni
+    from lrcn.export import exporting as graphs
 
     if int8 and lacks_vnni():
         remark("this CPU has no VNNI: here int8 saves memory, but no time", quiet=quiet)
@@ -69,7 +69,7 @@ def export(
 
 
 def _print(report: ExportReport) -> None:
-    from lrcn.export.recognition_graphs import SplitCheck
+    from lrcn.export.recognition import SplitCheck
     from lrcn.model_file.storage import TASK_COMMANDS
 
     print(f"{report.folder}: {report.num_bytes / 1e6:.1f} MB ({', '.join(report.files)})")

@@ -36,7 +36,7 @@ def import_caffe(
         release_quirks: Prepare pixels with the mistakes of the released code, a red mean of 128.68 among them, as the
             published numbers of the released weights were made.
     """
-    from lrcn.export import caffe
+    from lrcn.caffe import importing as caffe
 
     report = caffe.import_caffe(
         model, labels=labels, output=output, prototxt=prototxt, stream=stream, release_quirks=release_quirks

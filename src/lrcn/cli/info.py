@@ -24,7 +24,7 @@ def info(
     That is the network, what its pixels must look like, the labels or words, where the weights come from, and the
     sha256.
     """
-    from lrcn.inference.runtimes.exported import is_exported, read_exported
+    from lrcn.graphs.exported import is_exported, read_exported
     from lrcn.model_file.header import header_to_dict
     from lrcn.model_file.storage import inspect, resolve
 

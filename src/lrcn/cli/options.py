@@ -14,8 +14,8 @@ from lrcn.cli.exits import UsageError
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
-    from lrcn.data.caption_examples import CaptionData
-    from lrcn.data.examples import RecognitionData
+    from lrcn.data.captioning.examples import CaptionData
+    from lrcn.data.recognition.examples import RecognitionData
 
 Model = Annotated[
     str,
@@ -117,7 +117,7 @@ class DataFlags:
 
     def read_videos(self, path: Path, *, seed: int = 0) -> RecognitionData:
         """Return the data set with its videos, whatever `flow_dir` says."""
-        from lrcn.data.recognition import read_recognition_data
+        from lrcn.data.recognition.readers import read_recognition_data
 
         try:
             return read_recognition_data(
@@ -144,7 +144,7 @@ class DataFlags:
 
     def holds_captions(self, path: Path) -> bool:
         """Whether this is a caption data set."""
-        from lrcn.data.captioning import holds_captions
+        from lrcn.data.captioning.readers import holds_captions
 
         return holds_captions(path, self.format)
 
@@ -171,7 +171,7 @@ class CaptionDataFlags:
 
     def read(self, path: Path, *, seed: int = 0, need_files: bool = True) -> CaptionData:
         """Return the data set; `seed` decides which files are held out for validation."""
-        from lrcn.data.captioning import read_caption_data
+        from lrcn.data.captioning.readers import read_caption_data
 
         return read_caption_data(
             path,

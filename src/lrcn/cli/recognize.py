@@ -22,8 +22,8 @@ from lrcn.files import replacing_table
 from lrcn.results import RecognitionResult
 
 if TYPE_CHECKING:
-    from lrcn.inference.recognizer import Recognizer
-    from lrcn.inference.two_stream import TwoStreamRecognizer
+    from lrcn.inference.recognition.predictor import Recognizer
+    from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 
 CSV_COLUMNS = ("source", "start_s", "end_s", "label", "label_id", "prob")
 
@@ -62,7 +62,7 @@ def recognize(
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
     from lrcn.cli.streams import check_weight, load_two_stream, views_of
-    from lrcn.inference.recognizer import load
+    from lrcn.inference.recognition.predictor import load
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.sources import expand_sources
 

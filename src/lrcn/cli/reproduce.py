@@ -14,7 +14,7 @@ from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import read_settings
 from lrcn.cli.terminal import remark
 from lrcn.errors import require
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 RGB_CONFIGS = ("single_frame_rgb", "lrcn_fc6_rgb")
 FLOW_CONFIGS = ("single_frame_flow", "lrcn_fc6_flow")

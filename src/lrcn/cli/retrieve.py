@@ -51,8 +51,8 @@ def retrieve(
     if (image is None) != (captions is None) or (image is None) == (text is None) or (text and not images):
         raise UsageError("give --images DIR --text SENTENCE, or --image PICTURE --captions FILE")
     sentences = [] if captions is None else _sentences(captions)
+    from lrcn.inference.captioning.retriever import Retriever
     from lrcn.inference.loading import load_captioner
-    from lrcn.inference.retriever import Retriever
     from lrcn.video.sources import expand_media
 
     paths, failures = expand_each(images or (), expand_media)

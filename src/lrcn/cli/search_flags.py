@@ -14,7 +14,7 @@ from lrcn.cli.exits import UsageError
 from lrcn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lrcn.inference.caption_search import SearchOptions
+    from lrcn.inference.captioning.search import SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class SearchFlags:
         Raises:
             UsageError: If they do not go together.
         """
-        from lrcn.inference.caption_search import CaptionSearch
+        from lrcn.inference.captioning.search import CaptionSearch
 
         options: SearchOptions = {
             "beam_size": self.beam_size,

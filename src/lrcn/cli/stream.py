@@ -18,8 +18,8 @@ from lrcn.errors import MediaError
 from lrcn.results import Segment
 
 if TYPE_CHECKING:
-    from lrcn.inference.recognizer import Recognizer
-    from lrcn.inference.streaming import StreamingRecognizer
+    from lrcn.inference.recognition.predictor import Recognizer
+    from lrcn.inference.recognition.streaming import StreamingRecognizer
     from lrcn.video.live import LiveSource
     from lrcn.video.resize import Frames
 
@@ -58,8 +58,8 @@ def stream(
         raise UsageError("name a camera, an address or a file; try: lrcn stream --help")
     if max_age <= 0:
         raise UsageError(f"--max-age must be above 0, got {max_age:g}")
-    from lrcn.inference.recognizer import load
-    from lrcn.inference.streaming import StreamingRecognizer
+    from lrcn.inference.recognition.predictor import load
+    from lrcn.inference.recognition.streaming import StreamingRecognizer
 
     recognizer = load(model, device=device, runtime=runtime)
     wake = threading.Event()
@@ -105,7 +105,7 @@ class _Feed:
 
 def _run(feeds: list[_Feed], wake: threading.Event, show: _Printer) -> list[str]:
     """Feed frames until all sources have ended; return why some could not be read to their end."""
-    from lrcn.inference.streaming import push_together
+    from lrcn.inference.recognition.streaming import push_together
 
     failures: list[str] = []
     while running := [feed for feed in feeds if not feed.ended]:

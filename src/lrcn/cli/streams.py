@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lrcn.cli.exits import UsageError
-from lrcn.inference.recognizer import load
-from lrcn.inference.two_stream import TwoStreamRecognizer
+from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View
 
 

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from lrcn.inference.timeline import timeline
+from lrcn.inference.recognition.timeline import timeline
 from lrcn.results import RecognitionResult
 
 if TYPE_CHECKING:
-    from lrcn.evaluation.recognition import EvaluationReport
+    from lrcn.evaluation.recognition.report import EvaluationReport
 
 BAR_CELLS = 24
 PIPE_COLUMNS = 120

@@ -22,13 +22,13 @@ from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import YamlBelowFlags
 from lrcn.cli.terminal import remark
 from lrcn.errors import MissingExtraError, require
-from lrcn.training.base_config import TrainingConfig
-from lrcn.training.captioning_config import CaptioningTrainingConfig
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.config import TrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 if TYPE_CHECKING:
-    from lrcn.data.caption_examples import CaptionData
-    from lrcn.data.examples import RecognitionData
+    from lrcn.data.captioning.examples import CaptionData
+    from lrcn.data.recognition.examples import RecognitionData
 
 app = App(name="train")
 """One command a task."""

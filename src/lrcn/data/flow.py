@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lrcn.data.examples import RecognitionData
+from lrcn.data.recognition.examples import RecognitionData
 from lrcn.errors import DataError, LRCNError, MediaError, require
 from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FLOW_SUFFIX, FlowTag, read_flow_tag, write_flow_file

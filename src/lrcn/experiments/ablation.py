@@ -19,14 +19,14 @@ from torch import Tensor
 
 from lrcn import model_file
 from lrcn.config import PreprocessConfig
-from lrcn.data.examples import RecognitionData
-from lrcn.data.recognition import read_recognition_data
+from lrcn.data.recognition.examples import RecognitionData
+from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
 from lrcn.files import replacing
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.fit import train
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.video.sampling import clip_windows
 
 LRCN, LAST_STEP, SHUFFLED = "LRCN", "LRCN, last step only", "LRCN, frames shuffled"

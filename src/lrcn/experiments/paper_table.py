@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.examples import RecognitionData
 from lrcn.data.flow import build_flow, flow_path, with_flow_files
-from lrcn.evaluation.recognition import EvaluationReport, evaluate
+from lrcn.data.recognition.examples import RecognitionData
+from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
 from lrcn.files import replacing
-from lrcn.inference.recognizer import Recognizer, load
-from lrcn.inference.two_stream import TwoStreamRecognizer
+from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.models.backbones import default_preprocess
-from lrcn.training.config import RecognitionTrainingConfig
 from lrcn.training.fit import train
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.video.flow_file import FlowTag
 from lrcn.video.views import CENTER_VIEW, View
 

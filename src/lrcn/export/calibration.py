@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.caption_examples import CaptionExample
-from lrcn.data.examples import RecognitionExample
+from lrcn.data.captioning.examples import CaptionExample
+from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.errors import DataError, MediaError
 from lrcn.video.inputs import network_images
 from lrcn.video.views import CENTER_VIEW, cut_crops

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from lrcn import model_file
 from lrcn.config import CaptioningHeader
+from lrcn.devices import choose_device
 from lrcn.errors import ConfigError
-from lrcn.inference.recognizer import Recognizer, choose_device
-from lrcn.inference.recognizer import load as load_recognizer
-from lrcn.inference.runtimes.exported import exported_task, is_exported, read_exported
-from lrcn.inference.runtimes.graph import GraphFrameEncoder, choose_engine
+from lrcn.graphs.exported import exported_task, is_exported, read_exported
+from lrcn.graphs.sessions import GraphEncoder, choose_engine
+from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.inference.recognition.predictor import load as load_recognizer
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import MODEL_NAME
 from lrcn.video.views import CENTER_VIEW, View
 
 if TYPE_CHECKING:
-    from lrcn.inference.captioner import Captioner
+    from lrcn.inference.captioning.predictor import Captioner
 
 
 def load(
@@ -80,7 +81,7 @@ def load_captioner(
     Raises:
         TaskMismatchError: If the model was made for another task.
     """
-    from lrcn.inference.captioner import Captioner
+    from lrcn.inference.captioning.predictor import Captioner
 
     if is_exported(model):
         return _open_exported_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
@@ -96,7 +97,7 @@ def load_captioner(
     encoder = None
     if runtime is not None:
         from lrcn.features import default_cache_dir
-        from lrcn.inference.runtimes.choose import open_caption_runtime
+        from lrcn.inference.runtimes import open_caption_runtime
 
         kept = cache_dir or default_cache_dir().parent / "runtimes"
         encoder = open_caption_runtime(runtime, header, network, device=str(target), cache_dir=kept)
@@ -104,14 +105,14 @@ def load_captioner(
 
 
 def _open_exported_captioner(folder: str | Path, *, device: str, runtime: str | None, batch_size: int) -> Captioner:
-    from lrcn.inference.captioner import Captioner
-    from lrcn.inference.runtimes.graph_captions import GraphCaptionDecoder
+    from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
+    from lrcn.inference.captioning.predictor import Captioner
 
     exported = read_exported(folder, task="captioning")
     assert isinstance(exported.header, CaptioningHeader)
     engine, bf16 = choose_engine(exported, runtime, device)
     has_backbone = exported.header.preprocess is not None
-    encoder = GraphFrameEncoder(exported, engine=engine, bf16=bf16) if has_backbone else None
+    encoder = GraphEncoder(exported, engine=engine, bf16=bf16) if has_backbone else None
     decoder = GraphCaptionDecoder(exported, engine=engine)
     name = Path(folder).resolve().name
     return Captioner(exported.header, decoder, runtime=encoder, name=name, batch_size=batch_size)

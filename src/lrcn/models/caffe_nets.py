@@ -2,7 +2,7 @@
 
 Both differ from torchvision's `alexnet` in what matters for weights: channel counts, convolutions in two groups,
 response normalisation after pooling, and pooling that rounds sizes up. They take pixels of 0-255, BGR, with the mean
-subtracted. Fresh weights have torch's initialisation; trained ones come from a caffemodel (`lrcn.export.caffe`).
+subtracted. Fresh weights have torch's initialisation; trained ones come from a caffemodel (`lrcn.caffe.importing`).
 """
 
 from __future__ import annotations

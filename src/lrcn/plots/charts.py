@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lrcn.errors import DataError, require
 from lrcn.files import replacing
-from lrcn.inference.timeline import timeline
+from lrcn.inference.recognition.timeline import timeline
 from lrcn.plots.palette import colours_for
 from lrcn.results import RecognitionResult
 

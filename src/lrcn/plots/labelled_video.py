@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcn.inference.timeline import timeline
+from lrcn.inference.recognition.timeline import timeline
 from lrcn.plots.overlay import Overlay
 from lrcn.results import RecognitionResult
 from lrcn.video.read import probe, read_frames

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lrcn.inference.timeline import Stretch
+from lrcn.inference.recognition.timeline import Stretch
 from lrcn.plots.palette import colours_for
 
 BAND_OPACITY = 0.75

@@ -17,8 +17,8 @@ from torch import Tensor
 from lrcn import model_file
 from lrcn.config import ModelHeader
 from lrcn.files import replacing_table
-from lrcn.training.base_config import TrainingConfig
-from lrcn.training.modules import TrainingTask, lost_number
+from lrcn.training.config import TrainingConfig
+from lrcn.training.module import TrainingTask, lost_number
 from lrcn.training.optimizers import lr_at
 from lrcn.training.progress import Bar, Narrator, clock
 from lrcn.training.run_folder import RunFolder

@@ -1,136 +1,192 @@
-"""The settings of a recognition training run, flat, so that each is a flag of `lrcn train` and a key of its YAML.
+"""The settings that every training run has, whatever its task.
 
 Standard library only: the command line reads this file without torch.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
 
-from lrcn.config import PreprocessConfig, RecognitionConfig
-from lrcn.training.base_config import TrainingConfig, require_setting
+from lrcn.config import PACKAGED_BACKBONE, BackboneConfig, PreprocessConfig
+from lrcn.errors import ConfigError
 
-FLOW_MEAN = (128.0, 128.0, 128.0)
-"""Grey level of a flow image where nothing moves (released mean of the flow nets)."""
+FREE_ON_RESUME = frozenset({"workers", "logger"})
+"""Settings that change no result, and may therefore differ between the two parts of a resumed run."""
 
-RED_MEAN, RELEASED_RED_MEAN = 123.68, 128.68
-"""Mean red of Caffe's ImageNet nets, and the typo for it in the released LSTM nets."""
+
+def require_setting(condition: bool, message: str) -> None:
+    """Raise `ConfigError` unless the condition holds."""
+    if not condition:
+        raise ConfigError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionTrainingConfig(TrainingConfig):
-    """How a recognition model is trained. The defaults suit a laptop: frozen packaged backbone, cached features."""
+class TrainingConfig(ABC):
+    """How a model is trained; what only one task has stands in its own class."""
 
-    head_init: Literal["default", "release"] = "default"
-    """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of
-    deviation 0.01, biases 0)."""
-    head: Literal["lstm", "frame", "mean"] = "lstm"
-    """`lstm` reads the frames in order; `frame` classifies each alone (the paper's single-frame net); `mean` classifies
-    the clip's mean feature."""
-    readout: Literal["mean", "last"] = "mean"
-    """Clip probabilities: mean over the frames (paper), or the last frame's alone."""
-    embedding_size: int | None = None
-    """Values that a linear layer makes of each feature before the LSTM reads it; null: none (paper). Helps where
-    features are long (a `grid` above 1) and clips are few."""
-    change_memory: tuple[float, ...] = ()
-    """Give the LSTM, beside each feature, its change against running averages of the frames before, one for each
-    number: 0 compares with the frame before, 0.9 with about the last ten; empty: none (paper). Helps where the frozen
-    CNN shows motion faintly."""
-    hidden_size: int = 256
-    """LSTM units (released: 256)."""
-    num_layers: int = 1
-    """Stacked LSTM layers."""
-    input_dropout: float = 0.5
-    """Dropout on the backbone feature (released LSTM nets: 0.9)."""
-    output_dropout: float = 0.5
-    """Dropout before the classifier."""
-    dropout_mask: Literal["clip", "frame"] = "clip"
-    """Whether dropout takes away the same values in all frames of a clip, or others in each frame (released)."""
+    backbone: str = PACKAGED_BACKBONE
+    """`efficientnet_lite0` (packaged), `caffenet`, `hybrid`, a torchvision name, or `timm/<name>`."""
+    layer: str = ""
+    """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; empty takes the last feature
+    before the classifier."""
+    grid: int = 1
+    """A feature map is averaged to `grid` x `grid` cells and flattened."""
+    backbone_weights: str = "auto"
+    """`auto` for ImageNet weights (packaged, or fetched by torchvision or timm), `none` for random ones, or a file with
+    the network's state dict. What `init_from` holds comes before either."""
+    backbone_trainable: bool = False
+    """Train the CNN too, on decoded frames, instead of keeping it fixed and caching its features. Batch normalisation
+    keeps its pretrained statistics (the frames of a clip are too alike to estimate them from); its scale and shift are
+    trained. Only a CNN that starts from random weights updates the statistics."""
+    runtime: str = "torch"
+    """What computes the features of a frozen backbone: `torch`, `torch-bf16`, `onnxruntime`, `openvino`,
+    `openvino-bf16`, or `auto` for the fastest that is installed and gives torch's features of a packaged clip."""
+    init_from: str | None = None
+    """Model file or training folder whose tensors are taken over where name and shape match (two-stage training)."""
 
-    stream: Literal["rgb", "flow"] = "rgb"
-    """What the network looks at: frames, or the optical flow between neighbouring frames."""
-    flow_method: Literal["dis", "farneback", "raft"] = "dis"
-    """Optical-flow method, for `stream: flow`."""
     sample_fps: float | None = 10.0
-    """Frames per second taken from each video; null takes every frame (paper)."""
-    clip_length: int = 16
-    """Frames per clip (released: 16)."""
-    clip_stride: int = 8
-    """Frames between the starts of neighbouring clips in validation and recognition (released: 8)."""
-
+    """Frames per second taken from each video; null takes every frame."""
+    resize: int | tuple[int, int] | None = None
+    """Short side in px, or height and width in px; null takes what the backbone's weights were made for."""
+    crop: int | None = None
+    """Side of the square crop in px; null takes what the backbone's weights were made for."""
     mirror: bool = True
-    """Mirror half of the training clips left to right. Turn it off where classes differ in nothing but left and right
-    (`swipe left` against `swipe right`), or they cannot be told apart."""
+    """Mirror half of the training examples left to right."""
+    jitter: float = 1.0
+    """How far the crop of a training example moves from the centre: 0 never, 1 anywhere in the frame."""
     views: int = 4
-    """Looks at each training video that are cached with a frozen backbone: the centre crop, then randomly cropped and
+    """Looks at each training example that are cached with a frozen backbone: the centre crop, then randomly cropped and
     mirrored ones. The time to extract features grows with it."""
 
-    release_quirks: bool = False
-    """Do to the pixels what the authors' released code does by mistake, where a published number may depend on it:
-    unmirrored training clips squashed instead of cropped, red mean 128.68, the first RGB frame never trained on,
-    mirrored flow not negated."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """`adamw`, or `sgd` as in Caffe (momentum on the update, so that it carries over a drop of the learning rate)."""
     lr: float = 1e-3
-    """Learning rate (released: 0.001 with `sgd`)."""
+    """Learning rate."""
     weight_decay: float = 0.01
-    """Weight decay (released: 0.005); biases have none, but for the LSTM's (as released), nor has normalisation."""
+    """Weight decay; biases have none, but for the LSTM's (as released), nor has normalisation."""
+    momentum: float = 0.9
+    """Momentum of `sgd`."""
     head_lr_multiplier: float = 1.0
-    """Learning rate of the classifier, relative to `lr` (released: 10)."""
+    """Learning rate of the last layer, relative to `lr`."""
+    bias_lr_multiplier: float = 1.0
+    """Learning rate of all biases but the LSTM's, relative to their weights' (released: 2)."""
+    backbone_lr_multiplier: float = 1.0
+    """Learning rate of the CNN, where it is trained, relative to `lr`."""
+    lr_schedule: Literal["constant", "cosine", "step"] = "cosine"
+    """`cosine` warms up over the first 5 % of the steps and falls to 0; `step` multiplies by `lr_gamma` every `lr_step`
+    steps (released)."""
+    lr_step: int | None = None
+    """Optimiser steps between drops, for `lr_schedule: step`."""
+    lr_gamma: float = 0.1
+    """Factor of each drop, for `lr_schedule: step`."""
     clip_norm: float | None = 5.0
-    """Largest L2 norm of all gradients together (released: 5 RGB, 15 flow); null does not clip."""
-    label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes, in [0, 1)."""
+    """Largest L2 norm of all gradients together; null does not clip."""
     batch_size: int = 32
-    """Clips per batch and device, at most: an epoch is cut into batches of equal size (released: 24)."""
+    """Examples per batch and device, at most: an epoch is cut into batches of equal size."""
+    accumulate: int = 1
+    """Batches whose gradients are added up for one optimiser step."""
     epochs: int = 40
-    """Passes over the training videos, one random clip of each video per pass."""
+    """Passes over the training examples."""
     max_steps: int | None = None
-    """Train for this many optimiser steps instead of `epochs` (released: 30000 RGB, 70000 flow)."""
+    """Train for this many optimiser steps instead of `epochs`."""
     patience: int | None = None
-    """Stop after this many epochs without a better validation accuracy; null trains to the end."""
+    """Stop after this many epochs without a better validation score; null trains to the end."""
+
+    seed: int = 0
+    """Of the initial weights, the order, the crops and the dropout."""
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    """Arithmetic; the mixed ones are for GPUs and slow on most CPUs."""
+    gradient_checkpointing: bool = False
+    """With a trained CNN: keep the activations of one example at a time and compute the others again for the gradient.
+    Memory no longer grows with `batch_size`; a step takes about a third longer."""
+    devices: int = 1
+    """GPUs (or CPU processes) trained on at once, each with its own batch."""
+    workers: int = 0
+    """Processes that prepare batches. With cached features 0 is fastest; to train the backbone, about one per core."""
+    logger: Literal["none", "tensorboard", "wandb"] = "none"
+    """Where to log besides `history.csv`."""
 
     def __post_init__(self) -> None:
-        for name in ("resize", "change_memory"):
-            if isinstance(getattr(self, name), list):  # YAML has no tuples
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        super().__post_init__()
-        require_setting(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
-        self.recognition_config(1)
+        for name in ("views", "accumulate", "batch_size", "epochs", "devices", "max_steps", "patience", "lr_step"):
+            value = getattr(self, name)
+            require_setting(value is None or value >= 1, f"{name} must be at least 1, got {value}")
+        multipliers = ("head_lr_multiplier", "bias_lr_multiplier", "backbone_lr_multiplier")
+        for name in ("lr", "lr_gamma", *multipliers, "clip_norm"):
+            value = getattr(self, name)
+            require_setting(value is None or value > 0, f"{name} must be above 0, got {value}")
+        for name in ("weight_decay", "workers", "seed"):
+            require_setting(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        require_setting(self.seed < 2**63, f"seed must be below 2**63, got {self.seed}")
+        require_setting(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum}")
+        require_setting(0 <= self.jitter <= 1, f"jitter must be in [0, 1], got {self.jitter}")
+        require_setting(
+            (self.lr_step is not None) == (self.lr_schedule == "step"),
+            f"lr_step goes with lr_schedule 'step' and only with it, got lr_step {self.lr_step} and "
+            f"lr_schedule {self.lr_schedule!r}",
+        )
+        require_setting(
+            self.backbone_trainable or not self.gradient_checkpointing,
+            "gradient_checkpointing goes with backbone_trainable: a frozen backbone keeps no activations",
+        )
+        require_setting(
+            not self.backbone_trainable or self.runtime == "torch",
+            f"runtime {self.runtime!r} goes with a frozen backbone: a CNN is trained in torch",
+        )
+        # the checks of the stored configuration apply here too; what is null is not known yet and stands back
+        self.preprocess_config({"resize": self.crop or 1, "crop": 1})
 
     @property
+    @abstractmethod
     def score_columns(self) -> tuple[str, ...]:
-        """See `TrainingConfig`."""
-        return ("val_loss", "val_accuracy")
+        """Columns of `history.csv` between the training loss and the seconds."""
 
-    def recognition_config(self, num_classes: int) -> RecognitionConfig:
-        """Return the network's part, as it is stored in the model file."""
-        return RecognitionConfig(
-            backbone=self.backbone_config(),
-            num_classes=num_classes,
-            **{
-                name: getattr(self, name)
-                for name in (
-                    "head",
-                    "readout",
-                    "embedding_size",
-                    "change_memory",
-                    "hidden_size",
-                    "num_layers",
-                    "input_dropout",
-                    "output_dropout",
-                    "dropout_mask",
-                )
-            },
-        )
+    @property
+    def score_name(self) -> str:
+        """The column in which the best epoch is the best; of two alike, the one with the lower `val_loss`."""
+        return self.score_columns[-1]
+
+    @property
+    def projection_learns_as_backbone(self) -> bool:
+        """Whether a layer between CNN and LSTM counts as part of the CNN."""
+        return False
+
+    def backbone_config(self) -> BackboneConfig:
+        """Return the CNN's part, as it is stored in the model file."""
+        return BackboneConfig(name=self.backbone, layer=self.layer, grid=self.grid)
 
     def preprocess_config(self, backbone_defaults: Mapping[str, Any]) -> PreprocessConfig:
-        """See `TrainingConfig`; a flow stream has a mean of its own, and quirks change that of red."""
-        values = self._pixels(backbone_defaults)
-        if self.stream == "flow":
-            values["mean"] = FLOW_MEAN
-        elif self.release_quirks and "mean" in values:
-            values["mean"] = tuple(RELEASED_RED_MEAN if value == RED_MEAN else value for value in values["mean"])
-        for name in ("stream", "clip_length", "clip_stride", "flow_method", "release_quirks"):
-            values[name] = getattr(self, name)
-        return PreprocessConfig(**values)
+        """Return the pixels' part, as it is stored in the model file.
+
+        Args:
+            backbone_defaults: `models.backbones.default_preprocess` of this backbone: fills in what is null here, and
+                the mean, scale and order of the channels.
+        """
+        return PreprocessConfig(**self._pixels(backbone_defaults))
+
+    def _pixels(self, backbone_defaults: Mapping[str, Any]) -> dict[str, Any]:
+        values = {**backbone_defaults, "sample_fps": self.sample_fps}
+        return values | {name: getattr(self, name) for name in ("resize", "crop") if getattr(self, name) is not None}
+
+    def resolved(self, preprocess: PreprocessConfig) -> Self:
+        """Return this with nothing left to the backbone's defaults."""
+        return replace(self, resize=preprocess.resize, crop=preprocess.crop)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as YAML and JSON hold them: tuples are lists."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def changed_fields(saved: Mapping[str, Any], config: TrainingConfig) -> list[str]:
+    """Name the settings that make another run of it, each as `name (was -> now)`.
+
+    A setting that `saved` lacks is newer than that run, which therefore did what the default does.
+    """
+    was, now = type(config)().to_dict() | dict(saved), config.to_dict()
+    return [
+        f"{field.name} ({was[field.name]} -> {now[field.name]})"
+        for field in fields(config)
+        if field.name not in FREE_ON_RESUME and was[field.name] != now[field.name]
+    ]

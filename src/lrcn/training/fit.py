@@ -15,21 +15,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from lrcn.config import ModelHeader, PreprocessConfig
-from lrcn.data.caption_examples import CaptionData
-from lrcn.data.datasets import StepSampler
-from lrcn.data.examples import RecognitionData
+from lrcn.data.captioning.examples import CaptionData
+from lrcn.data.recognition.datasets import StepSampler
+from lrcn.data.recognition.examples import RecognitionData
+from lrcn.devices import choose_device
 from lrcn.features import default_cache_dir
-from lrcn.inference.recognizer import choose_device
 from lrcn.models.backbones import default_preprocess
-from lrcn.training.base_config import TrainingConfig
 from lrcn.training.callbacks import RunKeeper, spoken
-from lrcn.training.captioning import CaptioningRecipe
-from lrcn.training.captioning_config import CaptioningTrainingConfig
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.captioning.recipe import CaptioningRecipe
+from lrcn.training.config import TrainingConfig
 from lrcn.training.initial import InitReport
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
-from lrcn.training.recognition import RecognitionRecipe
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.recognition.recipe import RecognitionRecipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_checkpoint, load_trainable
 from lrcn.training.trainer import make_trainer, process_rank, quiet_lightning, stop_between_steps

@@ -16,8 +16,8 @@ from lrcn.models.backbones import build_backbone
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 from lrcn.text import Vocabulary
-from lrcn.training.captioning_config import CaptioningTrainingConfig
-from lrcn.training.config import RecognitionTrainingConfig
+from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 M = TypeVar("M", RecognitionModel, CaptioningModel)
 

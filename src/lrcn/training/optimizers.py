@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from lrcn.training.base_config import TrainingConfig
+from lrcn.training.config import TrainingConfig
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises to the full learning rate."""

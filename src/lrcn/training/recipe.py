@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from lrcn.config import ModelHeader
 from lrcn.training.initial import InitReport
-from lrcn.training.modules import TrainedModel, TrainingTask
+from lrcn.training.module import TrainedModel, TrainingTask
 from lrcn.training.progress import Narrator
 from lrcn.training.run_state import RunState
 from lrcn.training.validation import Validation

@@ -10,7 +10,7 @@ import yaml
 
 from lrcn.errors import ConfigError
 from lrcn.files import replacing, write_json
-from lrcn.training.base_config import TrainingConfig, changed_fields
+from lrcn.training.config import TrainingConfig, changed_fields
 
 MODEL_FILE = "model.safetensors"
 """The model of the best epoch."""

@@ -18,8 +18,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lrcn.errors import ConfigError
-from lrcn.training.base_config import TrainingConfig
 from lrcn.training.callbacks import RunKeeper
+from lrcn.training.config import TrainingConfig
 from lrcn.training.loggers import make_loggers
 from lrcn.training.progress import Narrator
 

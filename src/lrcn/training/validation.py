@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.datasets import FeatureVideo, window_batches
-from lrcn.data.examples import RecognitionExample
+from lrcn.data.recognition.datasets import FeatureVideo, window_batches
+from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.features import FeatureExtractor
 from lrcn.models.recognition import RecognitionModel
 

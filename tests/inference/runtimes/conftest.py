@@ -6,8 +6,8 @@ import pytest
 
 from lrcn import model_file
 from lrcn.config import RecognitionHeader
-from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.exported import ExportedModel
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.exported import ExportedModel
 from lrcn.models.recognition import RecognitionModel
 
 pytest.importorskip("onnxscript")

@@ -15,12 +15,13 @@ import lrcn
 from lrcn import model_file
 from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
+from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError
-from lrcn.inference.captioner import Captioner
+from lrcn.inference import runtimes as choose
+from lrcn.inference.captioning import parity as caption_parity
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.loading import load_captioner
-from lrcn.inference.retriever import Retriever
-from lrcn.inference.runtimes import caption_parity, choose
-from lrcn.inference.runtimes.base import FrameEncoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.video.write import write_video
 
@@ -59,7 +60,7 @@ def test_a_runtime_is_checked_once_and_refused_where_words_differ(
     measured: list[str] = []
     measure = caption_parity.CaptionParityCheck.measure
 
-    class Worse(choose.GraphFrameEncoder):
+    class Worse(choose.GraphEncoder):
         def encode(self, images: np.ndarray, view: object) -> np.ndarray:
             return super().encode(images, view) * np.float32(1.01)
 
@@ -68,7 +69,7 @@ def test_a_runtime_is_checked_once_and_refused_where_words_differ(
         return measure(self, encoder, decoder)
 
     monkeypatch.setattr(caption_parity.CaptionParityCheck, "measure", counted)
-    monkeypatch.setattr(choose, "GraphFrameEncoder", Worse)
+    monkeypatch.setattr(choose, "GraphEncoder", Worse)
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"runtime 'onnxruntime' does not say what torch says; .*of words"):
             load_captioner(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)

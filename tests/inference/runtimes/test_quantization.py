@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lrcn import model_file
-from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.graph import GraphFrameEncoder, open_session
-from lrcn.inference.runtimes.parity import real_images
-from lrcn.inference.runtimes.quantization import quantize
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.quantization import quantize
+from lrcn.graphs.sessions import GraphEncoder, open_session
+from lrcn.inference.recognition.parity import real_images
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.video.views import CENTER_VIEW, cut_crops
 
 onnx = pytest.importorskip("onnx")
@@ -138,6 +138,6 @@ def test_the_packaged_backbone_keeps_its_features(tmp_path: Path) -> None:
     exported = write_graphs(header, model, tmp_path, "onnx", calibration=[crops[::2]], names=("backbone",))
     others = images[1::2]
     expected = TorchRuntime(model, header.preprocess).encode(others, CENTER_VIEW)
-    found = GraphFrameEncoder(exported).encode(others, CENTER_VIEW)
+    found = GraphEncoder(exported).encode(others, CENTER_VIEW)
     error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
     assert 0.01 < error < 0.082  # 0.073 here; 0.092 with NNCF's fast correction of biases, 0.15 with all its defaults

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lrcn.config import RecognitionConfig, RecognitionHeader
-from lrcn.inference.runtimes.recurrence import Recurrence
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
+from lrcn.models.recurrence import Recurrence
 
 HEADS: list[dict[str, Any]] = [
     {},

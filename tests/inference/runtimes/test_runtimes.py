@@ -14,15 +14,17 @@ import pytest
 import torch
 
 from lrcn.config import BackboneConfig, RecognitionHeader
+from lrcn.devices import has_native_bf16, lacks_vnni
 from lrcn.errors import ConfigError, LRCNError, MissingExtraError, ModelFileError, ShapeError, UnknownNameError
-from lrcn.inference.recognizer import Recognizer, load
-from lrcn.inference.runtimes import choose
-from lrcn.inference.runtimes.base import Runtime
-from lrcn.inference.runtimes.convert import write_graphs
-from lrcn.inference.runtimes.exported import DESCRIPTION, ExportedModel, read_exported
-from lrcn.inference.runtimes.graph import GraphRuntime, open_exported, openvino_has_bf16
-from lrcn.inference.runtimes.parity import LIMITS, FeatureCheck, FeatureParityCheck, ParityCheck, real_images
-from lrcn.inference.runtimes.torch_runtime import TorchRuntime, has_native_bf16, lacks_vnni
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.exported import DESCRIPTION, ExportedModel, read_exported
+from lrcn.graphs.sessions import openvino_has_bf16
+from lrcn.inference import runtimes as choose
+from lrcn.inference.recognition.graph_runtime import GraphRuntime, open_exported
+from lrcn.inference.recognition.parity import LIMITS, FeatureCheck, FeatureParityCheck, ParityCheck, real_images
+from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS

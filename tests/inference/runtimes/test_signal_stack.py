@@ -7,24 +7,24 @@ import sys
 
 import pytest
 
-from lrcn.inference.runtimes.exported import ExportedModel
+from lrcn.graphs.exported import ExportedModel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack as Linux lays it out")
 
 SCRIPT = """
 import gc, os, signal, sys
-from lrcn.inference.runtimes import signal_stack
-from lrcn.inference.runtimes.exported import read_exported
-from lrcn.inference.runtimes.graph import GraphRuntime
+from lrcn.graphs.side_effects import signal_stack_kept
+from lrcn.graphs.exported import read_exported
+from lrcn.inference.recognition.graph_runtime import GraphRuntime
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-before = signal_stack.current()
+before = signal_stack()
 for _ in range(2):
     runtime = GraphRuntime(read_exported(sys.argv[1]))
-    assert signal_stack.current() == before, "while it is there"
+    assert signal_stack() == before, "while it is there"
     del runtime
     gc.collect()
-    assert signal_stack.current() == before, "when it is gone"
+    assert signal_stack() == before, "when it is gone"
 try:
     os.kill(os.getpid(), signal.SIGINT)
 except KeyboardInterrupt:

@@ -1,0 +1,1 @@
+"""Reading the nets of the LRCN release: .caffemodel files to model files."""

@@ -1,0 +1,1 @@
+"""Caption data sets: annotation files to examples, sentences to batches."""

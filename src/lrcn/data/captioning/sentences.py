@@ -1,0 +1,40 @@
+"""Sentences alone, for a language model to start from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lrcn.data.captioning.examples import CaptionData, CaptionExample
+from lrcn.errors import DataError
+from lrcn.text.tokenise import tokenise
+
+VAL_SHARE = 20
+"""One sentence in so many is held out for validation."""
+
+
+def read_sentences(path: Path) -> CaptionData:
+    """Return the sentences of a text file, one a line; those of equal words always lie in the same split.
+
+    Raises:
+        DataError: If it cannot be read or holds no sentence.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except OSError as exc:
+        raise DataError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{path}: no UTF-8 text; expected a sentence a line") from exc
+    examples = tuple(
+        CaptionExample(path, (line,), _split(" ".join(tokenise(line))), key=str(number))
+        for number, line in enumerate(lines, start=1)
+        if line
+    )
+    if not examples:
+        raise DataError(f"{path}: no sentence in it; expected one a line")
+    return CaptionData(examples, path.name)
+
+
+def _split(words: str) -> str:
+    digest = hashlib.sha256(words.encode()).digest()
+    return "train" if int.from_bytes(digest[:4], "big") % VAL_SHARE else "val"

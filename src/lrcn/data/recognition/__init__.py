@@ -1,0 +1,1 @@
+"""Recognition data sets: annotation files to examples, clips to batches."""

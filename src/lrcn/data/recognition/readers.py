@@ -1,0 +1,123 @@
+"""Read a recognition data set: whatever its layout, into examples with labels, splits and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lrcn.data.recognition.annotation_csv import detect_annotations_csv, read_annotations_csv
+from lrcn.data.recognition.class_folders import (
+    detect_class_folders,
+    detect_split_folders,
+    read_class_folders,
+    read_split_folders,
+)
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, first_of
+from lrcn.data.recognition.grouping import divide_train, torn_groups, with_groups
+from lrcn.data.recognition.official_lists import detect_hmdb51, detect_ucf101, read_hmdb51, read_ucf101
+from lrcn.data.recognition.web_lists import detect_activitynet, detect_kinetics, read_activitynet, read_kinetics
+from lrcn.errors import ConfigError, DataError, lookup
+from lrcn.video.sources import VIDEO_SUFFIXES
+
+__all__ = [
+    "READERS",
+    "ReadOptions",
+    "Reader",
+    "RecognitionData",
+    "RecognitionExample",
+    "read_recognition_data",
+    "register_reader",
+]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one layout of a data set is recognised and read."""
+
+    detect: Callable[[Path], bool]
+    """Whether the path, a folder or a file, looks like this layout."""
+    read: Callable[[Path, ReadOptions], RecognitionData]
+    """Raises `DataError` for what is wrong. Groups may be left empty, and so may `val`: both are made afterwards."""
+
+
+READERS: dict[str, Reader] = {
+    "class-folders": Reader(detect_class_folders, read_class_folders),
+    "split-folders": Reader(detect_split_folders, read_split_folders),
+    "activitynet": Reader(detect_activitynet, read_activitynet),
+    "hmdb51": Reader(detect_hmdb51, read_hmdb51),
+    "ucf101": Reader(detect_ucf101, read_ucf101),
+    "annotations-csv": Reader(detect_annotations_csv, read_annotations_csv),
+    "kinetics": Reader(detect_kinetics, read_kinetics),
+}
+"""Layout -> reader. The last that recognises a path reads it: from general to special, registered ones first of all."""
+
+
+def register_reader(name: str, reader: Reader) -> None:
+    """Add a layout, so that `read_recognition_data` and the command line know it; it is asked before all others.
+
+    Raises:
+        ConfigError: If the name is taken.
+    """
+    if name in READERS:
+        raise ConfigError(f"data format {name!r} is taken: register another name")
+    READERS[name] = reader
+
+
+def read_recognition_data(
+    path: str | Path,
+    *,
+    format: str = "auto",
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    split_number: int = 1,
+    skip_missing: bool = False,
+) -> RecognitionData:
+    """Return the examples of a data set, checked: listed files exist, times and splits make sense.
+
+    Where there is a `train` split and no `val` (class folders, UCF-101, HMDB-51), part of `train` becomes `val`, by
+    whole groups of clips of one source video, class by class. `test` is never made, nor touched.
+
+    Args:
+        path: A folder, or an annotation file.
+        format: A key of `READERS`, or `auto` for the last of them that recognises the path.
+        val_fraction: Share of each class's training clips that becomes `val` where it is missing; 0 for none.
+        seed: Which ones.
+        split_number: Which of several official lists, from 1.
+        skip_missing: Leave out listed videos that are not there, with a warning.
+
+    Raises:
+        DataError: If nothing is recognised or rows are bad (`problems` holds them all), or a group given by the data
+            set lies in two splits.
+        UnknownNameError: If `format` is none of `READERS`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such folder or annotation file")
+    try:
+        reader = lookup(READERS, _recognised(path) if format == "auto" else format, kind="data format")
+        data = reader.read(path, ReadOptions(split_number=split_number, skip_missing=skip_missing))
+    except OSError as exc:
+        raise DataError(f"{exc.filename or path}: cannot be read: {exc.strerror or exc}") from exc
+    declared = torn_groups(example for example in data.examples if example.group)
+    if declared:
+        raise DataError(f"{path}: {first_of(declared)}; give each group one split", tuple(declared))
+
+    examples, warnings = with_groups(data.examples, path if path.is_dir() else path.parent)
+    splits = {example.split for example in examples}
+    if "train" in splits and "val" not in splits:
+        examples, more = divide_train(examples, val_fraction=val_fraction, seed=seed)
+        warnings += more
+    if torn := torn_groups(examples):
+        warnings.append(f"{first_of(torn)}: scores on them will be too good")
+    return replace(data, examples=tuple(examples), warnings=(*data.warnings, *warnings))
+
+
+def _recognised(path: Path) -> str:
+    for name, reader in reversed(READERS.items()):
+        if reader.detect(path):
+            return name
+    if path.is_dir() and any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in path.iterdir()):
+        remedy = "put each video in a folder named after its class, or list them in annotations.csv (path,label,split)"
+        raise DataError(f"{path}: its videos lie in no class folder; {remedy}")
+    raise DataError(f"{path}: no data set recognised here; known layouts: {', '.join(READERS)}")

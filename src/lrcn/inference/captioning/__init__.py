@@ -1,0 +1,1 @@
+"""A captioning model used on pictures and videos."""

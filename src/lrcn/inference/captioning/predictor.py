@@ -1,0 +1,384 @@
+"""Describe pictures and videos: a model file and a picture in, sentences out.
+
+A picture is a video of one frame. Pictures go through the CNN together, and the search for captions runs over pictures
+and beams together; of a long video no more than two segments and a thousand frames' features are held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Unpack, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrcn.config import CaptioningHeader, PreprocessConfig
+from lrcn.encoding import FrameEncoder, encode_chunks, end_of
+from lrcn.errors import ConfigError, MediaError
+from lrcn.features import TorchEncoder
+from lrcn.inference.captioning.search import CaptionSearch, SearchOptions, search_captions
+from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
+from lrcn.inference.recognition.windows import name_of_source
+from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
+from lrcn.models.captioning import CaptioningModel
+from lrcn.results import Caption, CaptionResult, CaptionSegment
+from lrcn.text import Vocabulary
+from lrcn.video.images import is_still
+from lrcn.video.inputs import Source, network_images
+from lrcn.video.views import CENTER_VIEW, crop_offset
+
+SEGMENT_S = 10.0
+"""Length of the parts that long videos are captioned in."""
+
+MAX_FRAMES = 1024
+"""The caption of a whole video sees at most this many of its sampled frames, evenly spaced."""
+
+_SILENT = "the model's most probable sentence is the empty one; models of few pictures or epochs do that"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A picture, a video, or a part of one."""
+
+    source: Source
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None for the end."""
+
+
+class Captioner:
+    """Says what pictures and videos show, in sentences. Call it with a picture or a video, or with a list."""
+
+    def __init__(
+        self,
+        header: CaptioningHeader,
+        model: CaptioningModel | CaptionDecoder,
+        *,
+        runtime: FrameEncoder | None = None,
+        name: str = "",
+        device: str | torch.device = "cpu",
+        batch_size: int = 64,
+    ) -> None:
+        """Take a loaded model; `lrcn.load` is the short way.
+
+        Args:
+            header: What its file says about it: words, pixels.
+            model: The network, which is moved to the device; or what runs an exported one without its backbone.
+            runtime: What runs the backbone; None for torch in fp32.
+            name: Goes into the results.
+            device: Where it runs.
+            batch_size: Frames or pictures that go through the CNN at once; lower it if memory runs out.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        self.header = header
+        self.name = name
+        self.vocabulary = Vocabulary(header.vocabulary)
+        """The words that it knows."""
+        self.device = torch.device(device)
+        self.model: CaptioningModel | None = None
+        """The network; None where an exported one runs."""
+        if isinstance(model, CaptioningModel):
+            self.model = model.to(self.device).eval()
+            if runtime is None and model.backbone is not None and header.preprocess is not None:
+                runtime = TorchEncoder(model.backbone, header.preprocess, device=self.device)
+            model = TorchCaptionDecoder(self.model)
+        self.runtime = runtime
+        """What runs the backbone; None in models that read ready vectors."""
+        self._decoder: CaptionDecoder = model
+        self._batch_size = batch_size
+
+    def __repr__(self) -> str:
+        return f"<Captioner {self.name or 'unnamed'}: {len(self.vocabulary.words)} words on {self.device}>"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """`name` and `sha256` of the model file, as results name them."""
+        return {"name": self.name, "sha256": self.header.sha256}
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        segment_s: float | None = ...,
+        start_s: float = ...,
+        end_s: float | None = ...,
+        on_progress: Callable[[float], None] | None = ...,
+        **search: Unpack[SearchOptions],
+    ) -> CaptionResult: ...
+
+    @overload
+    def __call__(
+        self,
+        source: list[Source] | tuple[Source, ...],
+        *,
+        segment_s: float | None = ...,
+        **search: Unpack[SearchOptions],
+    ) -> list[CaptionResult]: ...
+
+    def __call__(
+        self,
+        source: Source | list[Source] | tuple[Source, ...],
+        *,
+        segment_s: float | None = SEGMENT_S,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+        **search: Unpack[SearchOptions],
+    ) -> CaptionResult | list[CaptionResult]:
+        """Return what a picture or a video shows.
+
+        Args:
+            source: A picture (turned upright as its EXIF says), a video, a folder that is one image sequence; or RGB
+                frames `(T, H, W, 3)` uint8, or one picture `(H, W, 3)`. A list of these gives a list of results.
+            segment_s: Videos longer than this get a caption for each such part, too; None for none.
+            start_s: Where to begin, from the start of the video; of one source only.
+            end_s: Where to end, exclusive; None for the end of the video; of one source only.
+            on_progress: Called with the seconds of video done so far; of one source only.
+            search: Fields of `CaptionSearch`: `beam_size=5`, `num_captions=1`, `max_length=20`, ...
+
+        Raises:
+            MediaError: If nothing of a source can be decoded.
+            ConfigError: If an option is out of range, or the model reads ready vectors and no pictures.
+        """
+        if isinstance(source, list | tuple):
+            return list(self.stream(source, segment_s=segment_s, **search))
+        options = CaptionSearch(**search)
+        read = self._read_one(source, segment_s, start_s, end_s, on_progress)
+        return self._results([read], options)[0]
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        *,
+        segment_s: float | None = SEGMENT_S,
+        on_failure: Callable[[Source, MediaError], None] | None = None,
+        on_progress: Callable[[Source, float], None] | None = None,
+        **search: Unpack[SearchOptions],
+    ) -> Iterator[CaptionResult]:
+        """Yield one result a source, in order; pictures are captioned together, `batch_size` at a time.
+
+        Args:
+            sources: As for a call.
+            segment_s: As for a call.
+            on_failure: Told what cannot be read, which then has no result; None raises.
+            on_progress: Called with a video and the seconds of it done so far.
+            search: As for a call.
+
+        Raises:
+            MediaError: At a source that cannot be read, unless `on_failure` is given.
+        """
+        options = CaptionSearch(**search)
+        waiting: list[_Read] = []
+        for _, read in self._read(map(Part, sources), segment_s, on_failure, on_progress):
+            waiting.append(read)
+            if len(waiting) == self._batch_size or read.duration_s:
+                yield from self._results(waiting, options)
+                waiting = []
+        yield from self._results(waiting, options)
+
+    def contexts(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the context vectors `(N, E)` of N pictures or videos from their features, each `(T, D)`."""
+        size = self._batch_size
+        with torch.inference_mode():
+            parts = [self._decoder.contexts(features[start : start + size]) for start in range(0, len(features), size)]
+        return torch.cat(parts)
+
+    def caption_contexts(self, contexts: Tensor, search: CaptionSearch) -> list[tuple[Caption, ...]]:
+        """Return the captions of each context vector `(N, E)`, best first."""
+        return search_captions(self._decoder, contexts, self.vocabulary, search)
+
+    def read_features(
+        self, parts: Iterable[Part], *, on_failure: Callable[[Source, MediaError], None] | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield the place of each part among `parts`, and the features `(T, D)` of its frames, at most `MAX_FRAMES`.
+
+        Raises:
+            MediaError: At a source that cannot be read, unless `on_failure` is given.
+        """
+        for place, read in self._read(parts, None, on_failure, None):
+            yield place, read.features
+
+    def _read(
+        self,
+        parts: Iterable[Part],
+        segment_s: float | None,
+        on_failure: Callable[[Source, MediaError], None] | None,
+        on_progress: Callable[[Source, float], None] | None,
+    ) -> Iterator[tuple[int, _Read]]:
+        """Yield place and features of what can be read, in order; pictures go through the CNN together."""
+        pictures: list[tuple[int, Source]] = []
+        for place, part in enumerate(parts):
+            source = part.source
+            if _is_picture(source):
+                pictures.append((place, source))
+                if len(pictures) == self._batch_size:
+                    yield from self._read_pictures(pictures, on_failure)
+                    pictures = []
+                continue
+            yield from self._read_pictures(pictures, on_failure)
+            pictures = []
+            report = None if on_progress is None else partial(on_progress, source)
+            try:
+                read = self._read_one(source, segment_s, part.start_s, part.end_s, report)
+            except MediaError as exc:
+                if on_failure is None:
+                    raise
+                on_failure(source, exc)
+                continue
+            yield place, read
+        yield from self._read_pictures(pictures, on_failure)
+
+    def _read_pictures(
+        self,
+        pictures: Sequence[tuple[int, Source]],
+        on_failure: Callable[[Source, MediaError], None] | None,
+    ) -> Iterator[tuple[int, _Read]]:
+        """Decode and encode pictures together, given with their places."""
+        if not pictures:
+            return
+        encoder, preprocess = self._eyes()
+        began = time.perf_counter()
+        crops: list[NDArray[np.uint8]] = []
+        readable: list[tuple[int, Source, tuple[str, ...]]] = []
+        for place, source in pictures:
+            warnings: list[str] = []
+            try:
+                images, _ = next(network_images(_framed(source), preprocess, on_warning=warnings.append))
+            except MediaError as exc:
+                if on_failure is None:
+                    raise
+                on_failure(source, exc)
+                continue
+            crops.append(_center_crop(images[:1], preprocess.crop))
+            readable.append((place, source, tuple(warnings)))
+        if not crops:
+            return
+        features = torch.from_numpy(encoder.encode(np.concatenate(crops), CENTER_VIEW))
+        share_s = (time.perf_counter() - began) / len(readable)
+        for (place, source, said), one in zip(readable, features, strict=True):
+            yield place, _Read(source, one[None], 0.0, warnings=said, features_s=share_s)
+
+    def _read_one(
+        self,
+        source: Source,
+        segment_s: float | None,
+        start_s: float,
+        end_s: float | None,
+        on_progress: Callable[[float], None] | None,
+    ) -> _Read:
+        """Decode and encode one source of any length."""
+        if segment_s is not None and not segment_s > 0:
+            raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
+        encoder, preprocess = self._eyes()
+        began = time.perf_counter()
+        framed = _framed(source)
+        warnings: list[str] = []
+        whole, parts = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
+        last_s = start_s
+        for chunk in encode_chunks(
+            framed,
+            encoder.encode,
+            preprocess,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=warnings.append,
+        ):
+            of_chunk = torch.from_numpy(chunk.features[0])
+            whole.push(of_chunk)
+            for first_s, features in parts.push(of_chunk, chunk.times_s):
+                self._close(parts, first_s, features)
+            last_s = float(chunk.times_s[-1])
+            if on_progress is not None:
+                on_progress(last_s)
+        if not whole.num_pushed:
+            end = "the end" if end_s is None else f"{end_s:g} s"
+            raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {end}")
+        duration_s = 0.0 if _is_picture(source) else end_of(framed, preprocess, last_s, end_s)
+        for first_s, features in parts.finish(duration_s):
+            self._close(parts, first_s, features)
+        segments = []
+        if len(parts.closed) > 1:
+            ends = [first_s for first_s, _ in parts.closed[1:]] + [duration_s]
+            segments = [
+                (first_s, until_s, context) for (first_s, context), until_s in zip(parts.closed, ends, strict=True)
+            ]
+        return _Read(
+            source, whole.features(), duration_s, segments, tuple(warnings), features_s=time.perf_counter() - began
+        )
+
+    def _close(self, parts: SegmentCutter, first_s: float, features: Tensor) -> None:
+        parts.closed.append((first_s, self.contexts([features])[0]))
+
+    def _results(self, reads: Sequence[_Read], search: CaptionSearch) -> list[CaptionResult]:
+        if not reads:
+            return []
+        began = time.perf_counter()
+        contexts = [self.contexts([read.features for read in reads])]
+        contexts += [context[None] for read in reads for _, _, context in read.segments]
+        captions = iter(self.caption_contexts(torch.cat(contexts), search))
+        wholes = [next(captions) for _ in reads]
+        share_s = (time.perf_counter() - began) / len(reads)
+        results = []
+        for read, whole in zip(reads, wholes, strict=True):
+            segments = tuple(CaptionSegment(start_s, end_s, next(captions)) for start_s, end_s, _ in read.segments)
+            name = name_of_source(read.source)
+            silent = not all(said[0].text for said in (whole, *(segment.captions for segment in segments)))
+            results.append(
+                CaptionResult(
+                    source=name,
+                    duration_s=read.duration_s,
+                    captions=whole,
+                    segments=segments,
+                    warnings=(*read.warnings, f"{name}: {_SILENT}") if silent else read.warnings,
+                    model=self.about,
+                    timing_s={"features": read.features_s, "captions": share_s, "total": read.features_s + share_s},
+                )
+            )
+        return results
+
+    def _eyes(self) -> tuple[FrameEncoder, PreprocessConfig]:
+        if self.runtime is None or self.header.preprocess is None:
+            size = self.header.model.vector_size
+            raise ConfigError(
+                f"{self.name or 'this model'} reads ready vectors of {size} values, not pictures; "
+                "evaluate it on its vectors, or train a model with a backbone"
+            )
+        return self.runtime, self.header.preprocess
+
+
+@dataclass
+class _Read:
+    """A source whose frames have been through the CNN."""
+
+    source: Source
+    features: Tensor
+    duration_s: float
+    segments: list[tuple[float, float, Tensor]] = field(default_factory=list)
+    """Start, end and context of each part of a long video."""
+    warnings: tuple[str, ...] = ()
+    features_s: float = 0.0
+
+
+def _is_picture(source: Source) -> bool:
+    if isinstance(source, np.ndarray):
+        return source.ndim == 3 or len(source) == 1
+    return is_still(Path(source))
+
+
+def _framed(source: Source) -> Source:
+    return source[None] if isinstance(source, np.ndarray) and source.ndim == 3 else source
+
+
+def _center_crop(images: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
+    """Cut the centre view, so that pictures of different shapes can go through the CNN together."""
+    top, left = (crop_offset(length - crop, CENTER_VIEW.top) for length in images.shape[1:3])
+    return images[:, top : top + crop, left : left + crop]

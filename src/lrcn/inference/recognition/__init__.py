@@ -1,0 +1,1 @@
+"""A recognition model used on videos and streams."""

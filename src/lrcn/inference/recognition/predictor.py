@@ -1,0 +1,338 @@
+"""Recognise actions: a model file and a video in, a result out.
+
+Each frame is decoded once and goes through the CNN once; windows are cut from the features as they arrive. So memory
+stays bounded however long the video is, and overlapping windows cost no second CNN pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcn import model_file
+from lrcn.config import RecognitionHeader
+from lrcn.encoding import EncodedChunk, encode_chunks, end_of
+from lrcn.errors import ConfigError, MediaError
+from lrcn.graphs.exported import is_exported
+from lrcn.inference.recognition.graph_runtime import open_exported
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs, name_of_source, to_result
+from lrcn.model_file.shipped import DEMO
+from lrcn.model_file.storage import MODEL_NAME
+from lrcn.results import RecognitionResult
+from lrcn.video.inputs import Source
+from lrcn.video.sources import expand_sources
+from lrcn.video.views import CENTER_VIEW, View
+
+if TYPE_CHECKING:
+    from lrcn.models.recognition import RecognitionModel
+
+WINDOW_BATCH = 64
+"""Windows that go through the LSTM at once: past this it gets no faster."""
+
+_WINDOW_BYTES = 2**27
+"""Fewer windows go at once where they are larger together."""
+
+
+class Recognizer:
+    """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
+
+    def __init__(
+        self,
+        header: RecognitionHeader,
+        model: RecognitionModel | Runtime,
+        *,
+        name: str = "",
+        device: str = "cpu",
+        batch_size: int = 64,
+        views: Sequence[View] = (CENTER_VIEW,),
+    ) -> None:
+        """Take a loaded model; `load` is the short way.
+
+        Args:
+            header: What its file says about it: labels, pixels, windows.
+            model: The network, which is moved to the device; or what runs it.
+            name: Goes into the results.
+            device: Where a network runs; a runtime knows its own.
+            batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+            views: Crops of each frame whose probabilities are averaged; `TEN_CROP_VIEWS` are the paper's ten.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        self.header = header
+        self.name = name
+        self.views = tuple(views)
+        """Crops of each frame whose probabilities are averaged."""
+        self._batch_size = batch_size
+        if not isinstance(model, Runtime):
+            from lrcn.inference.recognition.torch_runtime import TorchRuntime
+
+            model = TorchRuntime(model, header.preprocess, device=device)
+        self.runtime = model
+        """What runs the network."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the position is the label id."""
+        return self.header.labels
+
+    def __repr__(self) -> str:
+        return f"<Recognizer {self.name or 'unnamed'}: {len(self.labels)} labels on {self.runtime.device}>"
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        top_k: int = ...,
+        clip_stride: int | None = ...,
+        start_s: float = ...,
+        end_s: float | None = ...,
+        on_progress: Callable[[float], None] | None = ...,
+    ) -> RecognitionResult: ...
+
+    @overload
+    def __call__(
+        self, source: list[Source] | tuple[Source, ...], *, top_k: int = ..., clip_stride: int | None = ...
+    ) -> list[RecognitionResult]: ...
+
+    def __call__(
+        self,
+        source: Source | list[Source] | tuple[Source, ...],
+        *,
+        top_k: int = 5,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> RecognitionResult | list[RecognitionResult]:
+        """Return what a video shows: the mean over its windows, and each window as a segment.
+
+        Args:
+            source: A video file, a folder that is one image sequence, or RGB frames `(T, H, W, 3)` uint8, taken to have
+                the rate that the model samples at. A list of these gives a list of results, as `stream` does.
+            top_k: Labels to name, most probable first.
+            clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
+            start_s: Where to begin, from the start of the video; of one source only.
+            end_s: Where to end, exclusive; None for the end of the video; of one source only.
+            on_progress: Called with the seconds of video done so far; of one source only.
+
+        Raises:
+            MediaError: If nothing of a video can be decoded.
+            ConfigError: If `top_k` or `clip_stride` is out of range, or several sources are given what is for one.
+        """
+        if isinstance(source, list | tuple):
+            if start_s or end_s is not None or on_progress is not None:
+                raise ConfigError("start_s, end_s and on_progress are for one source: call with each by itself")
+            return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
+        if top_k < 1:
+            raise ConfigError(f"top_k must be at least 1, got {top_k}")
+        timing_s: dict[str, float] = {}
+        said = self.window_probs(
+            source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
+        )
+        return to_result(
+            said,
+            source=name_of_source(source),
+            labels=self.labels,
+            top_k=top_k,
+            model={"name": self.name, "sha256": self.header.sha256, "runtime": self.runtime.name},
+            timing_s=timing_s,
+        )
+
+    def stream(
+        self, sources: Source | Iterable[Source], *, top_k: int = 5, clip_stride: int | None = None
+    ) -> Iterator[RecognitionResult]:
+        """Yield one result a video, as each is done.
+
+        Args:
+            sources: Files, folders (searched for videos and image sequences), globs, arrays of frames.
+            top_k: As for a call.
+            clip_stride: As for a call.
+
+        Raises:
+            MediaError: At a source that names nothing or cannot be decoded; call one by one to carry on past it.
+        """
+        if isinstance(sources, str | Path | np.ndarray):
+            sources = [sources]
+        for source in sources:
+            found: list[Source] = [source] if isinstance(source, np.ndarray) else [*expand_sources([source])]
+            for one in found:
+                yield self(one, top_k=top_k, clip_stride=clip_stride)
+
+    def window_probs(
+        self,
+        source: Source,
+        *,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        timing_s: dict[str, float] | None = None,
+        on_progress: Callable[[float], None] | None = None,
+        drop_first: bool = False,
+    ) -> WindowProbs:
+        """Return the class probabilities of every window, from which a call makes its result.
+
+        Args:
+            source: As for a call, but one only.
+            clip_stride: As for a call.
+            start_s: As for a call.
+            end_s: As for a call.
+            timing_s: Filled with the seconds spent on `features` (decoding and the CNN), `windows` and `total`.
+            on_progress: As for a call.
+            drop_first: Leave out the first frame, which has no flow image, unless it is the only one.
+
+        Raises:
+            MediaError: If nothing of the video can be decoded.
+            ConfigError: If `clip_stride` is out of range.
+        """
+        began = time.perf_counter()
+        buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride))
+        waiting: list[Window] = []
+        windows: list[tuple[int, int]] = []
+        probs: list[NDArray[np.float64]] = []
+        times_s: list[NDArray[np.float64]] = []
+        warnings: list[str] = []
+        in_windows_s = 0.0
+
+        def empty_waiting() -> None:
+            nonlocal in_windows_s
+            start = time.perf_counter()
+            # all of one length: a short window comes only from a short video, and then it is the only one
+            at_once = max(1, min(WINDOW_BATCH, _WINDOW_BYTES // waiting[0].frames.nbytes)) if waiting else 1
+            for first in range(0, len(waiting), at_once):
+                probs.append(self.window_batch_probs(waiting[first : first + at_once]))
+            windows.extend((window.start, window.end) for window in waiting)
+            waiting.clear()
+            in_windows_s += time.perf_counter() - start
+
+        for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
+            num_views, num_frames, size = chunk.features.shape
+            embedded = self.runtime.embed(chunk.features.reshape(num_views * num_frames, size))
+            # views side by side, so that a window holds the same frames of all of them: (n, V, G)
+            waiting += buffer.push(embedded.reshape(num_views, num_frames, -1).swapaxes(0, 1))
+            times_s.append(chunk.times_s)
+            if len(waiting) >= WINDOW_BATCH:
+                empty_waiting()
+            if on_progress is not None:
+                on_progress(float(chunk.times_s[-1]))
+        if not times_s:
+            raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {_end_text(end_s)}")
+        waiting += buffer.finish()
+        empty_waiting()
+
+        times = np.concatenate(times_s)
+        duration_s = end_of(source, self.header.preprocess, float(times[-1]), end_s)
+        if timing_s is not None:
+            total_s = time.perf_counter() - began
+            timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
+        return WindowProbs(tuple(windows), np.concatenate(probs), times, duration_s, tuple(warnings))
+
+    def _chunks(
+        self, source: Source, start_s: float, end_s: float | None, warnings: list[str], *, drop_first: bool
+    ) -> Iterator[EncodedChunk]:
+        chunks = encode_chunks(
+            source,
+            self.runtime.encode,
+            self.header.preprocess,
+            self.views,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=self._batch_size,
+            on_warning=warnings.append,
+        )
+        if not drop_first:
+            yield from chunks
+            return
+        only: EncodedChunk | None = None
+        for number, chunk in enumerate(chunks):
+            if number > 0:
+                yield chunk
+            elif len(chunk.times_s) > 1:
+                yield EncodedChunk(chunk.features[:, 1:], chunk.times_s[1:])
+            else:
+                only = chunk
+                continue
+            only = None
+        if only is not None:
+            yield only
+
+    def window_batch_probs(self, windows: Sequence[Window]) -> NDArray[np.float64]:
+        """Return the class probabilities `(N, A)` of windows of one length: of embedded frames `(length, V, G)`."""
+        clips = np.stack([window.frames for window in windows])  # (N, L, V, G)
+        num_windows, length, num_views, size = clips.shape
+        probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
+        by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)
+        return by_view
+
+    def stride(self, clip_stride: int | None) -> int:
+        """Return the frames between the starts of neighbouring windows; None stands for the model's own.
+
+        Raises:
+            ConfigError: If it is out of range.
+        """
+        preprocess = self.header.preprocess
+        if clip_stride is None:
+            return preprocess.clip_stride
+        if not 1 <= clip_stride <= preprocess.clip_length:
+            raise ConfigError(
+                f"clip_stride must be between 1 and the model's clip_length ({preprocess.clip_length}), "
+                f"got {clip_stride}: a larger stride would skip frames silently"
+            )
+        return clip_stride
+
+
+def load(
+    model: str | Path = DEMO,
+    *,
+    device: str = "auto",
+    runtime: str | None = None,
+    batch_size: int = 64,
+    views: Sequence[View] = (CENTER_VIEW,),
+    cache_dir: Path | None = None,
+) -> Recognizer:
+    """Return a recognizer ready to be called.
+
+    Args:
+        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`: the model that ships in this
+            package. An exported folder runs without torch.
+        device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
+        runtime: `torch`, `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or `auto`: the fastest of them that
+            is installed and says what torch says. None is `torch` for a model file, and for an exported folder the
+            runtime that it was made for. Graphs that a runtime needs are made once and kept.
+        batch_size: Frames that go through the CNN at once; lower it if memory runs out.
+        views: Crops of each frame whose probabilities are averaged.
+        cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
+        ConfigError: If there is no such device, or the runtime cannot run this model.
+        MissingExtraError: If the runtime is not installed.
+    """
+    if is_exported(model):
+        exported = open_exported(model, runtime=runtime, device=device)
+        name = Path(model).resolve().name
+        return Recognizer(exported.header, exported, name=name, batch_size=batch_size, views=views)
+    from lrcn.devices import choose_device
+
+    path = model_file.resolve(model)
+    target = str(choose_device(device))
+    header, network = model_file.load(path, device=target)
+    name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
+    runs: RecognitionModel | Runtime = network
+    if runtime is not None:
+        from lrcn.features import default_cache_dir
+        from lrcn.inference.runtimes import open_runtime
+
+        kept = cache_dir or default_cache_dir().parent / "runtimes"
+        runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
+    return Recognizer(header, runs, name=name, device=target, batch_size=batch_size, views=views)
+
+
+def _end_text(end_s: float | None) -> str:
+    return "the end" if end_s is None else f"{end_s:g} s"

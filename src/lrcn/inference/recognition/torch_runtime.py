@@ -1,0 +1,60 @@
+"""The network as torch runs it: the reference that the other runtimes are checked against."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrcn.config import PreprocessConfig
+from lrcn.features import Precision, TorchEncoder
+from lrcn.graphs.state import State
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.models.recognition import RecognitionModel
+from lrcn.models.recurrence import Recurrence
+
+
+class TorchRuntime(TorchEncoder, Runtime):
+    """A recognition model in eager torch; what reads the features is float32 always, under autocast too."""
+
+    def __init__(
+        self,
+        model: RecognitionModel,
+        preprocess: PreprocessConfig,
+        *,
+        device: str | torch.device = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        """Move the model to the device, in evaluation mode; errors as for `TorchEncoder`."""
+        self._device = torch.device(device)
+        self.model = model.to(self._device).eval()
+        self.config = model.config
+        self._recurrence = Recurrence(self.model).eval()
+        super().__init__(model.backbone, preprocess, device=device, precision=precision)
+
+    @torch.inference_mode()
+    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.embed`."""
+        with torch.autocast(self._device.type, enabled=False):
+            return self._recurrence.embed(self._tensor(features)).cpu().numpy()
+
+    @torch.inference_mode()
+    def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.frame_probs`."""
+        with torch.autocast(self._device.type, enabled=False):
+            return self._recurrence.frame_probs(self._tensor(embedded)).cpu().numpy()
+
+    def initial_state(self, batch_size: int) -> State:
+        """As `Runtime.initial_state`."""
+        return {name: part.cpu().numpy() for name, part in self.model.initial_state(batch_size).items()}
+
+    @torch.inference_mode()
+    def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        """As `Runtime.step`."""
+        before = {name: self._tensor(part) for name, part in state.items()}
+        with torch.autocast(self._device.type, enabled=False):
+            logits, after = self.model.step(self._tensor(features), before)
+        return logits.softmax(-1).cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
+
+    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)

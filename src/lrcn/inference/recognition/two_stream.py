@@ -1,0 +1,151 @@
+"""Late fusion: one network looks at the frames, one at the flow between them, and their probabilities are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lrcn.errors import ConfigError
+from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.inference.recognition.windows import WindowProbs, name_of_source, to_result
+from lrcn.results import RecognitionResult
+from lrcn.video.inputs import Source
+
+SHARED_SETTINGS = ("sample_fps", "clip_length")
+"""Settings in which two streams must agree for their windows to be the same frames."""
+
+
+class TwoStreamRecognizer:
+    """Recognises with an RGB and a flow model together; called like a `Recognizer`.
+
+    T frames have T - 1 flow images, each counted with its later frame. So that both streams see the same windows, the
+    RGB stream starts at the second frame too, which is also the release's first (create_flow_images_LRCN.m numbers its
+    images from 2).
+    """
+
+    def __init__(
+        self,
+        rgb: Recognizer,
+        flow: Recognizer,
+        *,
+        rgb_weight: float = 1 / 3,
+        flow_file_of: Callable[[Path], Path] | None = None,
+    ) -> None:
+        """Join two recognizers.
+
+        Args:
+            rgb: Looks at frames.
+            flow: Looks at flow.
+            rgb_weight: Share of the RGB stream in the average, 0 to 1; the flow stream has the rest. The paper reports
+                1/2 and 1/3.
+            flow_file_of: Where `lrcn data flow` keeps the flow of a video; None computes it anew.
+
+        Raises:
+            ConfigError: If the weight is out of range or the two models do not fit together.
+        """
+        if not 0 <= rgb_weight <= 1:
+            raise ConfigError(f"rgb_weight must be in [0, 1], got {rgb_weight}")
+        for recognizer, stream in ((rgb, "rgb"), (flow, "flow")):
+            found = recognizer.header.preprocess.stream
+            if found != stream:
+                raise ConfigError(f"{recognizer.name or 'model'}: this is a model of {found}, wanted one of {stream}")
+        if rgb.labels != flow.labels:
+            odd = sorted(set(rgb.labels) ^ set(flow.labels))
+            raise ConfigError(f"the two models have other labels ({', '.join(odd[:5]) or 'in another order'})")
+        for name in SHARED_SETTINGS:
+            values = [getattr(recognizer.header.preprocess, name) for recognizer in (rgb, flow)]
+            if values[0] != values[1]:
+                raise ConfigError(f"the two models differ in {name} ({values[0]} and {values[1]}): no common windows")
+        self.rgb = rgb
+        self.flow = flow
+        self.rgb_weight = rgb_weight
+        self._flow_file_of = flow_file_of
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the position is the label id."""
+        return self.rgb.labels
+
+    def __call__(
+        self,
+        source: Source,
+        *,
+        top_k: int = 5,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> RecognitionResult:
+        """Return what a video shows, as `Recognizer` does.
+
+        Args:
+            source: A video, or RGB frames `(T, H, W, 3)` uint8.
+            top_k: Labels to name, most probable first.
+            clip_stride: Frames between the starts of neighbouring windows; None takes the RGB model's own.
+            start_s: Where to begin, from the start of the video.
+            end_s: Where to end, exclusive; None for the end of the video.
+            on_progress: Called with the seconds of video done so far, first by the RGB stream, then by the flow stream.
+
+        Raises:
+            MediaError: If nothing of the video can be decoded, or the flow file belongs to another video.
+            ConfigError: If `clip_stride` is out of range.
+        """
+        stride = self.rgb.header.preprocess.clip_stride if clip_stride is None else clip_stride
+        flow_source = source
+        if self._flow_file_of is not None and not isinstance(source, np.ndarray):
+            flow_source = self._flow_file_of(Path(source))
+        timing_s: dict[str, dict[str, float]] = {"rgb": {}, "flow": {}}
+        rgb = self.rgb.window_probs(
+            source,
+            clip_stride=stride,
+            start_s=start_s,
+            end_s=end_s,
+            timing_s=timing_s["rgb"],
+            on_progress=on_progress,
+            drop_first=True,
+        )
+        flow = self.flow.window_probs(
+            flow_source,
+            clip_stride=stride,
+            start_s=start_s,
+            end_s=end_s,
+            timing_s=timing_s["flow"],
+            on_progress=on_progress,
+        )
+        return to_result(
+            fuse(rgb, flow, self.rgb_weight),
+            source=name_of_source(source),
+            labels=self.labels,
+            top_k=top_k,
+            model={
+                "name": f"{self.rgb.name} + {self.flow.name}",
+                "sha256": f"{self.rgb.header.sha256}+{self.flow.header.sha256}",
+                "runtime": f"{self.rgb.runtime.name} + {self.flow.runtime.name}",
+            },
+            timing_s={
+                f"{stream}_{stage}": seconds for stream, stages in timing_s.items() for stage, seconds in stages.items()
+            },
+        )
+
+
+def fuse(rgb: WindowProbs, flow: WindowProbs, rgb_weight: float) -> WindowProbs:
+    """Return the weighted mean of two streams' probabilities, window by window.
+
+    Where a stream has windows at the end that the other lacks (a flow file made from a video cut short), only the
+    common ones count.
+    """
+    places = [{window: place for place, window in enumerate(stream.windows)} for stream in (rgb, flow)]
+    common = [window for window in rgb.windows if window in places[1]]
+    if not common:
+        raise ConfigError(f"the streams have no window in common ({len(rgb.windows)} and {len(flow.windows)} windows)")
+    rows = [[place_of[window] for window in common] for place_of in places]
+    probs = rgb_weight * rgb.probs[rows[0]] + (1 - rgb_weight) * flow.probs[rows[1]]
+    return replace(
+        rgb,
+        windows=tuple(common),
+        probs=np.asarray(probs),
+        warnings=tuple(dict.fromkeys((*rgb.warnings, *flow.warnings))),
+    )

@@ -1,0 +1,300 @@
+"""From the name of a runtime to one that runs, and for `auto` the fastest that says what torch says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import nn
+
+from lrcn.config import CaptioningHeader, ModelHeader, PreprocessConfig, RecognitionHeader
+from lrcn.devices import has_native_bf16
+from lrcn.encoding import FrameEncoder
+from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
+from lrcn.features import TorchEncoder
+from lrcn.files import replacing, replacing_folder
+from lrcn.graphs.conversion import write_graphs
+from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
+from lrcn.graphs.sessions import GraphEncoder, num_threads
+from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
+from lrcn.inference.recognition.graph_runtime import GraphRuntime
+from lrcn.inference.recognition.parity import (
+    FeatureCheck,
+    FeatureParity,
+    FeatureParityCheck,
+    Parity,
+    ParityCheck,
+    real_images,
+)
+from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.torch_runtime import TorchRuntime
+from lrcn.models.captioning import CaptioningModel
+from lrcn.models.recognition import RecognitionModel
+from lrcn.video.views import CENTER_VIEW
+
+RUNTIMES: dict[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "torch-bf16": ("torch",),
+    "onnxruntime": ("onnxruntime", "onnx", "onnxscript"),
+    "openvino": ("openvino", "onnx", "onnxscript"),
+    "openvino-bf16": ("openvino", "onnx", "onnxscript"),
+}
+"""Runtime of a model file -> the packages it needs. Quantised graphs need calibration: `lrcn export --int8`."""
+
+AUTO = "auto"
+_FORMAT = 3
+"""Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
+_TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
+
+_Report = Parity | CaptionParity | FeatureParity
+R = TypeVar("R", bound=FrameEncoder)
+C = TypeVar("C", bound=FrameEncoder, contravariant=True)
+
+
+class _Check(Protocol[C]):
+    """`ParityCheck`, `CaptionParityCheck` or `FeatureParityCheck`."""
+
+    @property
+    def report(self) -> Callable[..., _Report]:
+        """Makes a report of the fields of one that was kept."""
+
+    def measure(self, candidate: C, /) -> _Report:
+        """Compare a runtime with torch."""
+
+
+def open_runtime(
+    name: str, header: RecognitionHeader, model: RecognitionModel, *, device: str, cache_dir: Path
+) -> Runtime:
+    """Return what runs a recognition model, checked against torch where it is not torch in fp32.
+
+    Args:
+        name: One of `RUNTIMES`, or `auto`.
+        header: Of the model file.
+        model: The network in fp32.
+        device: As torch names it; the graphs run on the CPU.
+        cache_dir: Where graphs and verdicts are kept.
+
+    Raises:
+        UnknownNameError: If there is no such runtime.
+        ConfigError: If it does not run on this device, or its answers are too far from torch's.
+        MissingExtraError: If it is not installed.
+    """
+    _check_name(name)
+    reference = TorchRuntime(model, header.preprocess, device=device)
+    kept = _Kept(header, model, cache_dir)
+
+    def made(name: str) -> Runtime:
+        if name == "torch-bf16":
+            return TorchRuntime(model, header.preprocess, device=reference.device, precision="bf16")
+        engine, bf16 = _engine(name, reference.device)
+        return GraphRuntime(kept.graphs(), engine=engine, bf16=bf16)
+
+    return _Choice[Runtime](reference, made, ParityCheck(reference, header.preprocess), kept).open(name)
+
+
+def open_caption_runtime(
+    name: str, header: CaptioningHeader, model: CaptioningModel, *, device: str, cache_dir: Path
+) -> FrameEncoder:
+    """Return what runs the backbone of a captioning model; arguments and errors as for `open_runtime`.
+
+    What reads the features stays in torch, in float32.
+
+    Raises:
+        ConfigError: If the model reads ready vectors.
+    """
+    _check_name(name)
+    encoders = _Encoders(header, model, _Kept(header, model, cache_dir, names=("backbone",)), device)
+    check = CaptionParityCheck(model.to(device).eval(), FeatureCheck(encoders.reference, encoders.preprocess))
+    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, encoders.kept).open(name)
+
+
+def open_backbone_runtime(
+    name: str, header: ModelHeader, model: RecognitionModel | CaptioningModel, *, device: str, cache_dir: Path
+) -> FrameEncoder:
+    """Return what runs a frozen backbone whose head is still to be trained, checked on its features alone.
+
+    Arguments and errors as for `open_runtime`. Graphs and verdicts are kept by the backbone, whatever head it gets.
+
+    Raises:
+        ConfigError: If the model reads ready vectors.
+    """
+    _check_name(name)
+    kept = _Kept(header, model, cache_dir, names=("backbone",), part=model.backbone)
+    encoders = _Encoders(header, model, kept, device)
+    check = FeatureParityCheck(FeatureCheck(encoders.reference, encoders.preprocess))
+    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, kept).open(name)
+
+
+class _Encoders:
+    """What can run the backbone of a model."""
+
+    def __init__(
+        self, header: ModelHeader, model: RecognitionModel | CaptioningModel, kept: _Kept, device: str
+    ) -> None:
+        if model.backbone is None or header.preprocess is None:
+            raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
+        self.kept, self.preprocess = kept, header.preprocess
+        self._backbone = model.backbone
+        self.reference = TorchEncoder(model.backbone, header.preprocess, device=device)
+
+    def made(self, name: str) -> FrameEncoder:
+        if name == "torch-bf16":
+            return TorchEncoder(self._backbone, self.preprocess, device=self.reference.device, precision="bf16")
+        engine, bf16 = _engine(name, self.reference.device)
+        return GraphEncoder(self.kept.graphs(), engine=engine, bf16=bf16)
+
+
+def _check_name(name: str) -> None:
+    if name in ("openvino-int8", "onnxruntime-int8"):
+        raise ConfigError(
+            f"runtime {name!r} runs exported folders; make one: lrcn export MODEL --int8 --calibrate DATA --output DIR"
+        )
+    if name != AUTO:
+        lookup({AUTO: (), **RUNTIMES}, name, kind="runtime")
+
+
+def _engine(name: str, device: str) -> tuple[str, bool]:
+    """Return engine and whether in bfloat16."""
+    if device != "cpu":
+        raise ConfigError(f"runtime {name!r} runs on the CPU; add --device cpu, or use --runtime torch")
+    engine, _, precision = name.partition("-")
+    return engine, precision == "bf16"
+
+
+class _Kept:
+    """What is made of a model once and kept in a folder: its graphs, and verdicts on runtimes."""
+
+    def __init__(
+        self,
+        header: ModelHeader,
+        model: RecognitionModel | CaptioningModel,
+        folder: Path,
+        *,
+        names: tuple[str, ...] | None = None,
+        part: nn.Module | None = None,
+    ) -> None:
+        """Take the model, the graphs that are wanted of it, and the part of it that decides, if not all of it does."""
+        self.header = header
+        self._model, self._folder, self._names, self._part = model, folder, names, part
+
+    def graphs(self) -> ExportedModel:
+        folder = self._folder / self._key("graphs")
+        if is_exported(folder):
+            with suppress(ModelFileError):  # damaged: they are made anew
+                return read_exported(folder)
+        with replacing_folder(folder) as unfinished:
+            write_graphs(self.header, self._model, unfinished, "onnx", names=self._names)
+        return read_exported(folder)
+
+    def read(self, *what: str) -> dict[str, Any]:
+        """Return the verdict on something, empty if there is none."""
+        try:
+            verdict = json.loads((self._folder / f"{self._key(*what)}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return verdict if isinstance(verdict, dict) else {}
+
+    def write(self, verdict: dict[str, Any], *what: str) -> None:
+        with replacing(self._folder / f"{self._key(*what)}.json") as unfinished:
+            unfinished.write_text(json.dumps(verdict))
+
+    def _key(self, *what: str) -> str:
+        """Return a hash of the weights, the pixels, this machine, and the versions of what runs on it."""
+        packages = sorted({package for packages in RUNTIMES.values() for package in packages})
+        versions = {package: _version(package) for package in packages}
+        machine = [
+            torch.backends.cpu.get_cpu_capability(),
+            has_native_bf16(torch.device("cpu")),
+            num_threads() or torch.get_num_threads(),
+        ]
+        if self._part is None:
+            weights, built_from = self.header.sha256 or _weights_hash(self._model), repr(self.header.model)
+        else:
+            weights, built_from = _weights_hash(self._part), repr(self.header.model.backbone)
+        parts = [_FORMAT, weights, repr(self.header.preprocess), built_from, versions, machine, what]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+class _Choice(Generic[R]):
+    """The runtimes of one model, and which of them says what torch says."""
+
+    def __init__(self, reference: R, made: Callable[[str], R], check: _Check[R], kept: _Kept) -> None:
+        """Take torch in fp32, what makes another runtime by name, and what measures it."""
+        self._reference, self._made, self._check, self._kept = reference, made, check, kept
+
+    def open(self, name: str) -> R:
+        if name == AUTO:
+            name = self._fastest()
+        if name == "torch":
+            return self._reference
+        runtime, parity = self._checked(name)
+        if not parity.passed:
+            raise ConfigError(f"runtime {name!r} does not say what torch says; use --runtime torch ({parity})")
+        return runtime
+
+    def _checked(self, name: str) -> tuple[R, _Report]:
+        """Return a runtime and what its check gave, now or with the same weights and versions before."""
+        runtime = self._made(name)
+        try:
+            parity = self._check.report(**self._kept.read(name))
+        except TypeError:
+            parity = self._check.measure(runtime)
+            self._kept.write(vars(parity), name)
+        return runtime, parity
+
+    def _fastest(self) -> str:
+        """Return the name of the fastest runtime that is installed, runs here and passes its check."""
+        installed = [name for name, packages in RUNTIMES.items() if all(map(_version, packages))]
+        what = ("fastest", self._reference.device, *installed)
+        verdict = self._kept.read(*what).get("fastest")
+        if verdict in installed:
+            return str(verdict)
+        candidates: dict[str, FrameEncoder] = {"torch": self._reference}
+        for name in installed[1:]:
+            try:
+                runtime, parity = self._checked(name)
+            except LRCNError:
+                continue  # not on this device, not in this precision, not for this network
+            if parity.passed:
+                candidates[name] = runtime
+        assert self._kept.header.preprocess is not None  # models of ready vectors have no choice
+        frames_per_s = _speeds(candidates, self._kept.header.preprocess)
+        fastest = max(frames_per_s, key=lambda name: frames_per_s[name])
+        self._kept.write({"fastest": fastest, "frames_per_s": frames_per_s}, *what)
+        return fastest
+
+
+def _speeds(candidates: dict[str, FrameEncoder], preprocess: PreprocessConfig) -> dict[str, float]:
+    """Return frames per second of each, by the median over rounds in which all take their turn."""
+    images = real_images(preprocess)[:_TIMED_FRAMES]
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for round_number in range(1 + _TIMED_ROUNDS):
+        for name, runtime in candidates.items():
+            start = time.perf_counter()
+            runtime.encode(images, CENTER_VIEW)
+            if round_number:  # the first warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: len(images) / statistics.median(times) for name, times in seconds.items()}
+
+
+def _weights_hash(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,115 @@
+"""How captioning is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrcn.config import CaptioningHeader, PreprocessConfig
+from lrcn.data.captioning.examples import CaptionData
+from lrcn.data.captioning.readers import read_caption_data
+from lrcn.data.captioning.sentences import read_sentences
+from lrcn.data.captioning.vectors import read_vectors
+from lrcn.errors import DataError
+from lrcn.inference.captioning.rules import caption_rules
+from lrcn.models.captioning import CaptioningModel
+from lrcn.text import Vocabulary
+from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.captioning.data import CaptionPreparation, caption_splits, fingerprint, texts_of
+from lrcn.training.captioning.module import CaptioningTask, Reward
+from lrcn.training.initial import initial_captioning_model
+from lrcn.training.progress import Narrator
+from lrcn.training.recipe import PreparedData, Recipe
+from lrcn.training.run_state import RunState
+
+
+class CaptioningRecipe(Recipe):
+    """Captions beside pictures, videos or ready vectors; or sentences alone."""
+
+    model: CaptioningModel
+
+    def __init__(
+        self,
+        config: CaptioningTrainingConfig,
+        preprocess: PreprocessConfig,
+        data: str | Path | CaptionData,
+        narrator: Narrator,
+    ) -> None:
+        """Read and check the data set, and collect its words.
+
+        Raises:
+            DataError: If it cannot be trained on.
+        """
+        self._config = config
+        self._preprocess = preprocess
+        self._data = data if isinstance(data, CaptionData) else _read(Path(data), config)
+        for warning in self._data.warnings:
+            narrator.warn(warning)
+        self._splits = caption_splits(self._data, needs_validation=config.patience is not None)
+        words = (words for captions in self._splits.train_tokens for words in captions)
+        self._vocabulary = Vocabulary.build(words, min_count=config.min_count)
+        self._reward: Reward | None = None
+
+    def build(self) -> None:
+        """See `Recipe`."""
+        size = None
+        if self._config.vectors is not None:
+            size = next(iter(read_vectors(self._config.vectors).values())).shape[1]
+        self.model, self.init = initial_captioning_model(self._config, self._vocabulary, vector_size=size)
+
+    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+        """See `Recipe`."""
+        config = self._config
+        preparation = CaptionPreparation(
+            self._splits, self._vocabulary, config, self._preprocess, narrator=narrator, rank=rank
+        )
+        if config.objective == "sentences":
+            return preparation.sentences()
+        if config.vectors is not None:
+            prepared = preparation.vectors(Path(config.vectors))
+        elif config.backbone_trainable:
+            prepared = preparation.frames()
+        else:
+            prepared = preparation.features(self.header({}), self.model, cache_dir, device)
+        if config.objective == "cider_d":
+            self._reward = Reward(texts_of(preparation.train_tokens), self._vocabulary)
+        return prepared
+
+    def task(self, state: RunState, **run: Any) -> CaptioningTask:
+        """See `Recipe`."""
+        rules = caption_rules(max_length=self._config.max_length)
+        return CaptioningTask(
+            self.model, self._preprocess, self._config, state, rules=rules, reward=self._reward, **run
+        )
+
+    def header(self, provenance: dict[str, Any]) -> CaptioningHeader:
+        """See `Recipe`."""
+        return CaptioningHeader(
+            model=self.model.config,
+            preprocess=None if self.model.backbone is None else self._preprocess,
+            vocabulary=self._vocabulary.words,
+            provenance=provenance,
+        )
+
+    def describe_data(self) -> dict[str, Any]:
+        """See `Recipe`."""
+        counts = Counter(example.split for example in self._data.examples)
+        captions = sum(map(len, self._splits.train_tokens))
+        return {
+            "name": self._data.name,
+            "examples": dict(sorted(counts.items())),
+            "training_captions": captions,
+            "words": len(self._vocabulary.words),
+            "fingerprint": fingerprint(self._splits),
+        }
+
+
+def _read(path: Path, config: CaptioningTrainingConfig) -> CaptionData:
+    if path.suffix.lower() == ".txt":
+        if config.objective != "sentences":
+            raise DataError(f"{path}: sentences without pictures; they go with --objective sentences only")
+        return read_sentences(path)
+    return read_caption_data(path, seed=config.seed, need_files=config.looks_at_pictures)

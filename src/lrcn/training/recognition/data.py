@@ -1,0 +1,311 @@
+"""From the examples of a data set to what training steps and validation read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrcn.config import ModelHeader, PreprocessConfig, RecognitionHeader
+from lrcn.data.recognition.datasets import (
+    FeatureClips,
+    FeatureVideo,
+    FrameClips,
+    FrameVideo,
+    collate_features,
+    collate_frames,
+)
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.errors import DataError, MediaError
+from lrcn.extraction import Part, batch_size_on, extract_all
+from lrcn.features import (
+    FeatureCache,
+    FeatureExtractor,
+    content_hash,
+    half_precision,
+    load_or_encode,
+)
+from lrcn.inference.runtimes import open_backbone_runtime
+from lrcn.models.captioning import CaptioningModel
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.config import TrainingConfig
+from lrcn.training.progress import Bar, Narrator
+from lrcn.training.recipe import PreparedData
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.validation import FeatureValidation, FrameValidation
+from lrcn.video.inputs import network_images
+from lrcn.video.read import probe
+from lrcn.video.views import CENTER_VIEW, View, random_view
+
+VIEW_SEED = 0
+"""Of the cached views; the same for all runs."""
+
+_MEMORY_SHARE = 0.25
+"""Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
+
+
+def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
+    """Make sure that a data set can be trained on.
+
+    Raises:
+        DataError: If it has no training examples, a single class, a class without training examples, or no
+            validation examples where they are needed.
+    """
+    trained = {example.label for example in data.split("train")}
+    if len(data.labels) < 2:
+        raise DataError(f"{data.name}: one class only, {data.labels[0]!r}; a model needs at least two to tell apart")
+    check_every_class(data.labels, trained, f"{data.name}: no training example")
+    if needs_validation:
+        data.split("val")
+
+
+def check_every_class(labels: Sequence[str], found: Collection[str], problem: str) -> None:
+    """Make sure that each label is among those found.
+
+    Raises:
+        DataError: If not; the message names the first one that is missing and counts the rest.
+    """
+    missing = [label for label in labels if label not in found]
+    if missing:
+        more = f" ({len(missing) - 1} more classes)" if len(missing) > 1 else ""
+        raise DataError(f"{problem} of class {missing[0]!r}{more}")
+
+
+def used_examples(data: RecognitionData) -> list[RecognitionExample]:
+    """Return the training and then the validation examples; the test split is not touched."""
+    return [example for split in ("train", "val") for example in data.examples if example.split == split]
+
+
+def fingerprint(data: RecognitionData) -> str:
+    """Return a hash of the labels and of the training and validation examples, wherever their files lie."""
+    rows = sorted(
+        (example.path.name, example.label, example.split, example.start_s, example.end_s or 0.0)
+        for example in used_examples(data)
+    )
+    return hashlib.sha256(json.dumps([data.labels, rows]).encode()).hexdigest()
+
+
+def counts(data: RecognitionData) -> dict[str, int]:
+    """Return the number of examples in each split."""
+    return dict(sorted(Counter(example.split for example in data.examples).items()))
+
+
+E = TypeVar("E")
+
+
+class EncodedVideos:
+    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room.
+
+    `fill` encodes many at once, `get` takes one out.
+    """
+
+    def __init__(
+        self,
+        header: ModelHeader,
+        model: RecognitionModel | CaptioningModel,
+        *,
+        runtime: str,
+        cache_dir: Path,
+        device: torch.device,
+    ) -> None:
+        """Encode with this model's backbone, unless the cache in `cache_dir` has it.
+
+        Raises:
+            ConfigError: If the runtime cannot be used, or its features are not those of torch.
+            MissingExtraError: If it is not installed.
+            UnknownNameError: If there is none of this name.
+        """
+        encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=cache_dir / "runtimes")
+        assert header.preprocess is not None  # models without a backbone were refused
+        self._extractor = FeatureExtractor(
+            model, header.preprocess, device=device, encode=encoder.encode, runtime=encoder.name
+        )
+        self.runtime = encoder.name
+        """What encodes, where `auto` was asked for."""
+        self.key = self._extractor.key()
+        """`FeatureExtractor.key`"""
+        self._cache = FeatureCache(cache_dir, self.key)
+        self._failures: dict[Part, MediaError] = {}
+        self._free_bytes = _memory_for_features()
+
+    def fill(self, examples: Sequence[E], part_of: Callable[[E], Part], bar: Bar) -> None:
+        """Encode what the cache has not, several files at once; a killed process goes on where it stopped.
+
+        What cannot be read fails when it is taken out.
+        """
+        report = extract_all(
+            examples,
+            part_of,
+            self._extractor.encode,
+            self._extractor.preprocess_config,
+            self._cache,
+            batch_size=batch_size_on(self._extractor.device.type),
+            on_progress=lambda done, kept: bar.update(done, kept=kept),
+        )
+        self._failures |= report.failures
+
+    def get(self, part: Part, *, label_id: int = 0) -> FeatureVideo:
+        """Return the features of a video, or where they lie once the memory for features is used up.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        if part in self._failures:
+            raise self._failures[part]
+        path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
+        found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
+        rows = half_precision(found.features).numpy()
+        self._free_bytes -= rows.nbytes
+        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
+        if self._free_bytes < 0:
+            kept = tuple(self._cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
+        return FeatureVideo(label_id, rows.shape[1], kept)
+
+
+def prepare_features(
+    header: RecognitionHeader,
+    model: RecognitionModel,
+    data: RecognitionData,
+    config: RecognitionTrainingConfig,
+    *,
+    cache_dir: Path,
+    device: torch.device,
+    narrator: Narrator,
+    rank: int,
+) -> PreparedData:
+    """Encode every training and validation video once with the frozen backbone, or take it from the cache.
+
+    Raises:
+        DataError: If no training video of a class can be read.
+    """
+    encoded = EncodedVideos(header, model, runtime=config.runtime, cache_dir=cache_dir, device=device)
+    label_ids = {label: i for i, label in enumerate(data.labels)}
+
+    def part_of(example: RecognitionExample) -> Part:
+        views: tuple[View, ...] = (CENTER_VIEW,)
+        if example.split == "train":
+            views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
+        return Part(example.path, views, example.start_s, example.end_s)
+
+    def load(example: RecognitionExample) -> FeatureVideo:
+        return encoded.get(part_of(example), label_id=label_ids[example.label])
+
+    examples = used_examples(data)
+    with narrator.bar("features", len(examples), unit="videos") as bar:
+        encoded.fill(examples, part_of, bar)
+    with narrator.bar("reading features", len(examples), unit="videos") as bar:
+        train, val, skipped = _load_all(data, load, bar, narrator)
+    clips = FeatureClips(train, header.preprocess.clip_length, seed=config.seed)
+    validation = FeatureValidation(val[rank :: config.devices], header.preprocess) if val else None
+    return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
+
+
+def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
+    """Return the looks at a training video that are cached: the centre, and others drawn from its content.
+
+    Not from the seed of the run: runs with other seeds then share the cache, and a sweep over seeds costs no encoding.
+    """
+    views = [CENTER_VIEW]
+    for number in range(1, config.views):
+        rng = np.random.default_rng((VIEW_SEED, int(content[:16], 16), number))
+        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=release_quirks))
+    return tuple(dict.fromkeys(views))
+
+
+def prepare_frames(
+    data: RecognitionData,
+    config: RecognitionTrainingConfig,
+    preprocess: PreprocessConfig,
+    *,
+    narrator: Narrator,
+    rank: int,
+) -> PreparedData:
+    """Look at the head of every training and validation video, for a backbone that is trained on frames.
+
+    Raises:
+        DataError: If no training video of a class can be read.
+    """
+    label_ids = {label: i for i, label in enumerate(data.labels)}
+
+    def load(example: RecognitionExample) -> tuple[FrameVideo, RecognitionExample]:
+        return frame_video(example, label_ids[example.label], preprocess), example
+
+    with narrator.bar("videos", len(used_examples(data)), unit="videos") as bar:
+        train, val, skipped = _load_all(data, load, bar, narrator)
+    clips = FrameClips(
+        [video for video, _ in train], preprocess, mirror=config.mirror, jitter=config.jitter, seed=config.seed
+    )
+    own = val[rank :: config.devices]
+    examples, labels = [example for _, example in own], [video.label for video, _ in own]
+    validation = FrameValidation(examples, labels, preprocess) if val else None
+    return PreparedData(clips, len(clips), collate_frames, validation, skipped)
+
+
+def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessConfig) -> FrameVideo:
+    """Return what must be known of a video to draw clips from it; only its first frame is decoded.
+
+    Raises:
+        MediaError: If it cannot be read from `start_s` on.
+    """
+    info = probe(example.path)
+    fps = preprocess.sample_fps or info.fps
+    images = partial(
+        network_images,
+        example.path,
+        preprocess,
+        start_s=example.start_s,
+        end_s=example.end_s,
+        on_warning=lambda message: None,
+    )
+    if next(images(chunk_size=1), None) is None:
+        raise MediaError(f"{example.path}: no frame from {example.start_s:g} s on")
+    ends_s = [end_s for end_s in (info.duration_s, example.end_s) if end_s]
+    if ends_s:
+        # the reader shows a frame up to a millisecond before its time
+        num_frames = math.ceil((min(ends_s) - example.start_s - 1e-3) * fps)
+        num_frames -= preprocess.stream == "flow"
+    else:
+        num_frames = sum(len(chunk) for chunk, _ in images())
+    return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps)
+
+
+V = TypeVar("V")
+
+
+def _load_all(
+    data: RecognitionData, load: Callable[[RecognitionExample], V], bar: Bar, narrator: Narrator
+) -> tuple[list[V], list[V], tuple[str, ...]]:
+    """Load training and validation examples, leaving out those that cannot be read."""
+    loaded: dict[str, list[V]] = {"train": [], "val": []}
+    labels: set[str] = set()
+    skipped: list[str] = []
+    for done, example in enumerate(used_examples(data)):
+        bar.update(done)
+        try:
+            loaded[example.split].append(load(example))
+            labels |= {example.label} if example.split == "train" else set()
+        except MediaError as exc:
+            narrator.warn(f"left out: {exc}")
+            skipped.append(str(exc))
+    check_every_class(data.labels, labels, f"{data.name}: no training video can be read")
+    if not loaded["val"] and any(example.split == "val" for example in data.examples):
+        raise DataError(f"{data.name}: no validation video can be read; the first: {skipped[-1]}")
+    return loaded["train"], loaded["val"], tuple(skipped)
+
+
+def _memory_for_features() -> float:
+    """Return how many bytes of features may be kept in memory; the rest is read from the cache as needed."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
+    except (ValueError, AttributeError, OSError):
+        return 8 * 2**30 * _MEMORY_SHARE  # where the system does not say

@@ -1,0 +1,72 @@
+"""How recognition is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrcn.config import PreprocessConfig, RecognitionHeader
+from lrcn.data.recognition.examples import RecognitionData
+from lrcn.data.recognition.readers import read_recognition_data
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.initial import initial_recognition_model
+from lrcn.training.module import RecognitionTask
+from lrcn.training.progress import Narrator
+from lrcn.training.recipe import PreparedData, Recipe
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.recognition.data import check_labels, counts, fingerprint, prepare_features, prepare_frames
+from lrcn.training.run_state import RunState
+
+
+class RecognitionRecipe(Recipe):
+    """Random clips of videos, each frame compared with its clip's class."""
+
+    model: RecognitionModel
+
+    def __init__(
+        self,
+        config: RecognitionTrainingConfig,
+        preprocess: PreprocessConfig,
+        data: str | Path | RecognitionData,
+        narrator: Narrator,
+    ) -> None:
+        """Read and check the data set.
+
+        Raises:
+            DataError: If it cannot be trained on.
+        """
+        self._config = config
+        self._preprocess = preprocess
+        self._data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
+        for warning in self._data.warnings:
+            narrator.warn(warning)
+        check_labels(self._data, needs_validation=config.patience is not None)
+
+    def build(self) -> None:
+        """See `Recipe`."""
+        self.model, self.init = initial_recognition_model(self._config, self._data.labels)
+
+    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+        """See `Recipe`."""
+        data, config, preprocess = self._data, self._config, self._preprocess
+        if config.backbone_trainable:
+            return prepare_frames(data, config, preprocess, narrator=narrator, rank=rank)
+        return prepare_features(
+            self.header({}), self.model, data, config, cache_dir=cache_dir, device=device, narrator=narrator, rank=rank
+        )
+
+    def task(self, state: RunState, **run: Any) -> RecognitionTask:
+        """See `Recipe`."""
+        return RecognitionTask(self.model, self._preprocess, self._config, state, **run)
+
+    def header(self, provenance: dict[str, Any]) -> RecognitionHeader:
+        """See `Recipe`."""
+        return RecognitionHeader(
+            model=self.model.config, preprocess=self._preprocess, labels=self._data.labels, provenance=provenance
+        )
+
+    def describe_data(self) -> dict[str, Any]:
+        """See `Recipe`."""
+        return {"name": self._data.name, "examples": counts(self._data), "fingerprint": fingerprint(self._data)}

@@ -1,0 +1,1 @@
+"""MocapActions: people rendered from motion recordings."""
