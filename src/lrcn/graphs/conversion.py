@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lrcn.config import ModelHeader
+from lrcn.config import ModelHeader, RecognitionHeader
 from lrcn.errors import ConfigError
+from lrcn.graphs.captioning import captioning_graphs
 from lrcn.graphs.exported import ExportedModel, Format, write_description
-from lrcn.graphs.modules import graph_sources
+from lrcn.graphs.modules import GraphSource
 from lrcn.graphs.quantization import quantize
+from lrcn.graphs.recognition import recognition_graphs
 from lrcn.graphs.sessions import engine_module
 from lrcn.graphs.side_effects import quiet
 from lrcn.graphs.state import batch_axis
@@ -49,7 +52,7 @@ def write_graphs(
     """
     for package in ("onnxscript", "onnx"):  # torch.onnx needs both, and says so in many lines
         engine_module(package, wanted_by="making graphs of a model")
-    sources = [source for source in graph_sources(header, model) if names is None or source.name in names]
+    sources = [source for source in _graph_sources(header, model) if names is None or source.name in names]
     onnx_files = {source.name: folder / f"{source.name}.onnx" for source in sources}
     for source in sources:
         _export(onnx_files[source.name], source.module, source.inputs, source.outputs)
@@ -70,6 +73,13 @@ def write_graphs(
     )
     write_description(exported)
     return exported
+
+
+def _graph_sources(header: ModelHeader, model: RecognitionModel | CaptioningModel) -> list[GraphSource]:
+    model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)  # a copy: tracing leaves marks in an LSTM
+    if isinstance(header, RecognitionHeader):
+        return recognition_graphs(header, cast("RecognitionModel", model))
+    return captioning_graphs(header, cast("CaptioningModel", model))
 
 
 def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list[str]) -> None:
