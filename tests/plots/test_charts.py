@@ -8,21 +8,11 @@ import pytest
 from PIL import Image
 
 from lrcn.errors import DataError, MissingExtraError
-from lrcn.plots.charts import save_confusion, save_curves, save_timeline
-from lrcn.results import LabelProb, RecognitionResult, Segment
+from lrcn.plots.charts import save_confusion, save_curves
 
 
 def colours_in(path: Path) -> set[tuple[int, ...]]:
     return {colour for _, colour in Image.open(path).convert("RGB").getcolors(maxcolors=2**24)}  # type: ignore[misc]
-
-
-def two_labels() -> RecognitionResult:
-    def segment(start_s: float, label: str, prob: float) -> Segment:
-        other = {"walk": "wave", "wave": "walk"}[label]
-        return Segment(start_s, start_s + 2, (LabelProb(label, 0, prob), LabelProb(other, 1, 1 - prob)))
-
-    segments = (segment(0, "walk", 0.9), segment(1, "walk", 0.8), segment(2, "wave", 0.7))
-    return RecognitionResult("clips/a.mp4", 4.0, segments[0].top, segments, (0.6, 0.4))
 
 
 @pytest.mark.parametrize("num_classes", [2, 12, 60])
@@ -36,11 +26,6 @@ def test_confusion_matrix_is_drawn_for_few_and_many_classes(tmp_path: Path, num_
 def test_class_without_examples_leaves_its_row_white(tmp_path: Path) -> None:
     save_confusion(np.array([[2, 0], [0, 0]]), ["a", "b"], tmp_path / "c.png")
     assert Image.open(tmp_path / "c.png").size[0] > 300
-
-
-def test_timeline_shows_a_colour_for_each_label(tmp_path: Path) -> None:
-    save_timeline(two_labels(), tmp_path / "t.png")
-    assert {(86, 180, 233), (240, 160, 0)} <= colours_in(tmp_path / "t.png")
 
 
 def test_training_curves_come_from_the_columns_there_are(tmp_path: Path) -> None:
@@ -62,5 +47,5 @@ def test_history_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
 def test_missing_matplotlib_is_one_line_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"timeline needs: pip install 'lrcn\[plots\]'"):
-        save_timeline(two_labels(), tmp_path / "t.png")
+    with pytest.raises(MissingExtraError, match=r"confusion matrix needs: pip install 'lrcn\[plots\]'"):
+        save_confusion(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "c.png")

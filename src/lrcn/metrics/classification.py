@@ -52,12 +52,6 @@ def target_ranks(probs: NDArray[np.floating], targets: NDArray[np.integer]) -> N
     return ranks
 
 
-def top_k_accuracy(probs: NDArray[np.floating], targets: NDArray[np.integer], k: int = 1) -> float:
-    """Return the share of examples whose right class is among the `k` most probable, in 0-1; 0 for no examples."""
-    ranks = target_ranks(probs, targets)
-    return float((ranks < k).mean()) if len(ranks) else 0.0
-
-
 def confusion_matrix(
     targets: NDArray[np.integer], predictions: NDArray[np.integer], num_classes: int
 ) -> NDArray[np.int64]:

@@ -27,10 +27,6 @@ class LSTMState(NamedTuple):
         """The state of the sequences `index` (`(N,)`, int64, repeats allowed): beams that survive, for example."""
         return LSTMState(self.hidden.index_select(1, index), self.cell.index_select(1, index))
 
-    def detach(self) -> LSTMState:
-        """The same values, cut off from the gradient."""
-        return LSTMState(self.hidden.detach(), self.cell.detach())
-
 
 class LSTMStack(nn.Module):
     """`num_layers` LSTM layers, optionally with a context vector joined to one layer's input at every step.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,7 @@ from numpy.typing import NDArray
 
 from lrcn.errors import DataError, require
 from lrcn.files import replacing
-from lrcn.inference.recognition.timeline import timeline
 from lrcn.plots.palette import colours_for
-from lrcn.results import RecognitionResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,44 +50,6 @@ def save_confusion(confusion: NDArray[np.integer], labels: Sequence[str], path: 
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label("share of the right class")
-    _save(figure, path)
-
-
-def save_timeline(result: RecognitionResult, path: Path, *, max_labels: int = 6) -> None:
-    """Draw the probability of the leading labels over time, above a strip with the label of every moment.
-
-    Args:
-        result: What was recognised.
-        path: PNG file to write.
-        max_labels: Labels to draw at most: those with the highest probability anywhere.
-
-    Raises:
-        MissingExtraError: If matplotlib is not installed.
-    """
-    stretches = timeline(result)
-    peaks: dict[str, float] = {}
-    for segment in result.segments:
-        for entry in segment.top:
-            peaks[entry.label] = max(peaks.get(entry.label, 0.0), entry.prob)
-    named = list(dict.fromkeys(stretch.label for stretch in stretches))
-    drawn = list(dict.fromkeys(named + sorted(peaks, key=lambda label: -peaks[label])))[:max_labels]
-    colours = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colours_for(drawn).items()}
-
-    figure, axes = _new_figure(8.0, 3.2, "timeline")
-    for label in drawn:
-        middles = [(segment.start_s + segment.end_s) / 2 for segment in result.segments]
-        probs = [next((e.prob for e in segment.top if e.label == label), math.nan) for segment in result.segments]
-        axes.plot(middles, probs, marker="o", markersize=3, color=colours[label], label=label)
-    for stretch in stretches:
-        colour = colours.get(stretch.label, (0.6, 0.6, 0.6))
-        axes.axvspan(stretch.start_s, stretch.end_s, ymin=0, ymax=0.06, color=colour, linewidth=0)
-    axes.set_xlim(0, max(result.duration_s, result.segments[-1].end_s))
-    axes.set_ylim(-0.08, 1.02)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    axes.set_xlabel("time (s)")
-    axes.set_ylabel("probability")
-    axes.set_title(Path(result.source).name, fontsize=10)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     _save(figure, path)
 
 

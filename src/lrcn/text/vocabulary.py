@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from lrcn.config import RESERVED_TOKENS
 from lrcn.errors import DataError
@@ -78,26 +78,6 @@ class Vocabulary:
             if number >= len(self.SPECIALS):
                 words.append(self.words[number - len(self.SPECIALS)])
         return words
-
-    def to_dict(self) -> dict[str, list[str]]:
-        """Return `{"words": [...]}` for a model file."""
-        return {"words": list(self.words)}
-
-    @classmethod
-    def from_dict(cls, stored: Any) -> Vocabulary:
-        """Read what `to_dict` returned, after JSON.
-
-        Raises:
-            DataError: If it has another form.
-        """
-        words = stored.get("words") if isinstance(stored, dict) else None
-        if (
-            not isinstance(words, Sequence)
-            or isinstance(words, str)
-            or not all(isinstance(word, str) for word in words)
-        ):
-            raise DataError('vocabulary: expected {"words": ["a", "man", ...]}; is the model file damaged?')
-        return cls(words)
 
     def __len__(self) -> int:
         return len(self.SPECIALS) + len(self.words)
