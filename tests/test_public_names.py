@@ -56,6 +56,7 @@ NAMES = [
     "register_caption_reader",
     "register_reader",
     "train",
+    "write_results",
 ]
 
 

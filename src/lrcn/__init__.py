@@ -60,6 +60,7 @@ _PUBLIC = {
     "register_caption_reader": "lrcn.data.captioning.readers",
     "register_reader": "lrcn.data.recognition.readers",
     "train": "lrcn.training.fit",
+    "write_results": "lrcn.writers",
 }
 """Public name -> module. `tests/test_public_names.py` pins the list."""
 
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.writers import write_results as write_results
 
 
 def __getattr__(name: str) -> Any:

@@ -70,6 +70,20 @@ def write_json(path: Path, value: object, *, indent: int | None = None) -> None:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def name_for(source: Path, suffix: str, taken: set[str]) -> str:
+    """Return the source's name without its own suffix and with this one, for what is written about it.
+
+    Where an equal name is `taken` already, it gets a number; capital and small letters count as equal. What is returned
+    is taken from then on.
+    """
+    stem = source.resolve().name if source.is_dir() else source.stem
+    name, number = f"{stem}{suffix}", 2
+    while name.casefold() in taken:
+        name, number = f"{stem}-{number}{suffix}", number + 1
+    taken.add(name.casefold())
+    return name
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 RESULT_SCHEMA = 1
 """Version of the JSON that `to_dict` gives."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What the results of all tasks share: their JSON."""
+
+    task: ClassVar[str]
+    """What the model was made for."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the documented JSON object: `schema`, `task`, then the fields."""
+        return {"schema": RESULT_SCHEMA, "task": self.task, **asdict(self)}
+
+    def to_json(self) -> str:
+        """Return `to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -28,11 +45,20 @@ class Segment:
     end_s: float
     top: tuple[LabelProb, ...]
     """Most probable first."""
+    probs: Sequence[float] = field(default=(), repr=False, hash=False)
+    """Probability of every class, in label order: an `array.array`, which `np.array` takes as it is. Those of the
+    45,000 windows of ten hours take 8 MB for 14 classes, 39 MB for 101."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the documented JSON object: the fields but for `probs`, which would make it many times as long."""
+        return {"start_s": self.start_s, "end_s": self.end_s, "top": [asdict(entry) for entry in self.top]}
 
 
 @dataclass(frozen=True)
-class RecognitionResult:
+class RecognitionResult(_Result):
     """What a whole video shows, and each of its windows."""
+
+    task: ClassVar[str] = "recognition"
 
     source: str
     duration_s: float
@@ -46,6 +72,8 @@ class RecognitionResult:
     """`name` and `sha256` of the model file, and the `runtime` that ran it."""
     timing_s: dict[str, float] = field(default_factory=dict)
     """Seconds spent, by stage."""
+    labels: tuple[str, ...] = field(default=(), repr=False)
+    """Class names; the position is the label id."""
 
     @property
     def label(self) -> str:
@@ -53,14 +81,22 @@ class RecognitionResult:
         return self.top[0].label
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the documented JSON object: `schema`, `task`, then the fields but for `probs`."""
-        fields = asdict(self)
-        del fields["probs"]
-        return {"schema": RESULT_SCHEMA, "task": "recognition", **fields}
+        """Return the documented JSON object: `schema`, `task`, then the fields but for `probs` and `labels`.
 
-    def to_json(self) -> str:
-        """Return `to_dict` as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        The probabilities of all classes in all windows are a table of their own: `lrcn.write_results(results, path,
+        "window-probs")`.
+        """
+        return {
+            "schema": RESULT_SCHEMA,
+            "task": self.task,
+            "source": self.source,
+            "duration_s": self.duration_s,
+            "top": [asdict(entry) for entry in self.top],
+            "segments": [segment.to_dict() for segment in self.segments],
+            "warnings": list(self.warnings),
+            "model": dict(self.model),
+            "timing_s": dict(self.timing_s),
+        }
 
 
 @dataclass(frozen=True)
@@ -84,8 +120,10 @@ class CaptionSegment:
 
 
 @dataclass(frozen=True)
-class CaptionResult:
+class CaptionResult(_Result):
     """What is said about a picture or a whole video, and about each part of a long video."""
+
+    task: ClassVar[str] = "captioning"
 
     source: str
     duration_s: float
@@ -105,14 +143,6 @@ class CaptionResult:
         """The best caption's text."""
         return self.captions[0].text
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the documented JSON object: `schema`, `task`, then the fields."""
-        return {"schema": RESULT_SCHEMA, "task": "captioning", **asdict(self)}
-
-    def to_json(self) -> str:
-        """Return `to_dict` as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
-
 
 @dataclass(frozen=True)
 class RetrievalMatch:
@@ -127,8 +157,10 @@ class RetrievalMatch:
 
 
 @dataclass(frozen=True)
-class RetrievalResult:
+class RetrievalResult(_Result):
     """The pictures that fit a sentence best, or the sentences that fit a picture best."""
+
+    task: ClassVar[str] = "retrieval"
 
     query: str
     """The sentence, or the path of the picture."""
@@ -142,10 +174,6 @@ class RetrievalResult:
     model: dict[str, str] = field(default_factory=dict)
     """`name` and `sha256` of the model file."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the documented JSON object: `schema`, `task`, then the fields."""
-        return {"schema": RESULT_SCHEMA, "task": "retrieval", **asdict(self)}
 
-    def to_json(self) -> str:
-        """Return `to_dict` as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+Result = RecognitionResult | CaptionResult | RetrievalResult
+"""What any prediction returns."""

@@ -16,9 +16,7 @@ from rich.console import Console
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
-from lrcn.cli.caption_files import coco_image_id, write_subtitles
 from lrcn.cli.terminal import simple_table
-from lrcn.results import Caption, CaptionResult, CaptionSegment
 
 
 @pytest.fixture
@@ -86,25 +84,6 @@ def test_json_csv_coco_and_subtitles_say_the_same(
     assert (out_dir / "subs" / "v.vtt").read_text().startswith("WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.000\n")
 
 
-def test_subtitles_are_parsed_by_a_player(tmp_path: Path) -> None:
-    """ffmpeg's own readers of SubRip and WebVTT find the cues, their times and the plain text."""
-    import av
-
-    text = "a --> b & <i>c</i>"
-    parts = tuple(CaptionSegment(3600.0 * i + 0.25, 3600.0 * i + 61.5, (Caption(text, -1.0),)) for i in range(2))
-    result = CaptionResult("v.mp4", 4000.0, (Caption("x", -1.0),), parts)
-    for suffix, expected in ((".srt", "a → b & (i)c(/i)"), (".vtt", "a → b & <i>c</i>")):
-        path = tmp_path / f"v{suffix}"
-        write_subtitles(path, result)
-        with av.open(str(path)) as container:
-            packets = [packet for packet in container.demux() if packet.size]
-            assert [float(packet.pts * packet.time_base) for packet in packets] == [0.25, 3600.25]
-            assert [float(packet.duration * packet.time_base) for packet in packets] == [61.25, 61.25]
-            raw = bytes(packets[0]).decode()
-        shown = raw.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">") if suffix == ".vtt" else raw
-        assert shown == expected
-
-
 def test_what_cannot_be_read_is_listed_and_the_others_done(
     media: Path, tiny_caption_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,12 +122,6 @@ def test_wrong_models_and_flags_are_one_line(
     code, _, err = run(capsys, "caption", str(media), "--model", str(tiny_caption_model), "--coco", str(out_dir / "c"))
     assert code == 2
     assert "2 sources have the image_id 0" in err
-
-
-def test_image_ids() -> None:
-    assert coco_image_id("x/COCO_val2014_000000391895.jpg") == 391895
-    assert coco_image_id("17.png") == 17
-    assert coco_image_id("holiday_2019.jpg") == "holiday_2019"
 
 
 def test_help_explains_the_search(capsys: pytest.CaptureFixture[str]) -> None:

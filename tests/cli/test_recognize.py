@@ -93,6 +93,22 @@ def test_csv_has_a_row_for_each_window(
         assert (row["label"], int(row["label_id"]), float(row["prob"])) == tuple(best.values())
 
 
+def test_other_files_say_what_the_json_says(
+    tiny_model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, subtitles = tmp_path / "probs.csv", tmp_path / "subtitles"
+    assert recognize(tiny_model, folder, "--probs", table, "--srt", subtitles, "--vtt", subtitles, "--json") == 3
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    segments = [segment for result in results for segment in result["segments"]]
+    assert len(rows) == len(segments)
+    for row, segment in zip(rows, segments, strict=True):
+        for entry in segment["top"]:
+            assert float(row[entry["label"]]) == pytest.approx(entry["prob"], abs=1e-5)
+    assert sorted(path.name for path in subtitles.iterdir()) == ["a.srt", "a.vtt", "c.srt", "c.vtt"]
+
+
 def test_labelled_videos_are_written_for_what_can_be_read(
     tiny_model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,31 @@ def test_a_stride_of_nothing_is_refused(rgb: Recognizer, flow: Recognizer, clip2
         TwoStreamRecognizer(rgb, flow)(clip20, clip_stride=0)
 
 
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_no_labels_are_refused(rgb: Recognizer, flow: Recognizer, clip20: Path, top_k: int) -> None:
+    with pytest.raises(ConfigError, match=f"top_k must be at least 1, got {top_k}"):
+        TwoStreamRecognizer(rgb, flow)(clip20, top_k=top_k)
+
+
+def test_it_takes_lists_folders_and_broken_sources_as_a_recognizer_does(
+    rgb: Recognizer, flow: Recognizer, clip20: Path, frames20: np.ndarray, tmp_path: Path
+) -> None:
+    both = TwoStreamRecognizer(rgb, flow)
+    of_file, of_array = both([clip20, frames20], top_k=1)
+    assert (of_file.source, of_array.source, len(of_file.top)) == (str(clip20), "array", 1)
+    assert of_file.probs == both(clip20).probs
+    assert [result.source for result in both.stream(clip20.parent)] == [str(clip20)]
+    for options in ({"start_s": 1.0}, {"end_s": 1.0}, {"on_progress": print}):
+        with pytest.raises(ConfigError, match="are for one source"):
+            both([clip20], **options)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    failed: list[str] = []
+    results = both.stream([broken, clip20, tmp_path / "no*.mp4"], on_failure=lambda s, e: failed.append(str(s)))
+    assert [result.source for result in results] == [str(clip20)]
+    assert failed == [str(broken), str(tmp_path / "no*.mp4")]
+
+
 def test_one_frame_has_an_answer(rgb: Recognizer, flow: Recognizer) -> None:
     result = TwoStreamRecognizer(rgb, flow)(textured_frames(1, 72, 80))
     assert sum(result.probs) == pytest.approx(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from cyclopts import Parameter
 from cyclopts.types import PositiveFloat
 from rich.console import Console
 
-from lrcn.cli.caption_files import coco_image_id, write_coco, write_csv, write_subtitles
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName, Seed
 from lrcn.cli.outputs import check_outputs
@@ -56,6 +56,7 @@ def caption(
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.loading import load_captioner
     from lrcn.video.sources import expand_media
+    from lrcn.writers import open_results
 
     options = search.options(seed)
     paths, failures = expand_each(sources, expand_media)
@@ -66,12 +67,23 @@ def caption(
     if coco is not None:
         _check_image_ids(paths)
     console = results_console()
-    results: list[CaptionResult] = []
-    with ProgressBar(len(paths), quiet=quiet) as bar:
+    num_done = 0
+    outputs = (
+        ("captions as a table", csv_file, "csv"),
+        ("captions as COCO results", coco, "coco"),
+        ("subtitles", srt, "srt"),
+        ("subtitles", vtt, "vtt"),
+    )
+    with ExitStack() as files, ProgressBar(len(paths), quiet=quiet) as bar:
+        adders = [
+            files.enter_context(open_results(output, format, task="captioning"))
+            for _, output, format in outputs
+            if output is not None
+        ]
         num_failed_before = len(failures)
 
         def show(source: Source, done_s: float) -> None:
-            done = len(results) + len(failures) - num_failed_before
+            done = num_done + len(failures) - num_failed_before
             bar.update(done, f"{Path(str(source)).name}: {done_s:.0f} s", len(paths))
 
         for result in captioner.stream(
@@ -81,25 +93,23 @@ def caption(
             on_progress=show,
             **options,
         ):
-            results.append(result)
-            bar.update(len(results), Path(result.source).name, len(paths))
+            for add in adders:
+                add(result)
+            num_done += 1
+            bar.update(num_done, Path(result.source).name, len(paths))
             with bar.hidden():
                 print(result.to_json(), flush=True) if json_output else _print(console, result)
                 for warning in result.warnings:
                     remark(f"lrcn: warning: {warning}", quiet=quiet)
-    if csv_file is not None:
-        write_csv(csv_file, results)
-        remark(f"captions as a table: {csv_file}", quiet=quiet)
-    if coco is not None:
-        write_coco(coco, results)
-        remark(f"captions as COCO results: {coco}", quiet=quiet)
-    for folder, suffix in ((srt, ".srt"), (vtt, ".vtt")):
-        if folder is not None:
-            _write_subtitles(folder, suffix, results, quiet=quiet)
-    return exit_code_after(len(results), failures, "sources")
+    for what, written, _ in outputs:
+        if written is not None:
+            remark(f"{what}: {written}", quiet=quiet)
+    return exit_code_after(num_done, failures, "sources")
 
 
 def _check_image_ids(paths: Sequence[Path]) -> None:
+    from lrcn.writers import coco_image_id
+
     ids = Counter(coco_image_id(str(path)) for path in paths)
     for image_id, count in ids.items():
         if count > 1:
@@ -123,16 +133,3 @@ def _print_captions(console: Console, when: str, captions: Sequence[Caption]) ->
         place = f"{when if i == 0 else '':>17}"
         number = f"  {one.log_prob:7.2f}" if len(captions) > 1 else ""
         console.print(f"{place}{number}  {one.text}", markup=False, soft_wrap=True)
-
-
-def _write_subtitles(folder: Path, suffix: str, results: Sequence[CaptionResult], *, quiet: bool) -> None:
-    videos = [result for result in results if result.duration_s]
-    taken: set[str] = set()
-    for result in videos:
-        stem = Path(result.source).stem
-        name, number = f"{stem}{suffix}", 2
-        while name.casefold() in taken:
-            name, number = f"{stem}-{number}{suffix}", number + 1
-        taken.add(name.casefold())
-        write_subtitles(folder / name, result)
-    remark(f"subtitles of {len(videos)} videos: {folder}", quiet=quiet)

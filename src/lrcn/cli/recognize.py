@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,14 +17,10 @@ from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
 from lrcn.errors import MediaError
-from lrcn.files import replacing_table
-from lrcn.results import RecognitionResult
+from lrcn.files import name_for
 
 if TYPE_CHECKING:
-    from lrcn.inference.recognition.predictor import Recognizer
-    from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
-
-CSV_COLUMNS = ("source", "start_s", "end_s", "label", "label_id", "prob")
+    from lrcn.inference.recognition.calling import VideoRecognizer
 
 
 def recognize(
@@ -38,6 +33,9 @@ def recognize(
     clip_stride: PositiveInt | None = None,
     json_output: Json = False,
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
+    probs: Path | None = None,
+    srt: Path | None = None,
+    vtt: Path | None = None,
     save_video: Path | None = None,
     device: Device = "auto",
     runtime: RuntimeName = None,
@@ -56,6 +54,9 @@ def recognize(
         clip_stride: Frames between the starts of neighbouring windows; smaller gives a finer timeline. Left out, the
             model's own.
         csv_file: Also write this CSV file, one row a window.
+        probs: Also write this CSV file, one row a window with the probability of every class.
+        srt: Also write the timeline of each video into this folder as SubRip subtitles, `NAME.srt`.
+        vtt: Also write the timeline of each video into this folder as WebVTT subtitles, `NAME.vtt`.
         save_video: Also write each video into this folder as `NAME.labelled.mp4`, with label, probability and
             timeline on every frame, and with its sound. A varying frame rate becomes its mean.
     """
@@ -65,16 +66,17 @@ def recognize(
     from lrcn.inference.recognition.predictor import load
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.sources import expand_sources
+    from lrcn.writers import open_results
 
     check_weight(rgb_weight, flow_model)
     paths, failures = expand_each(sources, expand_sources)
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     check_outputs(
-        files=[("--csv", csv_file), *(("--save-video", target) for target in targets)],
-        folders=[("--save-video", save_video)],
+        files=[("--csv", csv_file), ("--probs", probs), *(("--save-video", target) for target in targets)],
+        folders=[("--srt", srt), ("--vtt", vtt), ("--save-video", save_video)],
         sources=paths,
     )
-    recognizer: Recognizer | TwoStreamRecognizer
+    recognizer: VideoRecognizer
     if flow_model is None:
         recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
     else:
@@ -83,7 +85,18 @@ def recognize(
         )
     console = results_console()
     num_done = 0
-    with _segment_table(csv_file) as add_rows, ProgressBar(len(paths), quiet=quiet) as bar:
+    outputs = (
+        ("windows as a table", csv_file, "csv"),
+        ("probabilities as a table", probs, "window-probs"),
+        ("subtitles", srt, "srt"),
+        ("subtitles", vtt, "vtt"),
+    )
+    with ExitStack() as files, ProgressBar(len(paths), quiet=quiet) as bar:
+        adders = [
+            files.enter_context(open_results(output, format, task="recognition"))
+            for _, output, format in outputs
+            if output is not None
+        ]
         for i, (path, target) in enumerate(zip(paths, targets, strict=True)):
             text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
             try:
@@ -92,7 +105,8 @@ def recognize(
             except MediaError as exc:
                 failures.append(str(exc))
                 continue
-            add_rows(result)
+            for add in adders:
+                add(result)
             with bar.hidden():
                 if json_output:
                     print(result.to_json(), flush=True)
@@ -109,8 +123,9 @@ def recognize(
                 with bar.hidden():
                     remark(f"labelled video: {target}", quiet=quiet)
             num_done += 1
-    if csv_file:
-        remark(f"windows as a table: {csv_file}", quiet=quiet)
+    for what, written, _ in outputs:
+        if written is not None:
+            remark(f"{what}: {written}", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
 
 
@@ -133,28 +148,4 @@ def _stages(
 def _labelled_paths(sources: Sequence[Path], folder: Path) -> list[Path]:
     """Return where each labelled video goes; equal names from different folders get a number."""
     taken: set[str] = set()
-    paths = []
-    for source in sources:
-        stem = source.resolve().name if source.is_dir() else source.stem
-        name, number = f"{stem}.labelled.mp4", 2
-        while name.casefold() in taken:
-            name, number = f"{stem}-{number}.labelled.mp4", number + 1
-        taken.add(name.casefold())
-        paths.append(folder / name)
-    return paths
-
-
-@contextmanager
-def _segment_table(path: Path | None) -> Iterator[Callable[[RecognitionResult], None]]:
-    """Give a function that adds a result's segments to a CSV file, which appears when all are in it."""
-    with replacing_table(path) if path else nullcontext() as file:
-        if file is None:
-            yield lambda result: None
-        else:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(CSV_COLUMNS)
-            yield lambda result: writer.writerows(
-                (result.source, segment.start_s, segment.end_s, best.label, best.label_id, best.prob)
-                for segment in result.segments
-                for best in segment.top[:1]
-            )
+    return [folder / name_for(source, ".labelled.mp4", taken) for source in sources]

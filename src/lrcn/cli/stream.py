@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -132,8 +132,8 @@ def _run(feeds: list[_Feed], wake: threading.Event, show: _Printer) -> list[str]
             ready.append(feed)
             given.append((pixels, time_s))
         if ready:
-            said = push_together([f.streaming for f in ready], [p for p, _ in given], [t for _, t in given])
-            for feed, segment in zip(ready, said, strict=True):
+            segments = push_together([f.streaming for f in ready], [p for p, _ in given], [t for _, t in given])
+            for feed, segment in zip(ready, segments, strict=True):
                 show(feed.source, segment)
         elif any(not feed.ended for feed in feeds):
             wake.wait(_IDLE_S)
@@ -184,7 +184,7 @@ class _Printer:
         if segment is None:
             return
         if self._as_json:
-            print(json.dumps({"source": source, **asdict(segment)}, ensure_ascii=False), flush=True)
+            print(json.dumps({"source": source, **segment.to_dict()}, ensure_ascii=False), flush=True)
             return
         labels = ", ".join(f"{entry.label} {100 * entry.prob:.0f} %" for entry in segment.top)
         where = f"{source}  " if self._many else ""

@@ -24,7 +24,7 @@ from lrcn.errors import ConfigError, MediaError
 from lrcn.features import TorchEncoder
 from lrcn.inference.captioning.search import CaptionSearch, SearchOptions, search_captions
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
-from lrcn.inference.recognition.windows import name_of_source
+from lrcn.inference.sources import name_of_source
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.results import Caption, CaptionResult, CaptionSegment

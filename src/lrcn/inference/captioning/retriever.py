@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.inference.captioning.predictor import Captioner, Part
-from lrcn.inference.recognition.windows import name_of_source
+from lrcn.inference.sources import name_of_source
 from lrcn.metrics.retrieval import normalise_over_images
 from lrcn.models.caption_scoring import score_sentences
 from lrcn.results import RetrievalMatch, RetrievalResult

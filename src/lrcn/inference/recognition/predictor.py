@@ -7,9 +7,9 @@ stays bounded however long the video is, and overlapping windows cost no second 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,14 @@ from lrcn.config import RecognitionHeader
 from lrcn.encoding import EncodedChunk, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
 from lrcn.graphs.exported import is_exported
+from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.graph_runtime import open_exported
 from lrcn.inference.recognition.runtime import Runtime
-from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs, name_of_source, to_result
+from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs
+from lrcn.inference.sources import name_of_source
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import MODEL_NAME
-from lrcn.results import RecognitionResult
 from lrcn.video.inputs import Source
-from lrcn.video.sources import expand_sources
 from lrcn.video.views import CENTER_VIEW, View
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _WINDOW_BYTES = 2**27
 """Fewer windows go at once where they are larger together."""
 
 
-class Recognizer:
+class Recognizer(VideoRecognizer):
     """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
 
     def __init__(
@@ -81,89 +81,13 @@ class Recognizer:
         """Class names; the position is the label id."""
         return self.header.labels
 
+    @property
+    def about(self) -> dict[str, str]:
+        """`name` and `sha256` of the model file and the `runtime` that runs it, as results name them."""
+        return {"name": self.name, "sha256": self.header.sha256, "runtime": self.runtime.name}
+
     def __repr__(self) -> str:
         return f"<Recognizer {self.name or 'unnamed'}: {len(self.labels)} labels on {self.runtime.device}>"
-
-    @overload
-    def __call__(
-        self,
-        source: Source,
-        *,
-        top_k: int = ...,
-        clip_stride: int | None = ...,
-        start_s: float = ...,
-        end_s: float | None = ...,
-        on_progress: Callable[[float], None] | None = ...,
-    ) -> RecognitionResult: ...
-
-    @overload
-    def __call__(
-        self, source: list[Source] | tuple[Source, ...], *, top_k: int = ..., clip_stride: int | None = ...
-    ) -> list[RecognitionResult]: ...
-
-    def __call__(
-        self,
-        source: Source | list[Source] | tuple[Source, ...],
-        *,
-        top_k: int = 5,
-        clip_stride: int | None = None,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-        on_progress: Callable[[float], None] | None = None,
-    ) -> RecognitionResult | list[RecognitionResult]:
-        """Return what a video shows: the mean over its windows, and each window as a segment.
-
-        Args:
-            source: A video file, a folder that is one image sequence, or RGB frames `(T, H, W, 3)` uint8, taken to have
-                the rate that the model samples at. A list of these gives a list of results, as `stream` does.
-            top_k: Labels to name, most probable first.
-            clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
-            start_s: Where to begin, from the start of the video; of one source only.
-            end_s: Where to end, exclusive; None for the end of the video; of one source only.
-            on_progress: Called with the seconds of video done so far; of one source only.
-
-        Raises:
-            MediaError: If nothing of a video can be decoded.
-            ConfigError: If `top_k` or `clip_stride` is out of range, or several sources are given what is for one.
-        """
-        if isinstance(source, list | tuple):
-            if start_s or end_s is not None or on_progress is not None:
-                raise ConfigError("start_s, end_s and on_progress are for one source: call with each by itself")
-            return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
-        if top_k < 1:
-            raise ConfigError(f"top_k must be at least 1, got {top_k}")
-        timing_s: dict[str, float] = {}
-        said = self.window_probs(
-            source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
-        )
-        return to_result(
-            said,
-            source=name_of_source(source),
-            labels=self.labels,
-            top_k=top_k,
-            model={"name": self.name, "sha256": self.header.sha256, "runtime": self.runtime.name},
-            timing_s=timing_s,
-        )
-
-    def stream(
-        self, sources: Source | Iterable[Source], *, top_k: int = 5, clip_stride: int | None = None
-    ) -> Iterator[RecognitionResult]:
-        """Yield one result a video, as each is done.
-
-        Args:
-            sources: Files, folders (searched for videos and image sequences), globs, arrays of frames.
-            top_k: As for a call.
-            clip_stride: As for a call.
-
-        Raises:
-            MediaError: At a source that names nothing or cannot be decoded; call one by one to carry on past it.
-        """
-        if isinstance(sources, str | Path | np.ndarray):
-            sources = [sources]
-        for source in sources:
-            found: list[Source] = [source] if isinstance(source, np.ndarray) else [*expand_sources([source])]
-            for one in found:
-                yield self(one, top_k=top_k, clip_stride=clip_stride)
 
     def window_probs(
         self,

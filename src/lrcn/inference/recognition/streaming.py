@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from lrcn.errors import ConfigError, ShapeError
 from lrcn.graphs.state import State, join_states, split_state
+from lrcn.inference.recognition.calling import check_top_k
 from lrcn.inference.recognition.predictor import Recognizer
-from lrcn.inference.recognition.windows import Window, WindowBuffer, rank_labels
+from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
 from lrcn.video.inputs import ARRAY_FPS
@@ -46,8 +47,7 @@ class StreamingRecognizer:
         """
         if mode not in ("window", "carry"):
             raise ConfigError(f"mode must be window or carry, got {mode!r}")
-        if top_k < 1:
-            raise ConfigError(f"top_k must be at least 1, got {top_k}")
+        check_top_k(top_k)
         self.recognizer = recognizer
         self.mode = mode
         self._top_k = top_k
@@ -111,6 +111,7 @@ class StreamingRecognizer:
             start_s=times[window.start - window.end],
             end_s=times[-1] + step_s,
             top=rank_labels(probs, self.recognizer.labels, self._top_k),
+            probs=as_array(probs),
         )
 
 
@@ -151,8 +152,8 @@ def push_together(
     else:
         probs = _carry(recognizer, [streams[i] for i in ready], features)
         windows = [(i, Window(0, 1, rows[None])) for i, rows in zip(ready, np.split(features, len(ready)), strict=True)]
-    for (i, window), said in zip(windows, probs, strict=True):
-        found[i] = streams[i]._segment(window, said)
+    for (i, window), of_window in zip(windows, probs, strict=True):
+        found[i] = streams[i]._segment(window, of_window)
     return found
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from lrcn.errors import ConfigError
+from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.predictor import Recognizer
-from lrcn.inference.recognition.windows import WindowProbs, name_of_source, to_result
-from lrcn.results import RecognitionResult
+from lrcn.inference.recognition.windows import WindowProbs
 from lrcn.video.inputs import Source
 
 SHARED_SETTINGS = ("sample_fps", "clip_length")
 """Settings in which two streams must agree for their windows to be the same frames."""
 
 
-class TwoStreamRecognizer:
+class TwoStreamRecognizer(VideoRecognizer):
     """Recognises with an RGB and a flow model together; called like a `Recognizer`.
 
     T frames have T - 1 flow images, each counted with its later frame. So that both streams see the same windows, the
@@ -69,25 +69,34 @@ class TwoStreamRecognizer:
         """Class names; the position is the label id."""
         return self.rgb.labels
 
-    def __call__(
+    @property
+    def about(self) -> dict[str, str]:
+        """`name` and `sha256` of both model files and the `runtime`s that run them, as results name them."""
+        return {
+            "name": f"{self.rgb.name} + {self.flow.name}",
+            "sha256": f"{self.rgb.header.sha256}+{self.flow.header.sha256}",
+            "runtime": f"{self.rgb.runtime.name} + {self.flow.runtime.name}",
+        }
+
+    def window_probs(
         self,
         source: Source,
         *,
-        top_k: int = 5,
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
-    ) -> RecognitionResult:
-        """Return what a video shows, as `Recognizer` does.
+    ) -> WindowProbs:
+        """Return the fused class probabilities of every window.
 
         Args:
-            source: A video, or RGB frames `(T, H, W, 3)` uint8.
-            top_k: Labels to name, most probable first.
-            clip_stride: Frames between the starts of neighbouring windows; None takes the RGB model's own.
-            start_s: Where to begin, from the start of the video.
-            end_s: Where to end, exclusive; None for the end of the video.
-            on_progress: Called with the seconds of video done so far, first by the RGB stream, then by the flow stream.
+            source: As for a call, but one only.
+            clip_stride: As for a call; None takes the RGB model's own.
+            start_s: As for a call.
+            end_s: As for a call.
+            timing_s: Filled with the seconds spent, by stream and stage.
+            on_progress: As for a call; first by the RGB stream, then by the flow stream.
 
         Raises:
             MediaError: If nothing of the video can be decoded, or the flow file belongs to another video.
@@ -95,15 +104,15 @@ class TwoStreamRecognizer:
         """
         stride = self.rgb.header.preprocess.clip_stride if clip_stride is None else clip_stride
         flow_source = source
-        if self._flow_file_of is not None and not isinstance(source, np.ndarray):
+        if self._flow_file_of is not None and isinstance(source, str | Path):
             flow_source = self._flow_file_of(Path(source))
-        timing_s: dict[str, dict[str, float]] = {"rgb": {}, "flow": {}}
+        stages: dict[str, dict[str, float]] = {"rgb": {}, "flow": {}}
         rgb = self.rgb.window_probs(
             source,
             clip_stride=stride,
             start_s=start_s,
             end_s=end_s,
-            timing_s=timing_s["rgb"],
+            timing_s=stages["rgb"],
             on_progress=on_progress,
             drop_first=True,
         )
@@ -112,23 +121,14 @@ class TwoStreamRecognizer:
             clip_stride=stride,
             start_s=start_s,
             end_s=end_s,
-            timing_s=timing_s["flow"],
+            timing_s=stages["flow"],
             on_progress=on_progress,
         )
-        return to_result(
-            fuse(rgb, flow, self.rgb_weight),
-            source=name_of_source(source),
-            labels=self.labels,
-            top_k=top_k,
-            model={
-                "name": f"{self.rgb.name} + {self.flow.name}",
-                "sha256": f"{self.rgb.header.sha256}+{self.flow.header.sha256}",
-                "runtime": f"{self.rgb.runtime.name} + {self.flow.runtime.name}",
-            },
-            timing_s={
-                f"{stream}_{stage}": seconds for stream, stages in timing_s.items() for stage, seconds in stages.items()
-            },
-        )
+        if timing_s is not None:
+            timing_s.update(
+                {f"{name}_{stage}": spent for name, each in stages.items() for stage, spent in each.items()}
+            )
+        return fuse(rgb, flow, self.rgb_weight)
 
 
 def fuse(rgb: WindowProbs, flow: WindowProbs, rgb_weight: float) -> WindowProbs:

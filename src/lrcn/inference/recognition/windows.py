@@ -6,6 +6,7 @@ between the two steps. Shapes: T frames, L frames a window, N windows, A classes
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.results import LabelProb, RecognitionResult, Segment
-from lrcn.video.inputs import Source
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,6 @@ class WindowProbs:
     warnings: tuple[str, ...] = ()
 
 
-def name_of_source(source: Source) -> str:
-    """Return what a result calls its source."""
-    return "array" if isinstance(source, np.ndarray) else str(source)
-
-
 def rank_labels(
     probs: Sequence[float] | NDArray[np.float64], labels: Sequence[str], top_k: int
 ) -> tuple[LabelProb, ...]:
@@ -89,8 +84,13 @@ def rank_labels(
     return tuple(LabelProb(labels[i], int(i), float(probs[i])) for i in order)
 
 
+def as_array(probs: NDArray[np.float64]) -> array[float]:
+    """Return the probabilities `(A,)` as segments keep them: a value of Python that is as small as NumPy's."""
+    return array("d", np.ascontiguousarray(probs, np.float64).tobytes())
+
+
 def to_result(
-    said: WindowProbs,
+    windows: WindowProbs,
     *,
     source: str,
     labels: Sequence[str],
@@ -102,23 +102,25 @@ def to_result(
 
     A segment ends when the first frame after its window is shown, or with the video.
     """
-    num_frames = len(said.times_s)
-    video_probs = said.probs.mean(axis=0)
+    num_frames = len(windows.times_s)
+    video_probs = windows.probs.mean(axis=0)
     segments = tuple(
         Segment(
-            start_s=float(said.times_s[start]),
-            end_s=float(said.times_s[end]) if end < num_frames else said.duration_s,
+            start_s=float(windows.times_s[start]),
+            end_s=float(windows.times_s[end]) if end < num_frames else windows.duration_s,
             top=rank_labels(probs, labels, top_k),
+            probs=as_array(probs),
         )
-        for (start, end), probs in zip(said.windows, said.probs, strict=True)
+        for (start, end), probs in zip(windows.windows, windows.probs, strict=True)
     )
     return RecognitionResult(
         source=source,
-        duration_s=said.duration_s,
+        duration_s=windows.duration_s,
         top=rank_labels(video_probs, labels, top_k),
         segments=segments,
         probs=tuple(video_probs.tolist()),
-        warnings=said.warnings,
+        warnings=windows.warnings,
         model=model,
         timing_s=timing_s,
+        labels=tuple(labels),
     )

@@ -1,0 +1,153 @@
+"""How recognisers of one and of two streams are called."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import overload
+
+from lrcn.errors import ConfigError, MediaError
+from lrcn.inference.recognition.windows import WindowProbs, to_result
+from lrcn.inference.sources import OnFailure, each_source, name_of_source, refuse_for_several
+from lrcn.results import RecognitionResult
+from lrcn.video.inputs import Source
+from lrcn.video.sources import expand_sources
+
+
+class VideoRecognizer(ABC):
+    """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """Class names; the position is the label id."""
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, str]:
+        """`name` and `sha256` of the model file and the `runtime` that runs it, as results name them."""
+
+    @abstractmethod
+    def window_probs(
+        self,
+        source: Source,
+        *,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        timing_s: dict[str, float] | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> WindowProbs:
+        """Return the class probabilities of every window, from which a call makes its result.
+
+        Args:
+            source: As for a call, but one only.
+            clip_stride: As for a call.
+            start_s: As for a call.
+            end_s: As for a call.
+            timing_s: Filled with the seconds spent, by stage.
+            on_progress: As for a call.
+
+        Raises:
+            MediaError: If nothing of the video can be decoded.
+            ConfigError: If `clip_stride` is out of range.
+        """
+
+    @overload
+    def __call__(
+        self,
+        source: Source,
+        *,
+        top_k: int = ...,
+        clip_stride: int | None = ...,
+        start_s: float = ...,
+        end_s: float | None = ...,
+        on_progress: Callable[[float], None] | None = ...,
+    ) -> RecognitionResult: ...
+
+    @overload
+    def __call__(
+        self, source: list[Source] | tuple[Source, ...], *, top_k: int = ..., clip_stride: int | None = ...
+    ) -> list[RecognitionResult]: ...
+
+    def __call__(
+        self,
+        source: Source | list[Source] | tuple[Source, ...],
+        *,
+        top_k: int = 5,
+        clip_stride: int | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> RecognitionResult | list[RecognitionResult]:
+        """Return what a video shows: the mean over its windows, and each window as a segment.
+
+        Args:
+            source: A video file, a folder that is one image sequence, or RGB frames `(T, H, W, 3)` uint8, taken to have
+                the rate that the model samples at. A list of these gives a list of results, as `stream` does.
+            top_k: Labels to name, most probable first.
+            clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
+            start_s: Where to begin, from the start of the video; of one source only.
+            end_s: Where to end, exclusive; None for the end of the video; of one source only.
+            on_progress: Called with the seconds of video done so far; of one source only.
+
+        Raises:
+            MediaError: If nothing of a video can be decoded.
+            ConfigError: If `top_k` or `clip_stride` is out of range, or several sources are given what is for one.
+        """
+        if isinstance(source, list | tuple):
+            refuse_for_several(start_s, end_s, on_progress)
+            return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
+        check_top_k(top_k)
+        timing_s: dict[str, float] = {}
+        probs = self.window_probs(
+            source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
+        )
+        return to_result(
+            probs,
+            source=name_of_source(source),
+            labels=self.labels,
+            top_k=top_k,
+            model=self.about,
+            timing_s=timing_s,
+        )
+
+    def stream(
+        self,
+        sources: Source | Iterable[Source],
+        *,
+        top_k: int = 5,
+        clip_stride: int | None = None,
+        on_failure: OnFailure | None = None,
+    ) -> Iterator[RecognitionResult]:
+        """Yield one result a video, as each is done.
+
+        Args:
+            sources: Files, folders (searched for videos and image sequences), globs, arrays of frames.
+            top_k: As for a call.
+            clip_stride: As for a call.
+            on_failure: Told what names nothing or cannot be decoded, which then has no result; None raises.
+
+        Raises:
+            MediaError: At a source that names nothing or cannot be decoded, unless `on_failure` is given.
+            ConfigError: As for a call.
+        """
+        for source in each_source(sources, expand_sources, on_failure):
+            try:
+                result = self(source, top_k=top_k, clip_stride=clip_stride)
+            except MediaError as exc:
+                if on_failure is None:
+                    raise
+                on_failure(source, exc)
+                continue
+            yield result
+
+
+def check_top_k(top_k: int) -> None:
+    """Make sure that there is a label to name.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if top_k < 1:
+        raise ConfigError(f"top_k must be at least 1, got {top_k}")

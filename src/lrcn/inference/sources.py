@@ -1,0 +1,60 @@
+"""What every predictor does with the sources it is given, before it looks at one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lrcn.errors import ConfigError, MediaError
+from lrcn.video.inputs import Source
+
+OnFailure = Callable[[Source, MediaError], None]
+"""Told what cannot be read, and why."""
+
+
+def name_of_source(source: Source) -> str:
+    """Return what a result calls its source."""
+    return "array" if isinstance(source, np.ndarray) else str(source)
+
+
+def each_source(
+    sources: Source | Iterable[Source],
+    expand: Callable[[Sequence[str | Path]], Sequence[Path]],
+    on_failure: OnFailure | None = None,
+) -> Iterator[Source]:
+    """Yield what the sources stand for, in order: the files that paths, folders and globs name, and arrays as they are.
+
+    Args:
+        sources: One, or several.
+        expand: Finds the files.
+        on_failure: Told what names nothing; None raises.
+
+    Raises:
+        MediaError: At a source that names nothing, unless `on_failure` is given.
+    """
+    if isinstance(sources, str | Path | np.ndarray):
+        sources = [sources]
+    for source in sources:
+        if isinstance(source, np.ndarray):
+            yield source
+            continue
+        try:
+            found = expand([source])
+        except MediaError as exc:
+            if on_failure is None:
+                raise
+            on_failure(source, exc)
+            continue
+        yield from found
+
+
+def refuse_for_several(start_s: float, end_s: float | None, on_progress: object) -> None:
+    """Make sure that a list of sources comes without what is for one.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if start_s or end_s is not None or on_progress is not None:
+        raise ConfigError("start_s, end_s and on_progress are for one source: call with each by itself")
