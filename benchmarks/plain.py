@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torchvision import models, transforms
 
 from benchmarks.subjects import CLIP_LENGTH, MEAN
+from lrcn.models.heads import LSTMHead
 from lrcn.models.recognition import RecognitionModel
 
 TRANSFORM = transforms.Compose(
@@ -48,9 +49,9 @@ class PlainNetwork(nn.Module):
         self.classifier = nn.Linear(ours.config.hidden_size, ours.config.num_classes)
         missing, _ = alexnet.load_state_dict(ours.backbone.trunk.state_dict(), strict=False)
         assert missing == ["classifier.4.weight", "classifier.4.bias", "classifier.6.weight", "classifier.6.bias"]
-        assert ours.lstm is not None
-        self.lstm.load_state_dict(ours.lstm.layers[0].state_dict())
-        self.classifier.load_state_dict(ours.classifier.state_dict())
+        assert isinstance(ours.head, LSTMHead)
+        self.lstm.load_state_dict(ours.head.lstm.layers[0].state_dict())
+        self.classifier.load_state_dict(ours.head.classifier.state_dict())
         self.eval()
         assert all(weight.is_contiguous() for weight in self.parameters())  # not channels last
 

@@ -5,7 +5,7 @@ Standard library only, so that `lrcn info` can read them without torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from lrcn.errors import ConfigError
@@ -49,24 +49,22 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionConfig:
-    """The recognition network: backbone feature -> dropout -> LSTM -> dropout -> class logits, at every frame."""
+class HeadSettings:
+    """What reads the features of frames: stored in a model file, and settings of its training."""
 
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    num_classes: int
-    head: Literal["lstm", "frame", "mean"] = "lstm"
-    """`lstm` reads the frames in order; `frame` classifies each frame alone (the paper's single-frame net);
-    `mean` classifies the mean feature of the clip."""
+    head: str = "lstm"
+    """What reads the features: `lstm` reads the frames in order; `frame` classifies each frame alone (the paper's
+    single-frame net); `mean` classifies the mean feature of the clip; or one that `register_head` made known."""
     readout: Literal["mean", "last"] = "mean"
     """Clip probabilities: the mean of the softmax over the clip's frames (paper), or the last frame's alone."""
     embedding_size: int | None = None
     """Values that a linear layer makes of each feature before the LSTM reads it; null lets the LSTM read the feature
-    itself, as in the paper. Fewer weights to learn where features are long. Read only by the `lstm` head."""
+    itself, as in the paper. Helps where features are long (a `grid` above 1) and clips are few."""
     change_memory: tuple[float, ...] = ()
     """Give the LSTM, beside each feature (or its embedding), its change against running averages of the frames before,
     one for each number in [0, 1): the weight with which that average keeps what it was. 0 compares with the frame
     before, 0.9 with about the last ten; at a clip's first frame nothing has changed. Empty gives no change (paper).
-    Motion that a frozen CNN shows only faintly becomes an input of its own. Read only by the `lstm` head."""
+    Motion that a frozen CNN shows only faintly becomes an input of its own."""
     hidden_size: int = 256
     """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
     num_layers: int = 1
@@ -79,8 +77,11 @@ class RecognitionConfig:
     """Whether dropout takes away the same values in all frames of a clip, so that what changes over time is the video
     alone (Gal and Ghahramani 2016, arXiv:1512.05287), or others in each frame (the release)."""
 
+    def head_settings(self) -> dict[str, Any]:
+        """Return the fields above, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(HeadSettings)}
+
     def __post_init__(self) -> None:
-        _require(self.num_classes >= 1, f"num_classes must be at least 1, got {self.num_classes}")
         _require(self.hidden_size >= 1, f"hidden_size must be at least 1, got {self.hidden_size}")
         _require(self.num_layers >= 1, f"num_layers must be at least 1, got {self.num_layers}")
         _require(
@@ -94,6 +95,18 @@ class RecognitionConfig:
         for name in ("input_dropout", "output_dropout"):
             value = getattr(self, name)
             _require(0.0 <= value < 1.0, f"{name} must be in [0, 1), got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionConfig(HeadSettings):
+    """The recognition network: a backbone looks at every frame, a head reads the sequence of its features."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.num_classes >= 1, f"num_classes must be at least 1, got {self.num_classes}")
 
 
 @dataclass(frozen=True, kw_only=True)

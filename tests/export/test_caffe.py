@@ -75,12 +75,12 @@ def _check_against_caffe(network: RecognitionModel, golden: dict[str, np.ndarray
     steps, clips = cont.shape
     with torch.inference_mode():
         features = network.encode(torch.from_numpy(rule_pixels(steps * clips)))
-        state, outputs = network.lstm.initial_state(clips), []
+        state, outputs = network.head.lstm.initial_state(clips), []
         for inputs, keep in zip(features.view(steps, clips, -1), cont, strict=True):
             state = state._replace(hidden=state.hidden * keep[:, None], cell=state.cell * keep[:, None])
-            output, state = network.lstm.step(inputs, state)
+            output, state = network.head.lstm.step(inputs, state)
             outputs.append(output)
-        logits = network.classifier(torch.stack(outputs))
+        logits = network.head.classifier(torch.stack(outputs))
     assert _error(features, golden["fc6"]) <= 1e-4
     assert _error(torch.stack(outputs), golden["lstm1"]) <= 1e-4
     assert _error(logits, golden["fc8-final"]) <= 1e-4
@@ -161,7 +161,7 @@ def test_an_lstm_that_reads_fc7_is_found_from_the_connections(tmp_path: Path, ba
     config = report.header.model
     assert (config.head, config.backbone.layer, config.hidden_size) == ("lstm", "fc7", 6)
     _, network = model_file.load(report.path)
-    assert network.backbone.feature_size == network.lstm.input_size == 24
+    assert network.backbone.feature_size == network.head.lstm.input_size == 24
 
 
 def test_a_file_without_connections_is_taken_in_its_order(tmp_path: Path, labels: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from tests.conftest import textured_frames
 
 from lrcn import model_file
-from lrcn.config import PreprocessConfig, RecognitionConfig
+from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError, LRCNError
 from lrcn.graphs.state import State
 from lrcn.inference.recognition.predictor import Recognizer, load
@@ -165,7 +165,7 @@ class MeanColour(Runtime):
     """A runtime that costs nothing: the mean colour is the feature and the answer."""
 
     name, device = "mean colour", "cpu"
-    config = RecognitionConfig(num_classes=3)
+    has_step = True
 
     def encode(self, images: np.ndarray, view: Any) -> np.ndarray:
         return images.mean(axis=(1, 2), dtype=np.float32)
@@ -173,8 +173,8 @@ class MeanColour(Runtime):
     def embed(self, features: np.ndarray) -> np.ndarray:
         return features
 
-    def frame_probs(self, embedded: np.ndarray) -> np.ndarray:
-        return embedded / embedded.sum(axis=2, keepdims=True)
+    def clip_probs(self, embedded: np.ndarray) -> np.ndarray:
+        return (embedded / embedded.sum(axis=2, keepdims=True)).mean(axis=1)
 
     def initial_state(self, batch_size: int) -> State:
         return {"hidden": np.zeros((1, batch_size, 3), np.float32)}

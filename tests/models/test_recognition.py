@@ -19,7 +19,8 @@ from lrcn.config import BackboneConfig, RecognitionConfig
 from lrcn.errors import ShapeError
 from lrcn.models.backbone_specs import BackboneSpec
 from lrcn.models.backbones import BACKBONES
-from lrcn.models.recognition import RecognitionModel, frame_loss
+from lrcn.models.heads import LSTMHead, frame_loss
+from lrcn.models.recognition import RecognitionModel
 
 HEADS = ["lstm", "frame", "mean"]
 READOUTS = ["mean", "last"]
@@ -59,8 +60,8 @@ def test_the_lstm_head_is_an_lstm_over_the_features_and_a_linear_classifier() ->
     model = make()
     features = torch.randn(3, 7, 6)
     reference = nn.LSTM(6, 5, batch_first=True)
-    reference.load_state_dict(model.lstm.layers[0].state_dict())
-    expected = reference(features)[0] @ model.classifier.weight.T + model.classifier.bias
+    reference.load_state_dict(model.head.lstm.layers[0].state_dict())
+    expected = reference(features)[0] @ model.head.classifier.weight.T + model.head.classifier.bias
     torch.testing.assert_close(model(features), expected)
 
 
@@ -71,8 +72,8 @@ def test_the_change_is_that_against_running_averages_of_the_frames_before(
 ) -> None:
     model, features = make(change_memory=memories, embedding_size=embedding_size), torch.randn(3, 7, 6)
     values = features.numpy()
-    if model.embedding is not None:
-        weights = {name: value.numpy() for name, value in model.embedding.state_dict().items()}
+    if model.head.embedding is not None:
+        weights = {name: value.numpy() for name, value in model.head.embedding.state_dict().items()}
         values = values @ weights["weight"].T + weights["bias"]
     parts = [values]
     for memory in memories:
@@ -83,8 +84,8 @@ def test_the_change_is_that_against_running_averages_of_the_frames_before(
         parts.append(change)
     joined = torch.from_numpy(np.concatenate(parts, axis=2))
     reference = nn.LSTM(joined.shape[2], 5, batch_first=True)
-    reference.load_state_dict(model.lstm.layers[0].state_dict())
-    expected = reference(joined)[0] @ model.classifier.weight.T + model.classifier.bias
+    reference.load_state_dict(model.head.lstm.layers[0].state_dict())
+    expected = reference(joined)[0] @ model.head.classifier.weight.T + model.head.classifier.bias
     torch.testing.assert_close(model(features), expected)
 
 
@@ -92,8 +93,8 @@ def test_the_change_is_that_against_running_averages_of_the_frames_before(
 def test_a_mask_for_the_clip_drops_the_same_values_in_all_its_frames(mask: str) -> None:
     model = make(dropout_mask=mask, input_dropout=0.5, output_dropout=0.5, change_memory=(0.0,)).train()
     seen: dict[str, Tensor] = {}
-    model.lstm.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
-    model.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
+    model.head.lstm.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
+    model.head.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
     model(torch.ones(64, 9, 6))
     for dropped in (seen["feature"][..., :6] == 0, seen["last"] == 0):
         assert 0.4 < dropped.float().mean().item() < 0.6
@@ -104,13 +105,13 @@ def test_a_mask_for_the_clip_drops_the_same_values_in_all_its_frames(mask: str) 
 
 def test_the_frame_head_looks_at_each_frame_alone() -> None:
     model, features = make("frame"), torch.randn(3, 7, 6)
-    torch.testing.assert_close(model(features), features @ model.classifier.weight.T + model.classifier.bias)
+    torch.testing.assert_close(model(features), features @ model.head.classifier.weight.T + model.head.classifier.bias)
 
 
 def test_the_mean_head_classifies_the_mean_of_the_valid_frames() -> None:
     model, features, lengths = make("mean"), torch.randn(3, 7, 6), torch.tensor([7, 1, 4])
     means = torch.stack([features[i, :length].mean(dim=0) for i, length in enumerate(lengths)])
-    expected = means @ model.classifier.weight.T + model.classifier.bias
+    expected = means @ model.head.classifier.weight.T + model.head.classifier.bias
     logits = model(features, lengths)
     assert logits.shape == (3, 1, 4)
     torch.testing.assert_close(logits[:, 0], expected)
@@ -228,9 +229,9 @@ def test_dropout_acts_on_the_feature_and_before_the_classifier_in_training_only(
 
     seen: dict[str, Tensor] = {}
     model = make(head, input_dropout=0.9, output_dropout=0.5, dropout_mask="frame")
-    reader = model.classifier if model.lstm is None else model.lstm
+    reader = model.head.lstm if isinstance(model.head, LSTMHead) else model.head.classifier
     reader.register_forward_pre_hook(lambda _, arguments: seen.update(feature=arguments[0]))
-    model.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
+    model.head.classifier.register_forward_pre_hook(lambda _, arguments: seen.update(last=arguments[0]))
     model.train()(features.repeat(40, 1, 1))
     assert (seen["feature"] == 0).float().mean().item() == pytest.approx(0.9, abs=0.1)
     assert (seen["last"] == 0).float().mean().item() == pytest.approx(0.5 if head == "lstm" else 0.9, abs=0.1)

@@ -98,4 +98,4 @@ def test_released_initialisation_has_the_release_s_spread_and_leaves_the_backbon
             assert parameter.std().item() == pytest.approx(0.01, rel=0.3), name
     torch.manual_seed(1)
     other, _ = initial_recognition_model(tiny_config(head_init="release", hidden_size=64, grid=7), ("a", "b", "c"))
-    assert not torch.equal(other.classifier.weight, model.classifier.weight)
+    assert not torch.equal(other.head.classifier.weight, model.head.classifier.weight)

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -150,8 +150,7 @@ def ablate(
             if head == "lstm":
                 said[LRCN].append(_predict(model, features, header.preprocess))
                 said[SHUFFLED].append(_predict(model, features, header.preprocess, shuffle_seed=seed))
-                model.config = replace(model.config, readout="last")
-                said[LAST_STEP].append(_predict(model, features, header.preprocess))
+                said[LAST_STEP].append(_predict(_with_readout(model, "last"), features, header.preprocess))
             else:
                 variant = SINGLE_FRAME if head == "frame" else MEAN_FEATURE
                 said[variant].append(_predict(model, features, header.preprocess))
@@ -195,6 +194,13 @@ def _predict(
             clips = torch.stack([clip[torch.randperm(len(clip), generator=generator)] for clip in clips])
         answers.append(int(model.clip_probs(clips).mean(dim=0).argmax()))
     return np.array(answers)
+
+
+def _with_readout(model: RecognitionModel, readout: Literal["mean", "last"]) -> RecognitionModel:
+    """Return a network with the same weights that reads clips out otherwise."""
+    other = RecognitionModel(replace(model.config, readout=readout))
+    other.load_state_dict(model.state_dict())
+    return other
 
 
 def _row(

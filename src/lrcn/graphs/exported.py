@@ -4,8 +4,9 @@ All models but those that read ready vectors:
     backbone    frames `(N, crop, crop, 3)` uint8 -> features `(N, D)`
 Recognition:
     embed       features `(N, D)` -> what clips need of each frame `(N, G)`
-    clip        embedded frames `(B, clip_length, G)` -> class probabilities at each frame `(B, clip_length, A)`
-    step        features `(B, D)`, state -> class probabilities `(B, A)`, state after
+    clip        embedded frames `(B, clip_length, G)`, how many count `(B,)` int64 -> class probabilities `(B, A)`
+    step        features `(B, D)`, state -> class probabilities `(B, A)`, state after; missing where the head looks at
+                clips as a whole
 Captioning:
     context     features `(B, D)` -> contexts of each frame by itself `(B, E)`, whose mean is that of a video; missing
                 where the features are these. Where an LSTM reads the frames: features of the next frame, state ->
@@ -31,8 +32,8 @@ from lrcn.model_file.storage import TASK_COMMANDS
 DESCRIPTION = "lrcn-export.json"
 """The file that makes a folder an exported model."""
 
-SCHEMA = 2
-"""Version of the description; 2 added its own digest, and the graph `embed`."""
+SCHEMA = 3
+"""Version of the description; 2 added its own digest and the graph `embed`, in 3 `clip` gives one answer a clip."""
 
 CLIP_TOKENS = 20
 """Tokens of the sentences that the `clip` graph of captioning reads (released nets were trained on 20)."""
@@ -63,6 +64,10 @@ class ExportedModel:
     """Of the packages that made it."""
     parity: dict[str, Any] = field(default_factory=dict)
     """How far its answers are from those of torch."""
+
+    def has_graph(self, name: str) -> bool:
+        """Whether the folder has a graph of this name."""
+        return self.graph(name).name in self.files
 
     def graph(self, name: str) -> Path:
         """Return the file of a graph; not every folder has every one."""

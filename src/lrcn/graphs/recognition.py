@@ -7,52 +7,53 @@ from torch import Tensor, nn
 
 from lrcn.config import RecognitionHeader
 from lrcn.graphs.modules import GraphSource, backbone_source
+from lrcn.models.heads import Head
 from lrcn.models.recognition import RecognitionModel
-from lrcn.models.recurrence import Recurrence
 
 
 def recognition_graphs(header: RecognitionHeader, model: RecognitionModel) -> list[GraphSource]:
     """Return the graphs of a recognition model on the CPU in float32; tracing them leaves marks in it."""
-    size, state = model.backbone.feature_size, model.initial_state(2)
-    recurrence = Recurrence(model)
-    embedded = recurrence.embed(torch.zeros(2, size))
-    clip = embedded[:, None].repeat(1, header.preprocess.clip_length, 1)
-    return [
+    head, features = model.head, torch.zeros(2, model.backbone.feature_size)
+    length = header.preprocess.clip_length
+    clip = {
+        "embedded": head.embed(features)[:, None].repeat(1, length, 1),
+        "lengths": torch.tensor([length, 1]),
+    }
+    sources = [
         backbone_source(model.backbone, header.preprocess),
-        GraphSource("embed", _Embed(recurrence).eval(), {"features": torch.zeros(2, size)}, ["embedded"]),
-        GraphSource("clip", _Clip(recurrence).eval(), {"embedded": clip}, ["probs"]),
-        GraphSource(
-            "step",
-            _Step(model).eval(),
-            {"features": torch.zeros(2, size), "state": state},
-            ["probs", *(f"after_{name}" for name in state)],
-        ),
+        GraphSource("embed", _Embed(head).eval(), {"features": features}, ["embedded"]),
+        GraphSource("clip", _Clip(head).eval(), clip, ["probs"]),
     ]
+    if head.has_step:
+        state = head.initial_state(2)
+        outputs = ["probs", *(f"after_{name}" for name in state)]
+        sources.append(GraphSource("step", _Step(head).eval(), {"features": features, "state": state}, outputs))
+    return sources
 
 
 class _Embed(nn.Module):
-    def __init__(self, recurrence: Recurrence) -> None:
+    def __init__(self, head: Head) -> None:
         super().__init__()
-        self.recurrence = recurrence
+        self.head = head
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.recurrence.embed(features)
+        return self.head.embed(features)
 
 
 class _Clip(nn.Module):
-    def __init__(self, recurrence: Recurrence) -> None:
+    def __init__(self, head: Head) -> None:
         super().__init__()
-        self.recurrence = recurrence
+        self.head = head
 
-    def forward(self, embedded: Tensor) -> Tensor:
-        return self.recurrence.frame_probs(embedded)
+    def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        return self.head.embedded_clip_probs(embedded, lengths)
 
 
 class _Step(nn.Module):
-    def __init__(self, model: RecognitionModel) -> None:
+    def __init__(self, head: Head) -> None:
         super().__init__()
-        self.model = model
+        self.head = head
 
     def forward(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        logits, after = self.model.step(features, state)
+        logits, after = self.head.step(features, state)
         return (logits.softmax(-1), *(after[name] for name in state))

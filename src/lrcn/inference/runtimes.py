@@ -50,7 +50,7 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 """Runtime of a model file -> the packages it needs. Quantised graphs need calibration: `lrcn export --int8`."""
 
 AUTO = "auto"
-_FORMAT = 3
+_FORMAT = 4
 """Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
 _TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
 

@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lrcn.models.captioning import CaptioningModel
-from lrcn.models.lstm import next_cell
-from lrcn.models.lstm_weights import LayerWeights
+from lrcn.models.lstm import LayerWeights, next_cell
 
 Product = Callable[[Tensor], Tensor]
 

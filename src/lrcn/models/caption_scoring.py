@@ -19,8 +19,7 @@ from torch import Tensor
 
 from lrcn.errors import DataError
 from lrcn.models.captioning import CaptioningModel
-from lrcn.models.lstm import next_cell
-from lrcn.models.lstm_weights import LayerWeights
+from lrcn.models.lstm import LayerWeights, next_cell
 
 PROB_FLOOR = 1e-12
 """Least probability of a word in the released retrieval_experiment.py."""

@@ -5,6 +5,7 @@ Shapes: B sentences, T frames, L tokens, D feature, E context, K hidden units, V
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,6 +102,10 @@ class CaptioningModel(nn.Module):
         """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
         if self.backbone is not None:
             self.backbone.freeze()
+
+    def classifier_parameters(self) -> Iterable[nn.Parameter]:
+        """Those of the word logits, which learn `head_lr_multiplier` times as fast."""
+        return self.classifier.parameters()
 
     def encode(self, frames: Tensor) -> Tensor:
         """The backbone's features `(N, D)` of preprocessed frames `(N, 3, H, W)`.

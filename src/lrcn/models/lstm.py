@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -185,6 +185,25 @@ class LSTMStack(nn.Module):
             )
         if context is not None and context.shape != (batch, self.context_size):
             raise ShapeError(f"context must be {(batch, self.context_size)}, got {tuple(context.shape)}")
+
+
+class LayerWeights:
+    """The weights of one layer of a stack, for code that takes its products apart to do some of them once.
+
+    The input weight is cut into the part for the input and the part for the context.
+    """
+
+    def __init__(self, lstm: LSTMStack, index: int) -> None:
+        layer = cast("Any", lstm.layers[index])
+        size = lstm.input_size if index == 0 else lstm.hidden_size
+        self.input_weight: Tensor = layer.weight_ih_l0[:, :size]
+        """`(4K, D)`"""
+        self.context_weight: Tensor = layer.weight_ih_l0[:, size:]
+        """`(4K, E)`, of no columns in a layer that does not read the context."""
+        self.hidden_weight: Tensor = layer.weight_hh_l0
+        """`(4K, K)`"""
+        self.bias: Tensor = layer.bias_ih_l0 + layer.bias_hh_l0
+        """`(4K,)`"""
 
 
 def next_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

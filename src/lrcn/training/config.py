@@ -48,13 +48,14 @@ class TrainingConfig(ABC):
     """Model file or training folder whose tensors are taken over where name and shape match (two-stage training)."""
 
     sample_fps: float | None = 10.0
-    """Frames per second taken from each video; null takes every frame."""
+    """Frames per second taken from each video; null takes every frame (paper)."""
     resize: int | tuple[int, int] | None = None
     """Short side in px, or height and width in px; null takes what the backbone's weights were made for."""
     crop: int | None = None
     """Side of the square crop in px; null takes what the backbone's weights were made for."""
     mirror: bool = True
-    """Mirror half of the training examples left to right."""
+    """Mirror half of the training examples left to right. Turn it off where classes differ in nothing but left and
+    right (`swipe left` against `swipe right`), or they cannot be told apart."""
     jitter: float = 1.0
     """How far the crop of a training example moves from the centre: 0 never, 1 anywhere in the frame."""
     views: int = 4
@@ -64,13 +65,13 @@ class TrainingConfig(ABC):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """`adamw`, or `sgd` as in Caffe (momentum on the update, so that it carries over a drop of the learning rate)."""
     lr: float = 1e-3
-    """Learning rate."""
+    """Learning rate (released: 0.001 with `sgd`)."""
     weight_decay: float = 0.01
-    """Weight decay; biases have none, but for the LSTM's (as released), nor has normalisation."""
+    """Weight decay (released: 0.005); biases have none, but for the LSTM's (as released), nor has normalisation."""
     momentum: float = 0.9
     """Momentum of `sgd`."""
     head_lr_multiplier: float = 1.0
-    """Learning rate of the last layer, relative to `lr`."""
+    """Learning rate of the last layer, relative to `lr` (released: 10)."""
     bias_lr_multiplier: float = 1.0
     """Learning rate of all biases but the LSTM's, relative to their weights' (released: 2)."""
     backbone_lr_multiplier: float = 1.0
@@ -83,15 +84,15 @@ class TrainingConfig(ABC):
     lr_gamma: float = 0.1
     """Factor of each drop, for `lr_schedule: step`."""
     clip_norm: float | None = 5.0
-    """Largest L2 norm of all gradients together; null does not clip."""
+    """Largest L2 norm of all gradients together (released: 5 RGB, 15 flow); null does not clip."""
     batch_size: int = 32
-    """Examples per batch and device, at most: an epoch is cut into batches of equal size."""
+    """Examples per batch and device, at most: an epoch is cut into batches of equal size (released: 24)."""
     accumulate: int = 1
     """Batches whose gradients are added up for one optimiser step."""
     epochs: int = 40
-    """Passes over the training examples."""
+    """Passes over the training examples; of each video a pass takes one random clip."""
     max_steps: int | None = None
-    """Train for this many optimiser steps instead of `epochs`."""
+    """Train for this many optimiser steps instead of `epochs` (released: 30000 RGB, 70000 flow)."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; null trains to the end."""
 
@@ -149,9 +150,9 @@ class TrainingConfig(ABC):
         return self.score_columns[-1]
 
     @property
-    def projection_learns_as_backbone(self) -> bool:
-        """Whether a layer between CNN and LSTM counts as part of the CNN."""
-        return False
+    def backbone_parts(self) -> tuple[str, ...]:
+        """Modules of the network that count as the CNN: for their learning rate, and where weights come from."""
+        return ("backbone",)
 
     def backbone_config(self) -> BackboneConfig:
         """Return the CNN's part, as it is stored in the model file."""

@@ -63,12 +63,11 @@ def _module(name: str) -> str:
 
 def _draw_as_released(model: RecognitionModel) -> None:
     """Draw the head's weights again, as the fillers of the released nets do (train_test_lstm_RGB.prototxt)."""
-    for name, parameter in model.named_parameters():
-        if name.startswith("backbone."):
-            continue
+    in_lstms = {p for module in model.head.modules() if isinstance(module, nn.LSTM) for p in module.parameters()}
+    for parameter in model.head.parameters():
         if parameter.dim() == 1:
             nn.init.zeros_(parameter)
-        elif name.startswith("lstm."):
+        elif parameter in in_lstms:
             nn.init.uniform_(parameter, -0.01, 0.01)
         else:
             nn.init.normal_(parameter, std=0.01)
@@ -154,7 +153,7 @@ def _taken_over(
         for name, value in offered.items()
         if _module(name) not in other and name.partition(".")[0] not in foreign
     }
-    pretrained = ("backbone.", "projection.") if config.projection_learns_as_backbone else ("backbone.",)
+    pretrained = tuple(f"{part}." for part in config.backbone_parts)
     if any(name not in taken for name in wanted if name.startswith(pretrained)):
         model = make(config.backbone_weights)
     model.load_state_dict({**model.state_dict(), **taken})

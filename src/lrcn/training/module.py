@@ -20,7 +20,7 @@ from lrcn.data.captioning.datasets import FrameCaptionBatch
 from lrcn.data.recognition.datasets import FeatureBatch, FrameBatch
 from lrcn.errors import ConfigError, DataError
 from lrcn.models.captioning import CaptioningModel
-from lrcn.models.recognition import RecognitionModel, frame_loss
+from lrcn.models.recognition import RecognitionModel
 from lrcn.training.config import TrainingConfig
 from lrcn.training.optimizers import lr_at, make_optimizer, set_lr
 from lrcn.training.recognition.config import RecognitionTrainingConfig
@@ -158,7 +158,9 @@ class TrainingTask(LightningModule, ABC):
 
 
 class RecognitionTask(TrainingTask):
-    """Mean cross-entropy over the frames of clips."""
+    """The loss of a recognition model's head."""
+
+    model: RecognitionModel
 
     def __init__(
         self,
@@ -173,13 +175,12 @@ class RecognitionTask(TrainingTask):
         self._label_smoothing = config.label_smoothing
 
     def loss(self, batch: FeatureBatch | FrameBatch) -> Tensor:
-        """Return the mean cross-entropy over the valid frames of the batch."""
+        """Return the loss of the batch; see `Head.loss`."""
         if isinstance(batch, FeatureBatch):
             features, lengths = batch.features, batch.lengths
         else:
             features, lengths = self.encode(batch)
-        logits = self.model(features, lengths)
-        return frame_loss(logits, batch.labels, lengths, label_smoothing=self._label_smoothing)
+        return self.model.loss(features, batch.labels, lengths, label_smoothing=self._label_smoothing)
 
 
 def lost_number(name: str, value: float, step: int, config: TrainingConfig, total_steps: int) -> ConfigError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,6 @@ from lrcn.training.config import TrainingConfig
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises to the full learning rate."""
-
-
-_LSTM_PARTS = ("lstm", "encoder")
 
 
 class CaffeSGD(Optimizer):
@@ -55,7 +52,20 @@ class CaffeSGD(Optimizer):
         return loss
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
+class Learner(Protocol):
+    """A network as optimisers see it; `RecognitionModel` and `CaptioningModel` are."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """As `nn.Module.named_parameters`."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """As `nn.Module.modules`."""
+
+    def classifier_parameters(self) -> Iterable[nn.Parameter]:
+        """Return those of the last layer."""
+
+
+def make_optimizer(model: Learner, config: TrainingConfig) -> Optimizer:
     """Return the configured optimiser over all trainable parameters."""
     groups = parameter_groups(model, config)
     if config.optimizer == "sgd":
@@ -65,29 +75,30 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
     return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
 
-def parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: Learner, config: TrainingConfig) -> list[dict[str, Any]]:
     """Return the trainable parameters in groups of one learning rate and weight decay each.
 
-    Each group has a `multiplier`, which stays, and an `lr`, which `set_lr` changes. As in the release, the LSTM's bias
+    Each group has a `multiplier`, which stays, and an `lr`, which `set_lr` changes. As in the release, an LSTM's bias
     is treated like its weights; all other biases learn `bias_lr_multiplier` times as fast and without decay, and the
     classifier `head_lr_multiplier` times, the CNN `backbone_lr_multiplier` times as fast. Normalisation has no decay.
 
     Args:
-        model: Its modules `classifier`, `backbone`, `lstm` and `encoder` are known by these names.
-        config: Says how fast each learns.
+        model: Says which parameters are its classifier's.
+        config: Says which of its parts count as the CNN, and how fast each learns.
 
     Source: lr_mult and decay_mult in train_test_lstm_RGB.prototxt and train_test_lstm_flow.prototxt.
     """
-    multipliers = {"classifier": config.head_lr_multiplier, "backbone": config.backbone_lr_multiplier}
-    if config.projection_learns_as_backbone:
-        multipliers["projection"] = config.backbone_lr_multiplier
+    multipliers = dict.fromkeys(model.classifier_parameters(), config.head_lr_multiplier)
+    for part in config.backbone_parts:
+        module = getattr(model, part)
+        multipliers |= dict.fromkeys(module.parameters() if module else (), config.backbone_lr_multiplier)
+    in_lstms = {p for module in model.modules() if isinstance(module, nn.LSTM) for p in module.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, param in model.named_parameters():
         if not param.requires_grad:
             continue
-        part = name.partition(".")[0]
-        multiplier, decay = multipliers.get(part, 1.0), config.weight_decay
-        if part not in _LSTM_PARTS and param.ndim == 1:
+        multiplier, decay = multipliers.get(param, 1.0), config.weight_decay
+        if param.ndim == 1 and param not in in_lstms:
             decay = 0.0
             if name.endswith("bias"):
                 multiplier *= config.bias_lr_multiplier

@@ -73,7 +73,7 @@ def test_clips_longer_than_the_graph_are_refused(exported: dict[str, Any]) -> No
     runtime = GraphRuntime(exported["onnx"])
     embedded = runtime.embed(np.zeros((5, 8), np.float32))
     with pytest.raises(ShapeError, match="have 4 frames at most, got 5"):
-        runtime.frame_probs(embedded[None])
+        runtime.clip_probs(embedded[None])
 
 
 def test_steps_are_those_of_one_causal_run(runtime: Runtime, tiny: Tiny) -> None:
@@ -115,7 +115,7 @@ def test_parity_notices_other_weights(tiny: Tiny, exported: dict[str, Any]) -> N
     other = RecognitionModel(header.model).eval()
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
-        other.classifier.bias[0] += 0.01
+        other.head.classifier.bias[0] += 0.01
     parity = ParityCheck(TorchRuntime(other, header.preprocess), header.preprocess).measure(graphs)
     assert parity.feature_error <= LIMITS["fp32"].feature
     assert parity.prob_error > LIMITS["fp32"].prob

@@ -49,8 +49,7 @@ class GraphCaptionDecoder:
         engine = engine or ENGINES[model.format][0]
         self._exported = model
         self._has_encoder = model.header.model.context == "lstm"
-        has_context = model.graph("context").name in model.files
-        self._context = open_session(model.graph("context"), engine) if has_context else None
+        self._context = open_session(model.graph("context"), engine) if model.has_graph("context") else None
         self._clip = open_session(model.graph("clip"), engine)
         self._step = open_session(model.graph("step"), engine)
 

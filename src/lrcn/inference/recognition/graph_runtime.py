@@ -22,28 +22,29 @@ class GraphRuntime(GraphEncoder, Runtime):
         """Load the graphs; arguments and errors as for `GraphEncoder`."""
         assert isinstance(model.header, RecognitionHeader)
         super().__init__(model, engine=engine, bf16=bf16)
-        self.config = model.header.model
         self.header = model.header
+        self.has_step = model.has_graph("step")
+        self._clip_length = model.header.preprocess.clip_length
         engine = engine or ENGINES[model.format][0]
         self._embed = open_session(model.graph("embed"), engine)
         self._clip = open_session(model.graph("clip"), engine)
-        self._step = open_session(model.graph("step"), engine)
+        self._step = open_session(model.graph("step"), engine) if self.has_step else None
 
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.embed`."""
         return self._embed({"features": np.ascontiguousarray(features)})[0]
 
-    def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `Runtime.frame_probs`.
+    def clip_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.clip_probs`.
 
         Raises:
             ShapeError: If clips are longer than the graph's.
         """
-        length, longest = embedded.shape[1], self.header.preprocess.clip_length
+        (number, length), longest = embedded.shape[:2], self._clip_length
         if length > longest:
             raise ShapeError(f"clips of this graph have {longest} frames at most, got {length}")
-        padded = np.pad(embedded, ((0, 0), (0, longest - length), (0, 0)))  # what follows changes nothing before it
-        return self._clip({"embedded": padded})[0][:, :length]
+        padded = np.pad(embedded, ((0, 0), (0, longest - length), (0, 0)))
+        return self._clip({"embedded": padded, "lengths": np.full(number, length, np.int64)})[0]
 
     def initial_state(self, batch_size: int) -> State:
         """As `Runtime.initial_state`."""
@@ -54,6 +55,7 @@ class GraphRuntime(GraphEncoder, Runtime):
 
     def step(self, features: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
         """As `Runtime.step`."""
+        assert self._step is not None
         probs, *after = self._step({"features": np.ascontiguousarray(features), **state})
         return probs, dict(zip(self.exported.state, after, strict=True))
 

@@ -136,10 +136,8 @@ class Recognizer(VideoRecognizer):
             in_windows_s += time.perf_counter() - start
 
         for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
-            num_views, num_frames, size = chunk.features.shape
-            embedded = self.runtime.embed(chunk.features.reshape(num_views * num_frames, size))
             # views side by side, so that a window holds the same frames of all of them: (n, V, G)
-            waiting += buffer.push(embedded.reshape(num_views, num_frames, -1).swapaxes(0, 1))
+            waiting += buffer.push(chunk.features.swapaxes(0, 1))
             times_s.append(chunk.times_s)
             if len(waiting) >= WINDOW_BATCH:
                 empty_waiting()
@@ -162,7 +160,7 @@ class Recognizer(VideoRecognizer):
     ) -> Iterator[EncodedChunk]:
         chunks = encode_chunks(
             source,
-            self.runtime.encode,
+            self.runtime.embed_images,
             self.header.preprocess,
             self.views,
             start_s=start_s,

@@ -47,6 +47,9 @@ class StreamingRecognizer:
         """
         if mode not in ("window", "carry"):
             raise ConfigError(f"mode must be window or carry, got {mode!r}")
+        if mode == "carry" and not recognizer.runtime.has_step:
+            head = recognizer.header.model.head
+            raise ConfigError(f"mode carry goes frame by frame, the head {head!r} reads whole clips; use mode window")
         check_top_k(top_k)
         self.recognizer = recognizer
         self.mode = mode
@@ -140,16 +143,17 @@ def push_together(
     if not ready:
         return found
     recognizer = streams[0].recognizer
-    features = recognizer.runtime.encode(np.concatenate([part for part in crops if part is not None]), CENTER_VIEW)
+    images = np.concatenate([part for part in crops if part is not None])
     for i in ready:
         streams[i]._times_s.append(times_s[i])
     windows: list[tuple[int, Window]] = []
     if streams[0].mode == "window":
-        embedded = recognizer.runtime.embed(features)
+        embedded = recognizer.runtime.embed_images(images, CENTER_VIEW)
         for i, rows in zip(ready, np.split(embedded, len(ready)), strict=True):
             windows += [(i, window) for window in streams[i]._buffer.push(rows[None])]
         probs = recognizer.window_batch_probs([window for _, window in windows]) if windows else np.empty((0, 0))
     else:
+        features = recognizer.runtime.encode(images, CENTER_VIEW)
         probs = _carry(recognizer, [streams[i] for i in ready], features)
         windows = [(i, Window(0, 1, rows[None])) for i, rows in zip(ready, np.split(features, len(ready)), strict=True)]
     for (i, window), of_window in zip(windows, probs, strict=True):

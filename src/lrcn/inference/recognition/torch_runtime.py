@@ -11,7 +11,7 @@ from lrcn.features import Precision, TorchEncoder
 from lrcn.graphs.state import State
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.models.recognition import RecognitionModel
-from lrcn.models.recurrence import Recurrence
+from lrcn.video.views import View
 
 
 class TorchRuntime(TorchEncoder, Runtime):
@@ -28,21 +28,27 @@ class TorchRuntime(TorchEncoder, Runtime):
         """Move the model to the device, in evaluation mode; errors as for `TorchEncoder`."""
         self._device = torch.device(device)
         self.model = model.to(self._device).eval()
-        self.config = model.config
-        self._recurrence = Recurrence(self.model).eval()
+        self.has_step = self.model.head.has_step
         super().__init__(model.backbone, preprocess, device=device, precision=precision)
 
     @torch.inference_mode()
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.embed`."""
         with torch.autocast(self._device.type, enabled=False):
-            return self._recurrence.embed(self._tensor(features)).cpu().numpy()
+            return self.model.head.embed(self._tensor(features)).cpu().numpy()
 
     @torch.inference_mode()
-    def frame_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As `Runtime.frame_probs`."""
+    def embed_images(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+        """As `Runtime.embed_images`; the features stay on the device."""
+        features = self.features(images, view)
         with torch.autocast(self._device.type, enabled=False):
-            return self._recurrence.frame_probs(self._tensor(embedded)).cpu().numpy()
+            return self.model.head.embed(features).cpu().numpy()
+
+    @torch.inference_mode()
+    def clip_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Runtime.clip_probs`."""
+        with torch.autocast(self._device.type, enabled=False):
+            return self.model.head.embedded_clip_probs(self._tensor(embedded)).cpu().numpy()
 
     def initial_state(self, batch_size: int) -> State:
         """As `Runtime.initial_state`."""

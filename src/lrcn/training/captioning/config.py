@@ -124,9 +124,9 @@ class CaptioningTrainingConfig(TrainingConfig):
         return self.vectors is None and self.objective != "sentences"
 
     @property
-    def projection_learns_as_backbone(self) -> bool:
+    def backbone_parts(self) -> tuple[str, ...]:
         """See `TrainingConfig`."""
-        return self.projection_init == "fc8"
+        return ("backbone", "projection") if self.projection_init == "fc8" else ("backbone",)
 
     def captioning_config(self, vocabulary_size: int, *, vector_size: int | None = None) -> CaptioningConfig:
         """Return the network's part, as it is stored in the model file; with `vector_size` it has no backbone."""

@@ -1,18 +1,20 @@
-"""The recurrence over embedded frames, against the network it is made of."""
+"""What heads say of frames that were embedded once, against what they say of clips of features."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from lrcn import model_file
 from lrcn.config import RecognitionConfig, RecognitionHeader
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
+from lrcn.models.heads import LSTMHead
 from lrcn.models.recognition import RecognitionModel
-from lrcn.models.recurrence import Recurrence
 
 HEADS: list[dict[str, Any]] = [
     {},
@@ -26,6 +28,12 @@ HEADS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def tiny(tiny_model: Path) -> tuple[RecognitionHeader, RecognitionModel]:
+    """A header and its network."""
+    return model_file.load(tiny_model)
+
+
 def network(tiny_config: RecognitionConfig, options: dict[str, Any]) -> RecognitionModel:
     torch.manual_seed(4)
     model = RecognitionModel(replace(tiny_config, **options)).eval().requires_grad_(False)
@@ -33,8 +41,8 @@ def network(tiny_config: RecognitionConfig, options: dict[str, Any]) -> Recognit
         parameter.mul_(3)  # or later layers would hardly move
         if parameter.dim() == 1:
             parameter.normal_()  # biases begin at zero, and would not be missed
-    if model.lstm is not None:
-        for layer in model.lstm.layers:
+    if isinstance(model.head, LSTMHead):
+        for layer in model.head.lstm.layers:
             layer.bias_hh_l0.zero_()
     return model
 
@@ -46,12 +54,16 @@ def test_probabilities_are_those_of_the_network(
 ) -> None:
     model = network(tiny[0].model, options)
     features = torch.randn(4, length, model.backbone.feature_size)
-    recurrence = Recurrence(model)
-    embedded = recurrence.embed(features.flatten(0, 1)).unflatten(0, (4, length))
-    found = recurrence.frame_probs(embedded)
-    expected = torch.stack([model(features[:, : t + 1]).softmax(-1)[:, -1] for t in range(length)], dim=1)
-    assert length == 1 or expected.std(dim=1).max() > 0.01  # or the order of frames would not matter
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    embedded = model.head.embed(features.flatten(0, 1)).unflatten(0, (4, length))
+    expected = torch.stack([model.clip_probs(features[:, : t + 1]) for t in range(length)])
+    assert length == 1 or expected.std(dim=0).max() > 0.01  # or the order of frames would not matter
+    torch.testing.assert_close(model.head.embedded_clip_probs(embedded), expected[-1], rtol=0, atol=1e-6)
+    # what is past the length of a clip changes nothing
+    for t in range(length):
+        spoilt = embedded.clone()
+        spoilt[:, t + 1 :] = torch.randn_like(spoilt[:, t + 1 :])
+        found = model.head.embedded_clip_probs(spoilt, torch.full((4,), t + 1))
+        torch.testing.assert_close(found, expected[t], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", HEADS, ids=str)
@@ -70,31 +82,13 @@ def test_clips_are_read_out_as_by_the_network(
 def test_a_frame_is_embedded_alike_wherever_it_lies(
     tiny: tuple[RecognitionHeader, RecognitionModel], options: dict[str, Any]
 ) -> None:
-    recurrence = Recurrence(network(tiny[0].model, options))
+    head = network(tiny[0].model, options).head
     features = torch.randn(6, tiny[1].backbone.feature_size)
-    torch.testing.assert_close(recurrence.embed(features)[2:3], recurrence.embed(features[2:3]), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("options", HEADS, ids=str)
-def test_weights_are_shared_with_the_network(
-    tiny: tuple[RecognitionHeader, RecognitionModel], options: dict[str, Any]
-) -> None:
-    model = network(tiny[0].model, options)
-    recurrence = Recurrence(model)
-    features = torch.randn(3, 5, model.backbone.feature_size)
-
-    def found() -> torch.Tensor:
-        return recurrence.frame_probs(recurrence.embed(features.flatten(0, 1)).unflatten(0, (3, 5)))[:, -1]
-
-    before = found()
-    for parameter in model.parameters():
-        parameter.mul_(-0.5)
-    torch.testing.assert_close(found(), model(features).softmax(-1)[:, -1], rtol=0, atol=1e-6)
-    assert (found() - before).abs().max() > 0.01
+    torch.testing.assert_close(head.embed(features)[2:3], head.embed(features[2:3]), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_the_recurrence_is_float32_under_autocast(
+def test_the_head_is_float32_under_autocast(
     tiny: tuple[RecognitionHeader, RecognitionModel], dtype: torch.dtype
 ) -> None:
     header, model = tiny
