@@ -47,7 +47,7 @@ def test_card_says_what_a_stranger_needs(folder: Path, tiny_model: Path) -> None
     assert front["pipeline_tag"] == "video-classification"
     assert front["license"] == "test"
     header = inspect(tiny_model)
-    for word in (*header.labels, "lrcn recognize VIDEO --model my-actions", '"sample_fps": 10.0', header.sha256):
+    for word in (*header.labels, "lrcn recognize video.mp4 --model my-actions", '"sample_fps": 10.0', header.sha256):
         assert word in card
 
 

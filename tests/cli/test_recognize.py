@@ -12,7 +12,7 @@ from tests.conftest import MakeClip
 from lrcn.cli import main
 from lrcn.cli.recognize import _labelled_paths
 from lrcn.errors import MediaError
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 
 
 def recognize(model: Path, *arguments: str | Path) -> int:
@@ -33,7 +33,7 @@ def folder(make_clip: MakeClip, frames20: np.ndarray, tmp_path: Path) -> Path:
 def test_json_is_what_the_api_returns(tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert recognize(tiny_model, clip20, "--json", "--top-k", "2", "--clip-stride", "4") == 0
     printed = json.loads(capsys.readouterr().out)
-    expected = load(tiny_model, device="cpu")(clip20, top_k=2, clip_stride=4).to_dict()
+    expected = Recognizer.load(tiny_model, device="cpu")(clip20, top_k=2, clip_stride=4).to_dict()
     for one in (printed, expected):
         del one["timing_s"]
     assert printed == json.loads(json.dumps(expected))
@@ -45,7 +45,7 @@ def test_table_names_labels_and_times(tiny_model: Path, clip20: Path, capsys: py
     lines = captured.out.splitlines()
     assert lines[0] == f"{clip20}  2.0 s"
     assert lines[1].split()[:2] == ["whole", "video"]
-    result = load(tiny_model, device="cpu")(clip20)
+    result = Recognizer.load(tiny_model, device="cpu")(clip20)
     shown = [line for line in lines if " - " in line]
     assert shown[0].split()[:4] == ["0.0", "-", shown[0].split()[2], "s"]
     assert shown[-1].split()[2] == "2.0"

@@ -10,7 +10,7 @@ import pytest
 from tests.video.test_live import free_port, serving
 
 from lrcn.cli import exits, main
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 
 
 def test_a_file_streams_the_segments_that_it_has(
@@ -18,7 +18,7 @@ def test_a_file_streams_the_segments_that_it_has(
 ) -> None:
     assert main(["stream", str(clip20), "--model", str(tiny_model), "--json", "--device", "cpu"]) == 0
     said = capsys.readouterr()
-    expected = load(tiny_model, device="cpu")(clip20, top_k=3).segments
+    expected = Recognizer.load(tiny_model, device="cpu")(clip20, top_k=3).segments
     segments = [json.loads(line) for line in said.out.splitlines()]
     assert len(segments) == len(expected)
     for found, segment in zip(segments, expected, strict=True):

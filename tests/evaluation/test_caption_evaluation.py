@@ -26,7 +26,6 @@ from lrcn.evaluation.captioning.report import CaptionReport, evaluate_captions
 from lrcn.features import FeatureCache, FeatureExtractor
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.search import CaptionSearch
-from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
 from lrcn.models.captioning import CaptioningModel
@@ -39,7 +38,7 @@ SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a
 
 @pytest.fixture(scope="module")
 def captioner(tiny_caption_model: Path) -> Captioner:
-    return load_captioner(tiny_caption_model, device="cpu")
+    return Captioner.load(tiny_caption_model, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def test_baselines_are_the_nearest_and_the_most_frequent(
 def test_the_baseline_takes_training_features_of_the_captioners_runtime_from_the_cache(
     tiny_caption_model: Path, folder: Path, tmp_path: Path
 ) -> None:
-    captioner = load_captioner(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
+    captioner = Captioner.load(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
     evaluate_captions(captioner, folder, retrieval_limit=0, cache_dir=tmp_path / "features")
     key = FeatureExtractor(captioner.model, captioner.header.preprocess, runtime="onnxruntime").key()
     assert FeatureCache(tmp_path / "features", key).has(folder / "0.png", (CENTER_VIEW,))
@@ -116,7 +115,7 @@ def test_retrieval_counts_every_caption_and_picture(report: CaptionReport) -> No
 
 
 def test_a_caption_of_no_word_is_scored(captioner: Captioner, folder: Path, tiny_caption_model: Path) -> None:
-    silent = load_captioner(tiny_caption_model, device="cpu")
+    silent = Captioner.load(tiny_caption_model, device="cpu")
     with torch.no_grad():
         silent.model.classifier.bias[2] = 100.0
     report = evaluate_captions(silent, folder, baselines=False)

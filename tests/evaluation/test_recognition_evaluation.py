@@ -11,13 +11,13 @@ from tests.conftest import MakeClip, textured_frames
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample
 from lrcn.errors import DataError
 from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
-from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.metrics.classification import wilson_interval
 
 
 @pytest.fixture(scope="module")
 def rec(tiny_model: Path) -> Recognizer:
-    return load(tiny_model, device="cpu")
+    return Recognizer.load(tiny_model, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lrcn.cli import main
 from lrcn.data.flow import flow_path
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.experiments import paper_table
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn_sets.mocap.actions import build_mocap_actions
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
@@ -110,7 +110,7 @@ def test_one_command_fills_the_papers_table(
 
     # each column is its own stream or weight: probabilities tell, where three right answers do not
     data = read_recognition_data(ucf)
-    streams = {stream: load(model) for stream, model in zip(("rgb", "flow"), models, strict=True)}
+    streams = {stream: Recognizer.load(model) for stream, model in zip(("rgb", "flow"), models, strict=True)}
     flow_file_of = partial(flow_path, output / "flow", ucf)
     reports = paper_table._reports(streams, data, ucf, output / "flow", flow_file_of)
     assert reports["RGB"].model["sha256"] == streams["rgb"].header.sha256

@@ -263,7 +263,7 @@ def test_a_given_stream_wins_over_the_data_layer(tmp_path: Path, labels: Path) -
     path = _with_data_layer(tmp_path, "net.caffemodel", MEAN_OF_CAFFENET)
     report = import_caffe(path, labels=labels, output=tmp_path / "m.safetensors", stream="flow")
     assert (report.header.preprocess.stream, report.header.preprocess.mean) == ("flow", FLOW_MEAN)
-    assert report.stream_reason == "as given"
+    assert report.stream == "flow (as given)"
 
 
 FAILURES = {

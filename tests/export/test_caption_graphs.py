@@ -24,9 +24,9 @@ from lrcn.export.exporting import export_model
 from lrcn.graphs.exported import read_exported
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
+from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.retriever import Retriever
-from lrcn.inference.loading import load_captioner
-from lrcn.inference.recognition.predictor import load as load_recognizer
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.models.captioning import CaptioningModel
 
 pytest.importorskip("onnxscript")
@@ -49,7 +49,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def caption_of(folder: Path, source: Any, **options: Any) -> Any:
-    return load_captioner(folder, device="cpu", **options)(source).captions[0]
+    return Captioner.load(folder, device="cpu", **options)(source).captions[0]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,9 @@ def test_exported_folder_says_what_the_model_says(
     assert fields["left_out"]["retrieval"] == "an exported folder holds no weights to score with"
     assert set(fields["baselines"]) == {"nearest_neighbour", "most_frequent"}
     with pytest.raises(ConfigError, match="retrieval needs the model file"):
-        Retriever(load_captioner(folder))
+        Retriever(Captioner.load(folder))
     with pytest.raises(TaskMismatchError, match="is a captioning model; use: lrcn caption"):
-        load_recognizer(folder)
+        Recognizer.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_int8_is_judged_on_the_captions_of_the_split(
         for model in (tmp_path / "q", tiny_caption_model)
     ]
     assert report.split.captions_equal == pytest.approx(np.mean([a == b for a, b in zip(*said, strict=True)]))
-    assert load_captioner(tmp_path / "q").runtime.name == "openvino-int8"
+    assert Captioner.load(tmp_path / "q").runtime.name == "openvino-int8"
 
 
 def test_nothing_is_left_where_captions_suffer(

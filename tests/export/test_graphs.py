@@ -22,7 +22,7 @@ from lrcn.export.exporting import export_model
 from lrcn.graphs.exported import read_exported
 from lrcn.inference.recognition import torch_runtime
 from lrcn.inference.recognition.parity import ParityCheck
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
@@ -61,7 +61,7 @@ def test_exported_folder_recognises_without_torch(folder: Path, clip20: Path, ti
     command = [sys.executable, "-c", code, "recognize", str(clip20), "--json", "--model"]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    expected = load(tiny_model, device="cpu")(clip20)
+    expected = Recognizer.load(tiny_model, device="cpu")(clip20)
     found = {entry["label"]: entry["prob"] for entry in json.loads(done.stdout)["top"]}
     assert found == pytest.approx({entry.label: entry.prob for entry in expected.top}, abs=1e-5)
 
@@ -140,14 +140,14 @@ def test_int8_is_calibrated_and_compared_on_the_split(
     assert 1e-6 < report.parity.feature_error < 0.3  # quantised, and not broken
     assert report.split is not None
     truth = [
-        (label, load(tiny_model, device="cpu")(clips / "test" / label / "v.avi").label)
+        (label, Recognizer.load(tiny_model, device="cpu")(clips / "test" / label / "v.avi").label)
         for label in ("walk", "wave", "jump")
     ]
     assert report.split.num_videos == 3
     assert report.split.torch_accuracy == pytest.approx(np.mean([a == b for a, b in truth]))
-    recognize = load(tmp_path / "q")
+    recognize = Recognizer.load(tmp_path / "q")
     assert recognize.runtime.name == "openvino-int8"
-    assert recognize(clip20).probs == pytest.approx(load(tiny_model, device="cpu")(clip20).probs, abs=0.15)
+    assert recognize(clip20).probs == pytest.approx(Recognizer.load(tiny_model, device="cpu")(clip20).probs, abs=0.15)
 
     monkeypatch.setattr(recognition_graphs, "LEAST_AGREEMENT", 1.1)
     with pytest.raises(ConfigError, match="int8 changes the top class of"):

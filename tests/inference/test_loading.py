@@ -8,8 +8,8 @@ import pytest
 
 import lrcn
 from lrcn.errors import ConfigError, ModelFileError, TaskMismatchError, UnknownNameError
-from lrcn.inference.loading import load_captioner
-from lrcn.inference.recognition.predictor import load as load_recognizer
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.video.views import TEN_CROP_VIEWS
 
 
@@ -23,12 +23,12 @@ def test_the_task_in_the_file_decides(tiny_model: Path, tiny_caption_model: Path
 
 def test_the_wrong_model_names_the_right_command(tiny_model: Path, tiny_caption_model: Path, tmp_path: Path) -> None:
     with pytest.raises(TaskMismatchError, match="use: lrcn recognize"):
-        load_captioner(tiny_model)
+        Captioner.load(tiny_model)
     with pytest.raises(TaskMismatchError, match="use: lrcn caption"):
-        load_recognizer(tiny_caption_model)
+        Recognizer.load(tiny_caption_model)
     with pytest.raises(ModelFileError, match="no such model file"):
         lrcn.load(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="views are for recognition"):
+    with pytest.raises(ConfigError, match="leave views out"):
         lrcn.load(tiny_caption_model, views=TEN_CROP_VIEWS)
     with pytest.raises(UnknownNameError, match="unknown runtime 'onxruntime'; did you mean 'onnxruntime'"):
         lrcn.load(tiny_caption_model, runtime="onxruntime")

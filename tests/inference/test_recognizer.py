@@ -10,14 +10,14 @@ from lrcn import model_file
 from lrcn.devices import choose_device
 from lrcn.errors import ConfigError, MediaError, ModelFileError
 from lrcn.inference.recognition import predictor as module
-from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.video.read import read_all
 from lrcn.video.transforms import Preprocess
 
 
 @pytest.fixture
 def rec(tiny_model: Path) -> Recognizer:
-    return load(tiny_model, device="cpu")
+    return Recognizer.load(tiny_model, device="cpu")
 
 
 def window_by_window(tiny_model: Path, path: Path, windows: list[tuple[int, int]]) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_batch_sizes_do_not_change_the_result(
 ) -> None:
     expected = rec(clip20)
     monkeypatch.setattr(module, "WINDOW_BATCH", 2)
-    result = load(tiny_model, device="cpu", batch_size=batch_size)(clip20)
+    result = Recognizer.load(tiny_model, device="cpu", batch_size=batch_size)(clip20)
     np.testing.assert_allclose(result.probs, expected.probs, atol=1e-6)
     assert [(s.start_s, s.end_s) for s in result.segments] == [(s.start_s, s.end_s) for s in expected.segments]
 
@@ -84,7 +84,7 @@ def test_array_of_frames_gives_what_their_file_gives(rec: Recognizer, clip20: Pa
 
 
 def test_same_video_gives_the_same_numbers_twice(rec: Recognizer, tiny_model: Path, clip20: Path) -> None:
-    assert rec(clip20).probs == rec(clip20).probs == load(tiny_model, device="cpu")(clip20).probs
+    assert rec(clip20).probs == rec(clip20).probs == Recognizer.load(tiny_model, device="cpu")(clip20).probs
 
 
 def test_video_shorter_than_a_window_is_one_segment(rec: Recognizer, frames20: np.ndarray) -> None:
@@ -127,7 +127,7 @@ def test_stream_yields_what_is_done_before_a_broken_source(rec: Recognizer, clip
 
 def test_progress_tells_seconds_of_video(tiny_model: Path, clip20: Path) -> None:
     seen: list[float] = []
-    load(tiny_model, device="cpu", batch_size=8)(clip20, on_progress=seen.append)
+    Recognizer.load(tiny_model, device="cpu", batch_size=8)(clip20, on_progress=seen.append)
     assert seen == pytest.approx([0.7, 1.5, 1.9])
 
 
@@ -142,10 +142,10 @@ def test_options_out_of_range_are_refused(rec: Recognizer, clip20: Path, options
 
 def test_missing_model_and_device_are_refused(tiny_model: Path) -> None:
     with pytest.raises(ModelFileError, match="nothing-here: no such model file"):
-        load("nothing-here")
+        Recognizer.load("nothing-here")
     for name in ("cpuu", "meta", "cuda:99"):
         with pytest.raises(ConfigError, match=f"device '{name}' cannot be used here"):
-            load(tiny_model, device=name)
+            Recognizer.load(tiny_model, device=name)
     assert choose_device("auto").type in ("cpu", "cuda")
 
 
@@ -153,6 +153,6 @@ def test_model_of_a_folder_is_named_after_the_folder(tiny_model: Path, tmp_path:
     folder = tmp_path / "my-run"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(tiny_model.read_bytes())
-    rec = load(folder, device="cpu")
+    rec = Recognizer.load(folder, device="cpu")
     assert rec.name == "my-run"
     assert repr(rec) == "<Recognizer my-run: 3 labels on cpu>"

@@ -16,7 +16,7 @@ from lrcn import model_file
 from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError, LRCNError
 from lrcn.graphs.state import State
-from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.streaming import StreamingRecognizer, push_together
 from lrcn.results import Segment
@@ -27,7 +27,7 @@ from lrcn.video.views import TEN_CROP_VIEWS
 
 @pytest.fixture
 def rec(tiny_model: Path) -> Recognizer:
-    return load(tiny_model, device="cpu")
+    return Recognizer.load(tiny_model, device="cpu")
 
 
 def stream_of(streaming: StreamingRecognizer, frames: Sequence[np.ndarray], fps: float = 10) -> list[Segment]:

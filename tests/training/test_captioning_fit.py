@@ -33,8 +33,8 @@ from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.decoding import greedy_search
 from lrcn.errors import ConfigError, DataError, LRCNError, TaskMismatchError
 from lrcn.features import FeatureExtractor
+from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.rules import caption_rules
-from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
@@ -206,7 +206,7 @@ def test_a_language_model_is_a_better_start(fit: Fit, vectors: Path, tmp_path: P
     assert perplexities[-1] < 0.5 * perplexities[0]
     assert language.best_epoch == 1 + int(np.argmin(perplexities))
     with pytest.raises(ConfigError, match=r"a language model, which has looked at no picture; .*--init-from"):
-        load_captioner(language.model_path)
+        Captioner.load(language.model_path)
     ahead = fit(vector_data(), "ahead", init_from=str(language.model_path), **{**settings, "epochs": 3})
     behind = fit(vector_data(), "behind", **{**settings, "epochs": 3})
     assert ahead.init is not None

@@ -45,8 +45,10 @@ class ImportReport:
     """Layers of the caffemodel whose weights are in the file."""
     ignored: tuple[str, ...]
     """Layers with weights that the network does not use."""
-    stream_reason: str
-    """Why it was taken for an RGB or a flow model; empty for a captioning net."""
+    net: str
+    """What it is, in words."""
+    stream: str = ""
+    """`rgb` or `flow`, and why it was taken for a model of that; empty for a captioning net."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,12 @@ def import_caffe(
     )
     digest = model_file.save(output, header, network.tensors)
     ignored = unused_layers(model, network.taken)
-    return ImportReport(Path(output), replace(header, sha256=digest), network.taken, ignored, reason)
+    config = network.config
+    kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
+    net = f"{kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels"
+    return ImportReport(
+        Path(output), replace(header, sha256=digest), network.taken, ignored, net, f"{stream} ({reason})"
+    )
 
 
 def _import_captions(model: CaffeModel, labels: str | Path, output: Path, stream: Stream | None) -> ImportReport:
@@ -113,7 +120,11 @@ def _import_captions(model: CaffeModel, labels: str | Path, output: Path, stream
     provenance = _provenance(model, weights.taken)
     header = caption_header(weights, words, mean=_stated_mean(model), provenance=provenance)
     digest = model_file.save(output, header, caption_tensors(weights, words))
-    return ImportReport(output, replace(header, sha256=digest), weights.taken, weights.ignored, "")
+    backbone = header.model.backbone
+    source = f"{backbone.layer} of {backbone.name}" if backbone else f"vectors of {header.model.vector_size} values"
+    kind = f"captioning net {header.model.variant} of {header.model.hidden_size} units"
+    net = f"{kind} on {source}, {len(header.vocabulary)} words"
+    return ImportReport(output, replace(header, sha256=digest), weights.taken, weights.ignored, net)
 
 
 def read_labels(path: str | Path, *, num_classes: int) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def caption(
     """
     if not sources:
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
-    from lrcn.inference.loading import load_captioner
+    from lrcn.inference.captioning.predictor import Captioner
     from lrcn.video.sources import expand_media
     from lrcn.writers import open_results
 
@@ -63,7 +63,7 @@ def caption(
     check_outputs(
         files=[("--csv", csv_file), ("--coco", coco)], folders=[("--srt", srt), ("--vtt", vtt)], sources=paths
     )
-    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
+    captioner = Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size)
     if coco is not None:
         _check_image_ids(paths)
     console = results_console()

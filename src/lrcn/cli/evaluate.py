@@ -89,14 +89,14 @@ def evaluate(
     from lrcn.cli.streams import check_weight, load_two_stream, views_of
     from lrcn.data.flow import flow_path
     from lrcn.evaluation.recognition.report import evaluate as scores_of
-    from lrcn.inference.recognition.predictor import load
+    from lrcn.inference.recognition.predictor import Recognizer
 
     if captions != CAPTION_FLAGS:
         raise UsageError(f"{model} is a recognition model: the flags of captioning models do nothing")
     check_weight(rgb_weight, flow_model)
     predictor: Predictor
     if flow_model is None:
-        recognizer = predictor = load(
+        recognizer = predictor = Recognizer.load(
             model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops)
         )
         data_set.check_stream(recognizer.header.preprocess.stream)

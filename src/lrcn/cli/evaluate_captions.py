@@ -68,11 +68,11 @@ def evaluate_captions(
     """Print the scores of a captioning model on a data set; return the exit code."""
     from lrcn.data.captioning.vectors import read_vectors
     from lrcn.evaluation.captioning.report import evaluate_captions
+    from lrcn.inference.captioning.predictor import Captioner
     from lrcn.inference.captioning.search import CaptionSearch
-    from lrcn.inference.loading import load_captioner
 
     search = CaptionSearch(**captions.options(seed))
-    captioner = load_captioner(model, device=device, runtime=runtime, batch_size=batch_size)
+    captioner = Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
     wanted = captioner.header.model.vector_size
     if vectors is not None and wanted is not None and (size := next(iter(vectors.values())).shape[1]) != wanted:

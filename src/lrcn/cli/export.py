@@ -69,21 +69,11 @@ def export(
 
 
 def _print(report: ExportReport) -> None:
-    from lrcn.export.recognition import SplitCheck
-    from lrcn.model_file.storage import TASK_COMMANDS
+    from lrcn.tasks import TASKS
 
     print(f"{report.folder}: {report.num_bytes / 1e6:.1f} MB ({', '.join(report.files)})")
     print(report.parity)
-    checked = report.split
-    if isinstance(checked, SplitCheck):
-        print(
-            f"{checked.split} split, {checked.num_videos} videos: accuracy {checked.accuracy:.1%} "
-            f"(torch {checked.torch_accuracy:.1%}), top class equal in {checked.top_class_equal:.1%}"
-        )
-    elif checked is not None:
-        print(
-            f"{checked.split} split, {checked.num_examples} examples: CIDEr-D {checked.cider_d:.3f} "
-            f"(torch {checked.torch_cider_d:.3f}), captions equal in {checked.captions_equal:.1%}"
-        )
-    source = "VIDEO" if report.task == "recognition" else "PICTURE"
-    print(f"use it: {TASK_COMMANDS[report.task]} {source} --model {report.folder}")
+    if report.split is not None:
+        print(report.split)
+    task = TASKS[report.task]
+    print(f"use it: {task.command} {task.file} --model {report.folder}")

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lrcn.config import CaptioningHeader
-
 
 def import_caffe(
     model: Annotated[Path, Parameter(help="The `.caffemodel`.")],
@@ -41,18 +39,8 @@ def import_caffe(
     report = caffe.import_caffe(
         model, labels=labels, output=output, prototxt=prototxt, stream=stream, release_quirks=release_quirks
     )
-    header = report.header
-    if isinstance(header, CaptioningHeader):
-        backbone = header.model.backbone
-        source = f"{backbone.layer} of {backbone.name}" if backbone else f"vectors of {header.model.vector_size} values"
-        kind = f"captioning net {header.model.variant} of {header.model.hidden_size} units"
-        print(f"{report.path}: {kind} on {source}, {len(header.vocabulary)} words")
-    else:
-        config = header.model
-        kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
-        print(
-            f"{report.path}: {kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels"
-        )
-        print(f"stream: {header.preprocess.stream} ({report.stream_reason})")
+    print(f"{report.path}: {report.net}")
+    if report.stream:
+        print(f"stream: {report.stream}")
     print(f"taken: {', '.join(report.taken)}")
     print(f"ignored: {', '.join(report.ignored) or 'none'}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from lrcn.cli.options import Json
-from lrcn.config import RESERVED_TOKENS
+from lrcn.tasks import TASKS
 
 
 def info(
@@ -38,13 +38,12 @@ def info(
         print(json.dumps(fields, ensure_ascii=False))
         return
     print(f"folder: {model}" if is_exported(model) else f"file: {resolve(model)}")
-    known = "labels" if "labels" in fields else "vocabulary"
-    names = fields.pop(known)
+    task = TASKS[fields["task"]]
+    names = fields.pop(task.outputs)
     for line in _lines(fields):
         print(line)
-    print(f"{known}: {len(names)}")
-    first = len(RESERVED_TOKENS) if known == "vocabulary" else 0
-    for number, name in enumerate(names, start=first):
+    print(f"{task.outputs}: {len(names)}")
+    for number, name in enumerate(names, start=task.first_output):
         print(f"  {number}: {name}")
 
 

@@ -63,7 +63,7 @@ def recognize(
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
     from lrcn.cli.streams import check_weight, load_two_stream, views_of
-    from lrcn.inference.recognition.predictor import load
+    from lrcn.inference.recognition.predictor import Recognizer
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.sources import expand_sources
     from lrcn.writers import open_results
@@ -78,7 +78,9 @@ def recognize(
     )
     recognizer: VideoRecognizer
     if flow_model is None:
-        recognizer = load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
+        recognizer = Recognizer.load(
+            model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops)
+        )
     else:
         recognizer = load_two_stream(
             model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size

@@ -51,14 +51,14 @@ def retrieve(
     if (image is None) != (captions is None) or (image is None) == (text is None) or (text and not images):
         raise UsageError("give --images DIR --text SENTENCE, or --image PICTURE --captions FILE")
     sentences = [] if captions is None else _sentences(captions)
+    from lrcn.inference.captioning.predictor import Captioner
     from lrcn.inference.captioning.retriever import Retriever
-    from lrcn.inference.loading import load_captioner
     from lrcn.video.sources import expand_media
 
     paths, failures = expand_each(images or (), expand_media)
     if images and not paths:
         return exit_code_after(0, failures, "pictures")
-    retriever = Retriever(load_captioner(model, device=device, runtime=runtime, batch_size=batch_size))
+    retriever = Retriever(Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size))
 
     num_named = len(paths) + len(failures) + (image is not None)
 

@@ -58,10 +58,10 @@ def stream(
         raise UsageError("name a camera, an address or a file; try: lrcn stream --help")
     if max_age <= 0:
         raise UsageError(f"--max-age must be above 0, got {max_age:g}")
-    from lrcn.inference.recognition.predictor import load
+    from lrcn.inference.recognition.predictor import Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer
 
-    recognizer = load(model, device=device, runtime=runtime)
+    recognizer = Recognizer.load(model, device=device, runtime=runtime)
     wake = threading.Event()
     feeds: list[_Feed] = []
     failures: list[str] = []

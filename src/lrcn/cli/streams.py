@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lrcn.cli.exits import UsageError
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS, View
 
@@ -33,7 +33,7 @@ def load_two_stream(
         LRCNError: If a model cannot be used, or the two do not fit together.
     """
     streams = [
-        load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
+        Recognizer.load(model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops))
         for model in (rgb, flow)
     ]
     share = 1 / 3 if rgb_weight is None else rgb_weight

@@ -15,7 +15,7 @@ from lrcn.data.flow import build_flow, flow_path, with_flow_files
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
 from lrcn.files import replacing
-from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.models.backbones import default_preprocess
 from lrcn.training.fit import train
@@ -145,7 +145,7 @@ def reproduce(
         flow_file_of = partial(flow_path, flow_dir, root)
         for row, net in NETS.items():
             streams = {
-                stream: load(models[f"{net}_{stream}"], device=device, views=views)
+                stream: Recognizer.load(models[f"{net}_{stream}"], device=device, views=views)
                 for stream in ("rgb", "flow")
                 if f"{net}_{stream}" in models
             }

@@ -25,6 +25,7 @@ from lrcn.inference.captioning.predictor import Captioner, Part
 from lrcn.inference.captioning.search import CaptionSearch
 from lrcn.inference.recognition.parity import FeatureCheck
 from lrcn.metrics.captioning import score_captions
+from lrcn.tasks import CAPTIONING
 from lrcn.text import tokenise
 
 LEAST_SHARE_OF_CIDER_D = 0.95
@@ -54,6 +55,12 @@ class CaptionSplitCheck:
             f"({self.num_examples} examples; limit {1 - LEAST_SHARE_OF_CIDER_D:.0%})"
         )
 
+    def __str__(self) -> str:
+        return (
+            f"{self.split} split, {self.num_examples} examples: CIDEr-D {self.cider_d:.3f} "
+            f"(torch {self.torch_cider_d:.3f}), captions equal in {self.captions_equal:.1%}"
+        )
+
 
 class CaptioningExport:
     """A captioning model on its way into a folder."""
@@ -71,7 +78,7 @@ class CaptioningExport:
             DataError: If the data set is of another kind, or lacks a split.
             ConfigError: If there is nothing to quantise.
         """
-        self.header, self.network = model_file.load(model, task="captioning")
+        self.header, self.network = model_file.load(model, task=CAPTIONING)
         self._split, self._tell = split, tell
         self._data: CaptionData | None = None
         if data is not None:

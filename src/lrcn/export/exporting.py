@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import Field, asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
 
 from lrcn import model_file
+from lrcn.config import ModelHeader
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.errors import ConfigError, ModelFileError
-from lrcn.export.captioning import CaptioningExport, CaptionSplitCheck
-from lrcn.export.recognition import RecognitionExport, SplitCheck
 from lrcn.files import replacing_folder
 from lrcn.graphs.conversion import write_graphs
-from lrcn.graphs.exported import DESCRIPTION, Format, file_names, is_exported, write_description
-from lrcn.inference.captioning.parity import CaptionParity
-from lrcn.inference.recognition.parity import Parity
+from lrcn.graphs.exported import DESCRIPTION, ExportedModel, Format, file_names, is_exported, write_description
+from lrcn.tasks import TASKS
+
+
+class Parity(Protocol):
+    """How far the graphs are from torch: a dataclass, printed in one line."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def passed(self) -> bool:
+        """Whether that is near enough."""
+
+
+class SplitCheck(Protocol):
+    """How a quantised model does on a split, beside torch: a dataclass, printed in one line."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def fault(self) -> str:
+        """Why it must not be written; empty if it may be."""
+
+
+class Export(Protocol):
+    """A model on its way into a folder, made of (model, data set or None, split, what is told the progress)."""
+
+    header: ModelHeader
+    network: nn.Module
+
+    def calibration_crops(self) -> list[NDArray[np.uint8]]:
+        """Return frames of the training examples as the backbone sees them."""
+
+    def check(self, exported: ExportedModel) -> tuple[Parity, SplitCheck | None]:
+        """Compare the graphs with torch and, where there is data and the first check is passed, on the split."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +61,11 @@ class ExportReport:
 
     folder: Path
     task: str
-    """`recognition` or `captioning`."""
+    """Name of a row of `lrcn.tasks`."""
     files: tuple[str, ...]
     num_bytes: int
-    parity: Parity | CaptionParity
-    split: SplitCheck | CaptionSplitCheck | None = None
+    parity: Parity
+    split: SplitCheck | None = None
     """Of int8."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,11 +104,7 @@ def export_model(
     output = Path(output)
     _check_free(output)
     tell = on_progress or (lambda text: None)
-    subject: RecognitionExport | CaptioningExport
-    if model_file.inspect(model).task == "captioning":
-        subject = CaptioningExport(model, calibrate, split, tell)
-    else:
-        subject = RecognitionExport(model, calibrate, split, tell)
+    subject: Export = TASKS[model_file.inspect(model).task].export()(model, calibrate, split, tell)
     calibration = None if calibrate is None else subject.calibration_crops()
     with replacing_folder(output) as unfinished:
         tell("making the graphs")

@@ -20,6 +20,7 @@ from lrcn.inference.recognition.graph_runtime import GraphRuntime
 from lrcn.inference.recognition.parity import Parity, ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
+from lrcn.tasks import RECOGNITION
 
 LEAST_AGREEMENT = 0.95
 """Share of a split's videos whose top class int8 must leave as it is."""
@@ -48,6 +49,12 @@ class SplitCheck:
             f"{self.split!r} (limit {1 - LEAST_AGREEMENT:.0%})"
         )
 
+    def __str__(self) -> str:
+        return (
+            f"{self.split} split, {self.num_videos} videos: accuracy {self.accuracy:.1%} "
+            f"(torch {self.torch_accuracy:.1%}), top class equal in {self.top_class_equal:.1%}"
+        )
+
 
 class RecognitionExport:
     """A recognition model on its way into a folder."""
@@ -64,7 +71,7 @@ class RecognitionExport:
         Raises:
             DataError: If the data set is of another kind, or of other classes.
         """
-        self.header, self.network = model_file.load(model)
+        self.header, self.network = model_file.load(model, task=RECOGNITION)
         self._split, self._tell = split, tell
         self._data: RecognitionData | None = None
         if data is not None:

@@ -6,30 +6,27 @@ import copy
 from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lrcn.config import ModelHeader, RecognitionHeader
+from lrcn.config import ModelHeader
 from lrcn.errors import ConfigError
-from lrcn.graphs.captioning import captioning_graphs
 from lrcn.graphs.exported import ExportedModel, Format, write_description
 from lrcn.graphs.modules import GraphSource
 from lrcn.graphs.quantization import quantize
-from lrcn.graphs.recognition import recognition_graphs
 from lrcn.graphs.sessions import engine_module
 from lrcn.graphs.side_effects import quiet
 from lrcn.graphs.state import batch_axis
-from lrcn.models.captioning import CaptioningModel
-from lrcn.models.recognition import RecognitionModel
+from lrcn.tasks import TASKS
 
 
 def write_graphs(
     header: ModelHeader,
-    model: RecognitionModel | CaptioningModel,
+    model: nn.Module,
     folder: Path,
     format: Format,
     *,
@@ -75,11 +72,9 @@ def write_graphs(
     return exported
 
 
-def _graph_sources(header: ModelHeader, model: RecognitionModel | CaptioningModel) -> list[GraphSource]:
+def _graph_sources(header: ModelHeader, model: nn.Module) -> list[GraphSource]:
     model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)  # a copy: tracing leaves marks in an LSTM
-    if isinstance(header, RecognitionHeader):
-        return recognition_graphs(header, cast("RecognitionModel", model))
-    return captioning_graphs(header, cast("CaptioningModel", model))
+    return TASKS[header.task].graphs()(header, model)
 
 
 def _export(path: Path, module: nn.Module, inputs: dict[str, Any], outputs: list[str]) -> None:

@@ -27,7 +27,7 @@ from lrcn.config import ModelHeader
 from lrcn.errors import ModelFileError, TaskMismatchError
 from lrcn.files import write_json
 from lrcn.model_file.header import header_from_dict, header_to_dict
-from lrcn.model_file.storage import TASK_COMMANDS
+from lrcn.tasks import TASKS
 
 DESCRIPTION = "lrcn-export.json"
 """The file that makes a folder an exported model."""
@@ -103,7 +103,7 @@ def read_exported(folder: str | Path, *, task: str | None = None) -> ExportedMod
     """
     model = _read_description(Path(folder))
     if task is not None and model.header.task != task:
-        raise TaskMismatchError(f"{folder} is a {model.header.task} model; use: {TASK_COMMANDS[model.header.task]}")
+        raise TaskMismatchError(f"{folder} is a {model.header.task} model; use: {TASKS[model.header.task].command}")
     for name, digest in model.files.items():
         path = model.folder / name
         if not path.is_file() or _sha256(path) != digest:

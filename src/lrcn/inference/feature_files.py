@@ -22,6 +22,7 @@ from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import VideoFeatures, content_hash
 from lrcn.files import replacing, replacing_table
 from lrcn.inference.loading import load
+from lrcn.tasks import TASKS
 from lrcn.video.sources import expand_media, expand_sources
 from lrcn.video.views import View
 
@@ -81,7 +82,7 @@ def extract_features(
     encoder, preprocess = loaded.runtime, loaded.header.preprocess
     if encoder is None or preprocess is None:
         raise ConfigError(f"{model} has no CNN: it reads ready vectors, not pictures")
-    expand = expand_sources if loaded.header.task == "recognition" else expand_media
+    expand = expand_media if TASKS[loaded.header.task].takes_pictures else expand_sources
     sources = [data] if isinstance(data, str | Path) else list(data)
     output = Path(output)
     found, failures = [], []

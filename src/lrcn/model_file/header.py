@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
-from lrcn.config import SCHEMA, CaptioningHeader, ModelHeader, RecognitionHeader
+from lrcn.config import SCHEMA, ModelHeader
 from lrcn.errors import ConfigError, ModelFileError
+from lrcn.tasks import TASKS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
-_HEADERS: dict[str, Any] = {"recognition": list[RecognitionHeader], "captioning": list[CaptioningHeader]}
-"""Task -> a list of one header of its model files: pydantic refuses a configuration for a bare dataclass."""
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Schema -> function that turns a header of that schema into one of the next (`schema` itself is raised for it)."""
@@ -49,9 +48,9 @@ def header_from_dict(fields: dict[str, Any], *, source: str) -> ModelHeader:
 
     fields = _migrated(fields, source)
     task = fields.get("task")
-    if not isinstance(task, str) or task not in _HEADERS:
+    if not isinstance(task, str) or task not in TASKS:
         raise ModelFileError(
-            f"{source}: a model for the unknown task {task!r}, not {' or '.join(_HEADERS)}; "
+            f"{source}: a model for the unknown task {task!r}, not {' or '.join(TASKS)}; "
             "was it written by a newer lrcn?"
         )
     try:
@@ -87,7 +86,9 @@ def _adapter(task: str) -> TypeAdapter[list[Any]]:
     # pydantic takes a tenth of a second to import
     from pydantic import ConfigDict, TypeAdapter
 
-    return TypeAdapter(_HEADERS[task], config=ConfigDict(extra="forbid", strict=True))
+    # a list of one: pydantic refuses a configuration for a bare dataclass
+    headers: Any = GenericAlias(list, (TASKS[task].header,))
+    return TypeAdapter(headers, config=ConfigDict(extra="forbid", strict=True))
 
 
 def _first_complaint(complaints: list[Any]) -> str:

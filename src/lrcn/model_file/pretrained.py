@@ -8,19 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from lrcn.config import CaptioningHeader, ModelHeader, RecognitionHeader
+from lrcn.config import ModelHeader
 from lrcn.errors import ModelFileError
 from lrcn.model_file.header import header_to_dict
-from lrcn.model_file.storage import MODEL_NAME, TASK_COMMANDS, load, resolve, save
+from lrcn.model_file.storage import MODEL_NAME, load, resolve, save
+from lrcn.tasks import RECOGNITION, TASKS, H, M, Task
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from lrcn.models.captioning import CaptioningModel
-    from lrcn.models.recognition import RecognitionModel
 
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -57,12 +55,8 @@ def save_pretrained(
 
 @overload
 def from_pretrained(
-    model: str | Path,
-    *,
-    revision: str | None = None,
-    task: Literal["recognition"] = "recognition",
-    device: str | torch.device = "cpu",
-) -> tuple[RecognitionHeader, RecognitionModel]: ...
+    model: str | Path, *, revision: str | None = None, task: Task[H, M], device: str | torch.device = "cpu"
+) -> tuple[H, M]: ...
 
 
 @overload
@@ -70,18 +64,18 @@ def from_pretrained(
     model: str | Path,
     *,
     revision: str | None = None,
-    task: Literal["captioning"],
+    task: str = RECOGNITION.name,
     device: str | torch.device = "cpu",
-) -> tuple[CaptioningHeader, CaptioningModel]: ...
+) -> tuple[Any, Any]: ...
 
 
 def from_pretrained(
     model: str | Path,
     *,
     revision: str | None = None,
-    task: Literal["recognition", "captioning"] = "recognition",
+    task: Task[Any, Any] | str = RECOGNITION.name,
     device: str | torch.device = "cpu",
-) -> tuple[ModelHeader, RecognitionModel | CaptioningModel]:
+) -> tuple[Any, Any]:
     """Return header and network of a local model (see `resolve`) or of a repository on the Hugging Face Hub.
 
     Args:
@@ -132,17 +126,11 @@ def model_card(header: ModelHeader, name: str) -> str:
         header: Of the model.
         name: Its title, and what the commands in it call its folder.
     """
-    config = header_to_dict(header)
-    command = TASK_COMMANDS[header.task]
-    if isinstance(header, CaptioningHeader):
-        pipeline, source, code = "image-to-text", "IMAGE", []
-        known, names = "Words", header.vocabulary
-    else:
-        pipeline, source, known, names = "video-classification", "VIDEO", "Labels", header.labels
-        code = ["import lrcn", "", f"recognizer = lrcn.load({name!r})", 'print(recognizer("video.mp4").label)']
-    front = ["library_name: lrcn", f"pipeline_tag: {pipeline}", f"tags: [lrcn, {header.task}]"]
+    config, task = header_to_dict(header), TASKS[header.task]
+    front = ["library_name: lrcn", f"pipeline_tag: {task.pipeline}", f"tags: [lrcn, {header.task}]"]
     if isinstance(licence := header.provenance.get("licence"), str):
         front.append(f"license: {json.dumps(licence)}")
+    outputs = config[task.outputs]
     return "\n".join(
         [
             "---",
@@ -156,12 +144,17 @@ def model_card(header: ModelHeader, name: str) -> str:
             "## Use",
             "```",
             "pip install lrcn",
-            f"{command} {source} --model {name}",
+            f"{task.command} {task.file} --model {name}",
             "```",
-            *(["```python", *code, "```"] if code else []),
+            "```python",
+            "import lrcn",
             "",
-            f"## {known} ({len(names)})",
-            ", ".join(f"`{word}`" for word in names),
+            f"model = lrcn.load({name!r})",
+            f'print(model("{task.file}").{task.answer})',
+            "```",
+            "",
+            f"## {task.outputs.capitalize()} ({len(outputs)})",
+            ", ".join(f"`{word}`" for word in outputs),
             "",
             "## Network",
             *_fenced(config["model"]),

@@ -11,26 +11,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from lrcn.config import CaptioningHeader, ModelHeader, RecognitionHeader
+from lrcn.config import ModelHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.files import replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
 from lrcn.model_file.shipped import DEMO, EMOJI, shipped_path, with_backbone
+from lrcn.tasks import RECOGNITION, TASKS, H, M, Task, task_named
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
-
-    from lrcn.models.captioning import CaptioningModel
-    from lrcn.models.recognition import RecognitionModel
+    from torch import Tensor, nn
 
 MODEL_NAME = "model.safetensors"
 """What the model file is called inside a folder."""
-
-TASK_COMMANDS = {"recognition": "lrcn recognize", "captioning": "lrcn caption"}
-"""Task -> the command that uses its models."""
 
 _ENTRY = "lrcn"
 _NO_DIGEST = "0" * 64
@@ -62,6 +57,14 @@ def resolve(model: str | Path) -> Path:
     raise ModelFileError(
         f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, {DEMO!r} or {EMOJI!r}"
     )
+
+
+def name_of_model(model: str | Path) -> str:
+    """Return what results call a model: its file without the suffix, or the folder that it stands in."""
+    path = Path(model)
+    if path.is_dir() or path.name == MODEL_NAME:
+        return (path if path.is_dir() else path.parent).resolve().name
+    return path.stem
 
 
 def save(
@@ -121,40 +124,34 @@ def inspect(model: str | Path) -> ModelHeader:
 
 
 @overload
-def load(
-    model: str | Path, *, task: Literal["recognition"] = "recognition", device: str | torch.device = "cpu"
-) -> tuple[RecognitionHeader, RecognitionModel]: ...
+def load(model: str | Path, *, task: Task[H, M], device: str | torch.device = "cpu") -> tuple[H, M]: ...
 
 
 @overload
-def load(
-    model: str | Path, *, task: Literal["captioning"], device: str | torch.device = "cpu"
-) -> tuple[CaptioningHeader, CaptioningModel]: ...
+def load(model: str | Path, *, task: str = RECOGNITION.name, device: str | torch.device = "cpu") -> tuple[Any, Any]: ...
 
 
 def load(
-    model: str | Path,
-    *,
-    task: Literal["recognition", "captioning"] = "recognition",
-    device: str | torch.device = "cpu",
-) -> tuple[ModelHeader, RecognitionModel | CaptioningModel]:
+    model: str | Path, *, task: Task[Any, Any] | str = RECOGNITION.name, device: str | torch.device = "cpu"
+) -> tuple[Any, Any]:
     """Return a model file's header and its network, in evaluation mode, with float32 weights.
 
     Args:
         model: As for `resolve`.
-        task: What the model must have been made for.
+        task: What the model must have been made for: a row of `lrcn.tasks`, or its name.
         device: Where the weights go.
 
     Raises:
         ModelFileError: As for `inspect`, or if the weights do not fit the network that the header describes.
         TaskMismatchError: If the model was made for another task.
+        UnknownNameError: If there is no task of this name.
     """
+    wanted = task_named(task) if isinstance(task, str) else task
     path = resolve(model)
     fields = _checked_fields(path)
-    if fields.get("task") != task:
-        command = TASK_COMMANDS.get(str(fields.get("task")))
-        remedy = f"use: {command}" if command else f"a {task} model is wanted here"
-        raise TaskMismatchError(f"{path} is a {fields.get('task')} model; {remedy}")
+    if (stated := str(fields.get("task"))) != wanted.name:
+        remedy = f"use: {TASKS[stated].command}" if stated in TASKS else f"a {wanted.name} model is wanted here"
+        raise TaskMismatchError(f"{path} is a {stated} model; {remedy}")
     header = header_from_dict(fields, source=str(path))
 
     from safetensors import SafetensorError
@@ -164,7 +161,7 @@ def load(
         tensors = load_file(path)
     except (SafetensorError, OSError) as exc:
         raise ModelFileError(f"{path}: its weights cannot be read: {exc}") from exc
-    network = _build(header, path)
+    network = _build(wanted, header, path)
     expected = network.state_dict()
     tensors = with_backbone(header, tensors, expected, source=str(path))
     _check_fit(tensors, expected, path)
@@ -172,13 +169,10 @@ def load(
     return header, network.to(device).eval()
 
 
-def _build(header: ModelHeader, path: Path) -> RecognitionModel | CaptioningModel:
+def _build(task: Task[Any, Any], header: ModelHeader, path: Path) -> nn.Module:
     """Return the network with arbitrary weights, without taking the time to draw them."""
     import torch
     from torch.overrides import TorchFunctionMode
-
-    from lrcn.models.captioning import CaptioningModel
-    from lrcn.models.recognition import RecognitionModel
 
     class SkipRandomFilling(TorchFunctionMode):
         def __torch_function__(
@@ -191,9 +185,8 @@ def _build(header: ModelHeader, path: Path) -> RecognitionModel | CaptioningMode
 
     try:
         with torch.random.fork_rng(devices=[]), SkipRandomFilling():  # fork: what is drawn next must not change
-            if isinstance(header, CaptioningHeader):
-                return CaptioningModel(header.model)
-            return RecognitionModel(header.model)
+            network: nn.Module = task.model()(header.model)
+            return network
     except LRCNError as exc:
         raise ModelFileError(f"{path}: its network cannot be built: {exc}") from exc
 

@@ -21,7 +21,6 @@ from lrcn.inference import runtimes as choose
 from lrcn.inference.captioning import parity as caption_parity
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.retriever import Retriever
-from lrcn.inference.loading import load_captioner
 from lrcn.models.captioning import CaptioningModel
 from lrcn.video.write import write_video
 
@@ -36,7 +35,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_another_runtime_says_the_same_words(name: str, tiny_caption_model: Path, cache_dir: Path) -> None:
     pytest.importorskip(name)
-    expected = load_captioner(tiny_caption_model, device="cpu")
+    expected = Captioner.load(tiny_caption_model, device="cpu")
     found = lrcn.load(tiny_caption_model, device="cpu", runtime=name, cache_dir=cache_dir)
     assert isinstance(found, Captioner)
     assert found.runtime is not None
@@ -72,7 +71,7 @@ def test_a_runtime_is_checked_once_and_refused_where_words_differ(
     monkeypatch.setattr(choose, "GraphEncoder", Worse)
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"runtime 'onnxruntime' does not say what torch says; .*of words"):
-            load_captioner(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
+            Captioner.load(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
     assert measured == ["onnxruntime"]
 
 
@@ -81,8 +80,8 @@ def test_models_of_ready_vectors_have_no_cnn_to_run(tmp_path: Path) -> None:
     header = CaptioningHeader(model=config, preprocess=None, vocabulary=tuple("abcdef"))
     model_file.save(tmp_path / "m.safetensors", header, CaptioningModel(config).state_dict())
     with pytest.raises(ConfigError, match="ready vectors has no CNN to run: leave --runtime away"):
-        load_captioner(tmp_path / "m.safetensors", device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
-    captioner = load_captioner(tmp_path / "m.safetensors", device="cpu")
+        Captioner.load(tmp_path / "m.safetensors", device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
+    captioner = Captioner.load(tmp_path / "m.safetensors", device="cpu")
     assert captioner.contexts([torch.ones(2, 5)]).shape == (1, 5)
     with pytest.raises(ConfigError, match="reads ready vectors of 5 values, not pictures"):
         captioner(PICTURES[0])
@@ -108,7 +107,7 @@ def test_commands_take_a_runtime(
     write_video(clip, iter(textured_frames(6, 72, 90)), fps=10)
     model = ("--model", str(tiny_caption_model), "--runtime", "onnxruntime", "--device", "cpu")
     assert main(["caption", str(clip), "--json", *model]) == 0
-    expected = load_captioner(tiny_caption_model, device="cpu")(clip).text
+    expected = Captioner.load(tiny_caption_model, device="cpu")(clip).text
     assert json.loads(capsys.readouterr().out)["captions"][0]["text"] == expected
     assert main(["retrieve", "--images", str(tmp_path), "--text", "a circle", *model]) == 0
     assert opened == ["onnxruntime", "onnxruntime"]

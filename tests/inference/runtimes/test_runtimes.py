@@ -22,7 +22,7 @@ from lrcn.graphs.sessions import openvino_has_bf16
 from lrcn.inference import runtimes as choose
 from lrcn.inference.recognition.graph_runtime import GraphRuntime, open_exported
 from lrcn.inference.recognition.parity import LIMITS, FeatureCheck, FeatureParityCheck, ParityCheck, real_images
-from lrcn.inference.recognition.predictor import Recognizer, load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.recognition import RecognitionModel
@@ -187,14 +187,14 @@ def test_auto_measures_once_and_remembers(
         return {name: speeds[name] for name in candidates}
 
     monkeypatch.setattr(choose, "_speeds", speeds_of)
-    first = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    first = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
     assert first.runtime.name == "openvino"
     assert counted.count("graphs") == 1
     assert {"torch", "onnxruntime", "openvino"} <= timed[0]
     before = list(counted)
-    again = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    again = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
     assert (again.runtime.name, counted, len(timed)) == ("openvino", before, 1)
-    np.testing.assert_allclose(again(clip20).probs, load(tiny_model, device="cpu")(clip20).probs, atol=1e-5)
+    np.testing.assert_allclose(again(clip20).probs, Recognizer.load(tiny_model, device="cpu")(clip20).probs, atol=1e-5)
 
 
 def test_auto_leaves_out_what_does_not_say_what_torch_says(
@@ -203,10 +203,10 @@ def test_auto_leaves_out_what_does_not_say_what_torch_says(
     monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
     encode = GraphRuntime.encode
     monkeypatch.setattr(GraphRuntime, "encode", lambda self, images, view: 1.5 * encode(self, images, view))
-    chosen = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path).runtime.name
+    chosen = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path).runtime.name
     assert chosen.partition("-")[0] == "torch"
     with pytest.raises(ConfigError, match="does not say what torch says"):
-        load(tiny_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
+        Recognizer.load(tiny_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path)
 
 
 def test_auto_passes_over_an_engine_that_is_installed_and_broken(
@@ -219,20 +219,20 @@ def test_auto_passes_over_an_engine_that_is_installed_and_broken(
         for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(broken)
-    chosen = load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path / "kept").runtime.name
+    chosen = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path / "kept").runtime.name
     assert chosen.partition("-")[0] == "torch"
     with pytest.raises(MissingExtraError, match=r"openvino, which is installed but cannot be imported \(libengine\.so"):
-        load(tiny_model, device="cpu", runtime="openvino", cache_dir=tmp_path / "kept")
+        Recognizer.load(tiny_model, device="cpu", runtime="openvino", cache_dir=tmp_path / "kept")
 
 
 def test_verdicts_hold_for_the_kind_of_processor_they_were_made_on(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
-    load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
     before = set(tmp_path.glob("*.json"))
     monkeypatch.setattr(choose, "has_native_bf16", lambda device: "as if it were another processor")
-    load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
+    Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
     assert set(tmp_path.glob("*.json")) - before
 
 
@@ -268,7 +268,7 @@ def test_other_weights_get_other_graphs(tiny: Tiny) -> None:
 )
 def test_unknown_runtimes_are_refused(tiny_model: Path, name: str, error: type[LRCNError], message: str) -> None:
     with pytest.raises(error, match=message):
-        load(tiny_model, device="cpu", runtime=name)
+        Recognizer.load(tiny_model, device="cpu", runtime=name)
 
 
 @pytest.mark.parametrize(
@@ -313,15 +313,14 @@ def test_bf16_is_close_or_refused(tiny: Tiny) -> None:
 def test_exported_folder_recognises_as_the_model_file_does(
     tiny_model: Path, clip20: Path, exported: dict[str, ExportedModel], format: str
 ) -> None:
-    expected = load(tiny_model, device="cpu")(clip20, clip_stride=1)
-    result = load(exported[format].folder)(clip20, clip_stride=1)
+    expected = Recognizer.load(tiny_model, device="cpu")(clip20, clip_stride=1)
+    result = Recognizer.load(exported[format].folder)(clip20, clip_stride=1)
     np.testing.assert_allclose(result.probs, expected.probs, atol=1e-5)
     assert [s.top[0].label for s in result.segments] == [s.top[0].label for s in expected.segments]
     assert result.model["sha256"] == expected.model["sha256"]
     short = np.zeros((2, 72, 72, 3), np.uint8)  # shorter than the clip graph
-    np.testing.assert_allclose(
-        load(exported[format].folder)(short).probs, load(tiny_model, device="cpu")(short).probs, atol=1e-5
-    )
+    expected = Recognizer.load(tiny_model, device="cpu")(short)
+    np.testing.assert_allclose(Recognizer.load(exported[format].folder)(short).probs, expected.probs, atol=1e-5)
 
 
 def test_exported_folder_opens_with_what_reads_it(exported: dict[str, ExportedModel]) -> None:

@@ -28,7 +28,6 @@ from lrcn.files import replacing_table, write_json
 from lrcn.inference.captioning.predictor import Captioner, Part
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.captioning.search import CaptionSearch
-from lrcn.inference.loading import load_captioner
 from lrcn.metrics.captioning import CaptionScores, score_captions
 from lrcn.metrics.retrieval import normalise_over_images, score_retrieval
 from lrcn.results import Caption
@@ -165,7 +164,7 @@ def evaluate_captions(
         ModelFileError: If the model file cannot be used.
         ConfigError: If the model reads vectors and none are given.
     """
-    captioner = load_captioner(model) if isinstance(model, str | Path) else model
+    captioner = Captioner.load(model) if isinstance(model, str | Path) else model
     known = data if isinstance(data, CaptionData) else read_caption_data(data, need_files=vectors is None)
     options = search or CaptionSearch()
     report = on_progress or (lambda what, done, total: None)

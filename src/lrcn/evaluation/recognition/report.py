@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.files import replacing_table, write_json
-from lrcn.inference.recognition.predictor import load
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.metrics.classification import (
     class_scores,
     confusion_matrix,
@@ -146,7 +146,7 @@ def evaluate(
         DataError: If the split is empty, has classes that the model does not know, or none of its videos can be read.
         ModelFileError: If the model file cannot be used.
     """
-    recognizer: Predictor = load(model) if isinstance(model, str | Path) else model
+    recognizer: Predictor = Recognizer.load(model) if isinstance(model, str | Path) else model
     known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
     examples = known.split(split)
     label_ids = {label: i for i, label in enumerate(recognizer.labels)}

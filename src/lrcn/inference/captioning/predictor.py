@@ -11,23 +11,31 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Unpack, overload
+from typing import ClassVar, Self, Unpack, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lrcn import model_file
 from lrcn.config import CaptioningHeader, PreprocessConfig
+from lrcn.devices import choose_device
 from lrcn.encoding import FrameEncoder, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import TorchEncoder
+from lrcn.features import TorchEncoder, default_cache_dir
+from lrcn.graphs.exported import is_exported, read_exported
+from lrcn.graphs.sessions import GraphEncoder, choose_engine
+from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.search import CaptionSearch, SearchOptions, search_captions
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
+from lrcn.inference.runtimes import open_caption_runtime
 from lrcn.inference.sources import name_of_source
+from lrcn.model_file.storage import name_of_model
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.results import Caption, CaptionResult, CaptionSegment
+from lrcn.tasks import CAPTIONING
 from lrcn.text import Vocabulary
 from lrcn.video.images import is_still
 from lrcn.video.inputs import Source, network_images
@@ -55,6 +63,9 @@ class Part:
 class Captioner:
     """Says what pictures and videos show, in sentences. Call it with a picture or a video, or with a list."""
 
+    task: ClassVar[str] = CAPTIONING.name
+    """Row of `lrcn.tasks`."""
+
     def __init__(
         self,
         header: CaptioningHeader,
@@ -65,7 +76,7 @@ class Captioner:
         device: str | torch.device = "cpu",
         batch_size: int = 64,
     ) -> None:
-        """Take a loaded model; `lrcn.load` is the short way.
+        """Take a loaded model; `Captioner.load` is the short way.
 
         Args:
             header: What its file says about it: words, pixels.
@@ -93,6 +104,47 @@ class Captioner:
         """What runs the backbone; None in models that read ready vectors."""
         self._decoder: CaptionDecoder = model
         self._batch_size = batch_size
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        runtime: str | None = None,
+        batch_size: int = 64,
+        cache_dir: Path | None = None,
+    ) -> Self:
+        """Return a captioner ready to be called; arguments and errors as for `lrcn.load`.
+
+        Of a model file the runtime runs the CNN; torch reads the features.
+
+        >>> Captioner.load("emoji", device="cpu")
+        <Captioner emoji: 82 words on cpu>
+
+        Raises:
+            TaskMismatchError: If the model was made for another task.
+        """
+        if is_exported(model):
+            exported = read_exported(model, task=cls.task)
+            assert isinstance(exported.header, CaptioningHeader)
+            engine, bf16 = choose_engine(exported, runtime, device)
+            has_backbone = exported.header.preprocess is not None
+            encoder = GraphEncoder(exported, engine=engine, bf16=bf16) if has_backbone else None
+            decoder = GraphCaptionDecoder(exported, engine=engine)
+            return cls(exported.header, decoder, runtime=encoder, name=name_of_model(model), batch_size=batch_size)
+        target = choose_device(device)
+        header, network = model_file.load(model, task=CAPTIONING, device=target)
+        trained = header.provenance.get("config")
+        if isinstance(trained, dict) and trained.get("objective") == "sentences":
+            raise ConfigError(
+                f"{model}: a language model, which has looked at no picture; train on captions with --init-from {model}"
+            )
+        cnn: FrameEncoder | None = None
+        if runtime is not None:
+            kept = cache_dir or default_cache_dir().parent / "runtimes"
+            cnn = open_caption_runtime(runtime, header, network, device=str(target), cache_dir=kept)
+        return cls(header, network, runtime=cnn, name=name_of_model(model), device=target, batch_size=batch_size)
 
     def __repr__(self) -> str:
         return f"<Captioner {self.name or 'unnamed'}: {len(self.vocabulary.words)} words on {self.device}>"

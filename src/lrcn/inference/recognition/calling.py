@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import overload
+from typing import ClassVar, overload
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.inference.recognition.windows import WindowProbs, to_result
 from lrcn.inference.sources import OnFailure, each_source, name_of_source, refuse_for_several
 from lrcn.results import RecognitionResult
+from lrcn.tasks import RECOGNITION
 from lrcn.video.inputs import Source
 from lrcn.video.sources import expand_sources
 
 
 class VideoRecognizer(ABC):
     """Says what happens in videos, and when. Call it with a video, or with a list of videos."""
+
+    task: ClassVar[str] = RECOGNITION.name
+    """Row of `lrcn.tasks`."""
 
     @property
     @abstractmethod

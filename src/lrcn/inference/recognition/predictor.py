@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs
 from lrcn.inference.sources import name_of_source
 from lrcn.model_file.shipped import DEMO
-from lrcn.model_file.storage import MODEL_NAME
+from lrcn.model_file.storage import name_of_model
+from lrcn.tasks import RECOGNITION
 from lrcn.video.inputs import Source
 from lrcn.video.views import CENTER_VIEW, View
 
@@ -52,7 +53,7 @@ class Recognizer(VideoRecognizer):
         batch_size: int = 64,
         views: Sequence[View] = (CENTER_VIEW,),
     ) -> None:
-        """Take a loaded model; `load` is the short way.
+        """Take a loaded model; `Recognizer.load` is the short way.
 
         Args:
             header: What its file says about it: labels, pixels, windows.
@@ -75,6 +76,45 @@ class Recognizer(VideoRecognizer):
             model = TorchRuntime(model, header.preprocess, device=device)
         self.runtime = model
         """What runs the network."""
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = DEMO,
+        *,
+        device: str = "auto",
+        runtime: str | None = None,
+        batch_size: int = 64,
+        views: Sequence[View] = (CENTER_VIEW,),
+        cache_dir: Path | None = None,
+    ) -> Self:
+        """Return a recognizer ready to be called; arguments and errors as for `lrcn.load`.
+
+        An exported folder runs without torch.
+
+        >>> from importlib.resources import files
+        >>> clip = str(files("lrcn") / "assets" / "walking.mp4")
+        >>> Recognizer.load("demo", device="cpu")(clip).label
+        'walk'
+
+        Raises:
+            TaskMismatchError: If the model was made for another task.
+        """
+        if is_exported(model):
+            exported = open_exported(model, runtime=runtime, device=device)
+            return cls(exported.header, exported, name=name_of_model(model), batch_size=batch_size, views=views)
+        from lrcn.devices import choose_device
+
+        target = str(choose_device(device))
+        header, network = model_file.load(model, task=RECOGNITION, device=target)
+        runs: RecognitionModel | Runtime = network
+        if runtime is not None:
+            from lrcn.features import default_cache_dir
+            from lrcn.inference.runtimes import open_runtime
+
+            kept = cache_dir or default_cache_dir().parent / "runtimes"
+            runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
+        return cls(header, runs, name=name_of_model(model), device=target, batch_size=batch_size, views=views)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -207,53 +247,6 @@ class Recognizer(VideoRecognizer):
                 f"got {clip_stride}: a larger stride would skip frames silently"
             )
         return clip_stride
-
-
-def load(
-    model: str | Path = DEMO,
-    *,
-    device: str = "auto",
-    runtime: str | None = None,
-    batch_size: int = 64,
-    views: Sequence[View] = (CENTER_VIEW,),
-    cache_dir: Path | None = None,
-) -> Recognizer:
-    """Return a recognizer ready to be called.
-
-    Args:
-        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`: the model that ships in this
-            package. An exported folder runs without torch.
-        device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
-        runtime: `torch`, `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or `auto`: the fastest of them that
-            is installed and says what torch says. None is `torch` for a model file, and for an exported folder the
-            runtime that it was made for. Graphs that a runtime needs are made once and kept.
-        batch_size: Frames that go through the CNN at once; lower it if memory runs out.
-        views: Crops of each frame whose probabilities are averaged.
-        cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
-
-    Raises:
-        ModelFileError: If the file is missing, damaged, foreign or of a newer schema.
-        ConfigError: If there is no such device, or the runtime cannot run this model.
-        MissingExtraError: If the runtime is not installed.
-    """
-    if is_exported(model):
-        exported = open_exported(model, runtime=runtime, device=device)
-        name = Path(model).resolve().name
-        return Recognizer(exported.header, exported, name=name, batch_size=batch_size, views=views)
-    from lrcn.devices import choose_device
-
-    path = model_file.resolve(model)
-    target = str(choose_device(device))
-    header, network = model_file.load(path, device=target)
-    name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-    runs: RecognitionModel | Runtime = network
-    if runtime is not None:
-        from lrcn.features import default_cache_dir
-        from lrcn.inference.runtimes import open_runtime
-
-        kept = cache_dir or default_cache_dir().parent / "runtimes"
-        runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
-    return Recognizer(header, runs, name=name, device=target, batch_size=batch_size, views=views)
 
 
 def _end_text(end_s: float | None) -> str:
