@@ -245,7 +245,7 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> VideoFeatures | None:
         """Return the features of these views, or None if one of them is missing or damaged."""
-        content = content_hash(path)
+        content = _content_key(path)
         features = []
         try:
             for view in views:
@@ -269,12 +269,12 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> bool:
         """Whether the files of these views are there; `get` finds out whether they are whole."""
-        stems = [self._stem(content_hash(path), view, start_s, end_s) for view in views]
+        stems = [self._stem(_content_key(path), view, start_s, end_s) for view in views]
         return all(stem.with_suffix(suffix).is_file() for stem in stems for suffix in (".npy", ".json"))
 
     def file(self, path: str | Path, view: View, *, start_s: float = 0.0, end_s: float | None = None) -> Path:
         """Return where the features `(T, D)` of one view are kept, there or not."""
-        return self._stem(content_hash(path), view, start_s, end_s).with_suffix(".npy")
+        return self._stem(_content_key(path), view, start_s, end_s).with_suffix(".npy")
 
     def put(
         self,
@@ -286,11 +286,11 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> None:
         """Keep the features of these views."""
-        content = content_hash(path)
+        content = _content_key(path)
         for view, features in zip(views, half_precision(encoded.features).numpy(), strict=True):
             entry = {
                 "source": Path(path).name,
-                "content": content,
+                "content": content_hash(path),
                 "view": asdict(view),
                 "start_s": start_s,
                 "end_s": end_s,
@@ -307,6 +307,13 @@ class FeatureCache:
     def _stem(self, content: str, view: View, start_s: float, end_s: float | None) -> Path:
         name = json.dumps([content, _fields_of(view), start_s, end_s])
         return self._dir / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+def _content_key(path: str | Path) -> str:
+    """Return what an entry of a video is found by."""
+    content = content_hash(path)
+    # The times in entries of AVI files made before were wrong where B-frames came out of order
+    return f"{content} in order" if Path(path).suffix.lower() == ".avi" else content
 
 
 def _fields_of(view: View) -> dict[str, float | bool]:

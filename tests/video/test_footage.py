@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from lrcn.video.footage import LONGEST_STEP_S, Clock
+from lrcn.video.footage import LONGEST_STEP_S, Clock, Stamps
 
 
 def _frame(pts: int | None, duration: int = 0) -> av.VideoFrame:
@@ -38,3 +38,33 @@ def test_stamps_that_run_backwards_or_leap_are_counted_on_from() -> None:
 def test_a_duration_is_believed_within_reason() -> None:
     clock = Clock(_frame(0), 0.1)
     assert [clock.duration(_frame(0, ms)) for ms in (0, 40, 10**9)] == pytest.approx([0.1, 0.04, 0.1])
+
+
+def _mend(stamps: list[tuple[int | None, int | None]]) -> list[int | None]:
+    """Mend stamps of display and of packets, where a frame takes 40 ms."""
+    frames = [_frame(pts) for pts, _ in stamps]
+    for frame, (_, dts) in zip(frames, stamps, strict=True):
+        frame.dts = dts
+    return [frame.pts for frame in Stamps(frames[:8], 0.04).mend(frames)]
+
+
+def test_stamps_in_order_stay_as_they_are() -> None:
+    assert _mend([(0, 7), (40, 9), (None, 50), (41, 51), (500, 52)]) == [0, 40, None, 41, 500]
+
+
+def test_stamps_out_of_order_give_way_to_those_of_packets_from_the_first_frame_on() -> None:
+    assert _mend([(40, 120), (160, 160), (240, 200), (200, 240), (280, None)]) == [120, 160, 200, 240, None]
+
+
+def test_disorder_that_begins_late_goes_on_from_the_last_stamp() -> None:
+    orderly: list[tuple[int | None, int | None]] = [(40 * k, 40 * k - 80) for k in range(10)]
+    assert _mend([*orderly, (440, 320), (400, 360), (480, 400)])[-4:] == [360, 440, 480, 520]
+
+
+def test_stamps_of_packets_that_are_no_better_count_for_nothing() -> None:
+    assert _mend([(80, 80), (0, 0), (120, 120), (40, 40)]) == [80, None, 120, None]
+
+
+def test_a_stream_that_starts_anew_is_no_disorder() -> None:
+    restart = [(40 * k % 2000, 40 * k % 2000) for k in range(120)]
+    assert _mend(list(restart)) == [pts for pts, _ in restart]

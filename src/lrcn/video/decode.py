@@ -16,7 +16,7 @@ from av.codec.context import ThreadType
 from av.stream import Disposition
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, TimedFrame, one_line, orientation_of
+from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, Stamps, TimedFrame, one_line, orientation_of
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
@@ -30,6 +30,10 @@ _SEEK_FROM_S = 3.0
 
 _SEEK_MARGIN_S = 1.0
 """Seeks aim this much too early: mp4 looks keyframes up by decoding time, which runs ahead of the time shown."""
+
+_FIRST_LOOK = 8
+"""Frames decoded before the first is handed out, to see whether time stamps are in order: those of B-frames that are
+not leave it within four."""
 
 _LONGEST_VIDEO_S = 1e7
 """A video that claims to be longer (116 days) has a damaged header."""
@@ -149,14 +153,18 @@ class VideoFile:
 
         Packets that cannot be decoded are counted in `damaged` and passed over.
         """
-        frames = self._decode()
-        first = next(frames, None)
-        if first is None:
+        decoded = self._decode()
+        first = list(itertools.islice(decoded, _FIRST_LOOK))
+        if not first:
             return
-        clock = Clock(first, 1.0 / self.fps)
-        frames = itertools.chain((first,), frames)
+        stamps = Stamps(first, 1.0 / self.fps)
+        frames = stamps.mend(itertools.chain(first, decoded))
+        del first  # pictures that were shown need not be held
+        frame = next(frames)
+        clock = Clock(frame, 1.0 / self.fps)
+        frames = itertools.chain((frame,), frames)
         if start_s >= _SEEK_FROM_S and self._container.format.name in _SEEKABLE_FORMATS:
-            frames = self._seek(start_s, clock)
+            frames = self._seek(start_s, clock, stamps)
         for frame in frames:
             time_s = clock.read(frame)
             duration_s = clock.duration(frame)
@@ -165,11 +173,12 @@ class VideoFile:
             yield TimedFrame(time_s, duration_s, lambda frame=frame: Picture(frame, orientation_of(frame)))  # type: ignore[misc]
         self.ended = True
 
-    def _seek(self, start_s: float, clock: Clock) -> Iterator[av.VideoFrame]:
+    def _seek(self, start_s: float, clock: Clock, stamps: Stamps) -> Iterator[av.VideoFrame]:
         """Return the frames from a keyframe before `start_s` on, or from the first on if the file cannot seek there."""
         try:
             self._container.seek(clock.stamp(start_s - _SEEK_MARGIN_S), stream=self._stream)
-            frames = self._decode()
+            stamps.rewind()
+            frames = stamps.mend(self._decode())
             landed = next(frames, None)
         except av.FFmpegError:
             landed = None
@@ -177,9 +186,10 @@ class VideoFile:
             self.decoded = round(clock.jump(landed) * self.fps)
             return itertools.chain((landed,), frames)
         clock.rewind()
+        stamps.rewind()
         self._container.close()
         self._open(ThreadType.AUTO)
-        return self._decode()
+        return stamps.mend(self._decode())
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yield what the decoder makes of the packets from here on."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import av
@@ -12,6 +13,9 @@ from av.sidedata.sidedata import Type as SideDataType
 
 LONGEST_STEP_S = 600.0
 """A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
+
+_MOST_REORDERED = 16
+"""Frames by which stamps may be out of order: as many as H.264 and HEVC hold back at most."""
 
 
 class Orientation(NamedTuple):
@@ -83,6 +87,49 @@ def one_line(error: BaseException) -> str:
     """Return what an error of ffmpeg, Pillow or the system says, without codes and paths."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split()).rstrip(".")
+
+
+class Stamps:
+    """Gives every frame a time stamp in the order of display, which is the order in which decoders hand frames out.
+
+    AVI states no times of display: libavformat guesses them, wrongly where B-frames lie packed (XviD, DivX) or refer to
+    one another (H.264). Where stamps step back by a few frames, that of the packet at which the frame came out counts:
+    each packet brings one frame out. A larger step is a stream that starts anew, and is left to `Clock`.
+    """
+
+    def __init__(self, first: Sequence[av.VideoFrame], nominal_s: float) -> None:
+        """Look at the first frames of the file, whose stamps are not changed."""
+        time_base_s = float(first[0].time_base or 0) or 1.0
+        self._furthest = _MOST_REORDERED * nominal_s / time_base_s
+        self._by_packet = False
+        self._shift = 0
+        self.rewind()
+        stamps = [frame.pts for frame in first if frame.pts is not None]
+        self._by_packet = any(self._is_disorder(later, earlier) for earlier, later in itertools.pairwise(stamps))
+
+    def rewind(self) -> None:
+        """Expect the first frame next."""
+        self._last: int | None = None
+        self._last_packet = 0
+
+    def mend(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Yield the frames, each with its stamp as `pts`; None where none can be believed."""
+        for frame in frames:
+            stamp = frame.pts
+            if not self._by_packet and self._is_disorder(stamp, self._last):
+                self._by_packet = True
+                self._shift = (self._last or 0) - self._last_packet
+            if self._by_packet:
+                stamp = None if frame.dts is None else frame.dts + self._shift
+                stamp = None if self._is_disorder(stamp, self._last) else stamp
+            if stamp is not None:
+                self._last = stamp
+                self._last_packet = stamp if frame.dts is None else frame.dts
+            frame.pts = stamp
+            yield frame
+
+    def _is_disorder(self, stamp: int | None, last: int | None) -> bool:
+        return stamp is not None and last is not None and 0 < last - stamp <= self._furthest
 
 
 class Clock:
