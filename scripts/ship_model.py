@@ -1,11 +1,11 @@
 """Turn a training run into a model that ships in the package: float16, with its licence and how good it is.
 
-lrcn data build mocap-actions mocap
+python -m lrcn_sets mocap-actions mocap
 lrcn train recognition mocap --config configs/recognition/mocap_actions.yaml --seed 0 --output runs/demo
 lrcn evaluate runs/demo mocap --output runs/demo/report
 python scripts/ship_model.py demo runs/demo
 
-lrcn data build emoji-scenes emoji --train-images 32000
+python -m lrcn_sets emoji-scenes emoji --train-images 32000 --fetch
 lrcn train captioning emoji --config configs/captioning/emoji_scenes.yaml --output runs/words
 lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from runs/words --output runs/emoji
 lrcn evaluate runs/emoji emoji --output runs/emoji/report

@@ -1,4 +1,4 @@
-"""Pack the humanoid recordings of the PyPI package pybullet into `src/lrcn/assets/mocap_motions.json.xz`.
+"""Pack the humanoid recordings of the PyPI package pybullet into `src/lrcn_sets/assets/mocap_motions.json.xz`.
 
     python scripts/vendor_mocap_motions.py PYBULLET_DATA_DIR
 
@@ -13,7 +13,7 @@ import lzma
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "src/lrcn/assets/mocap_motions.json.xz"
+TARGET = Path(__file__).parents[1] / "src/lrcn_sets/assets/mocap_motions.json.xz"
 PREFIX = "humanoid3d_"
 
 

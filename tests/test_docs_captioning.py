@@ -13,6 +13,7 @@ from tests.photo_sets import write_photos
 
 from lrcn.cli import main
 from lrcn.data.captioning.readers import READERS, read_caption_data
+from lrcn_sets.cli import main as sets_main
 
 PAGE = (Path(__file__).parent.parent / "docs" / "captioning.md").read_text(encoding="utf-8")
 
@@ -52,8 +53,10 @@ def test_commands_and_python_of_the_page_run_in_order(workplace: Path) -> None:
 
 
 def test_sets_that_the_page_names_can_be_built(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in re.findall(r"`lrcn data build (\S+) DIR`", PAGE):
-        assert main(["data", "build", name, "--help"]) == 0
+    names = re.findall(r"`python -m lrcn_sets (\S+) DIR`", PAGE)
+    assert len(names) == 3
+    for name in names:
+        assert sets_main([name, "--help"]) == 0
     assert "MSR-VTT" in PAGE
     assert {"msr-vtt", "msvd", "karpathy", "coco-captions", "captions-csv"} <= set(READERS)
 

@@ -10,7 +10,8 @@ import pytest
 from tests.photo_sets import write_photos
 
 from lrcn.cli import main
-from lrcn_sets.mocap.actions import build_mocap_actions
+from lrcn_sets.mocap.actions import write_video
+from lrcn_sets.mocap.clips import clip_spec, render
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,14 +24,12 @@ def _blocks(language: str) -> list[str]:
 @pytest.fixture
 def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the README takes for granted: `clips/<class>/*.mp4`, a video to recognise, pictures with sentences."""
-    built = tmp_path / "built"
-    build_mocap_actions(built, train_clips=4, val_clips=0, test_clips=1, size_px=64, workers=1)
     for label in ("cartwheel", "walk"):
         (tmp_path / "work" / "clips" / label).mkdir(parents=True)
         for number in range(4):
-            source = built / "videos" / "train" / label / f"{number}.mp4"
-            source.rename(tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4")
-    (built / "videos" / "test" / "walk" / "0.mp4").rename(tmp_path / "work" / "holiday.mp4")
+            path = tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4"
+            write_video(path, render(clip_spec("train", label, number), 64))
+    write_video(tmp_path / "work" / "holiday.mp4", render(clip_spec("test", "walk", 0), 64))
     photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)
     (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
     (tmp_path / "work" / "docs").symlink_to(ROOT / "docs")

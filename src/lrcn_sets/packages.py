@@ -1,4 +1,4 @@
-"""Fetch the parts of a data set that come in a Debian package, and unpack them."""
+"""The parts of a data set that come in a Debian package: its file, and what is in it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 
 
-def fetch_package(name: str, what: str) -> Path:
-    """Return a Debian package's file, which `apt-get download` puts into the user's cache folder the first time.
+def package_file(name: str, *, fetch: bool) -> Path:
+    """Return a Debian package's file in the user's cache folder.
 
     Args:
         name: Of the package.
-        what: What the user may give instead, for the message.
+        fetch: Put it there with `apt-get download`, if it is not there; otherwise nothing is run.
 
     Raises:
-        DataError: If there is no apt here, or it does not get the package.
+        DataError: If it is not there; the message holds the command that gets it.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn" / "packages"
     if found := sorted(folder.glob(f"{name}_*.deb")):
         return found[-1]
-    remedy = f"fetch the Debian package {name} (packages.debian.org) and give it as --parts FILE.deb; {what}"
+    by_hand = f"or get {name} from packages.debian.org and give it with --parts FILE.deb"
+    if not fetch:
+        raise DataError(
+            f"the pictures are in the Debian package {name}, which is not here: run `apt-get download {name}` and give "
+            f"the file with --parts FILE.deb, or let --fetch run that, {by_hand}"
+        )
     if shutil.which("apt-get") is None:
-        raise DataError(f"there is no apt-get here: {remedy}")
+        raise DataError(f"--fetch: there is no apt-get here; use a machine that has it, {by_hand}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as place:
         # apt would hand the download to a user who may not write here
@@ -41,8 +46,8 @@ def fetch_package(name: str, what: str) -> Path:
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         files = list(Path(place).glob("*.deb"))
         if done.returncode or not files:
-            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise DataError(f"apt-get download {name}: {said}; run `apt-get update` first, or {remedy}")
+            why = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+            raise DataError(f"apt-get download {name}: {why}; run `apt-get update` first, {by_hand}")
         return files[0].replace(folder / files[0].name)
 
 

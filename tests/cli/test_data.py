@@ -58,16 +58,3 @@ def test_a_damaged_file_of_captions_is_told(tmp_path: Path, capsys: pytest.Captu
         said = capsys.readouterr().err
         assert said.startswith(f"lrcn: error: {captions} line 2: no JSON: ")
         assert said.count("\n") == 1
-
-
-def test_mocap_actions_are_built_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    counts = ["--train-clips", "1", "--val-clips", "0", "--test-clips", "0", "--size-px", "32", "--workers", "1"]
-    assert main(["data", "build", "mocap-actions", str(tmp_path / "set"), *counts]) == 0
-    annotations = tmp_path / "set" / "annotations.csv"
-    assert capsys.readouterr().out.strip() == str(annotations)
-    assert len(annotations.read_text().splitlines()) == 1 + 14 + 4  # two classes have three times as many
-
-
-def test_wrong_size_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "build", "mocap-actions", str(tmp_path / "set"), "--size-px", "33"]) == 1
-    assert capsys.readouterr().err == "lrcn: error: size_px must be an even number from 32, got 33\n"

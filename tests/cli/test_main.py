@@ -39,7 +39,7 @@ def test_help_imports_no_torch_and_is_quick() -> None:
     "command",
     [
         *["recognize", "caption", "retrieve", "stream", "train recognition", "train captioning", "evaluate"],
-        *["data check", "data flow", "data extract", "data build mocap-actions", "ablate", "reproduce", "export"],
+        *["data check", "data flow", "data extract", "ablate", "reproduce", "export"],
         *["info", "import-caffe"],
     ],
 )

@@ -19,19 +19,16 @@ from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
-from lrcn.data.captioning.readers import read_caption_data
 from lrcn.errors import DataError
 from lrcn.evaluation.captioning.page import PageItem, write_page
 from lrcn.evaluation.captioning.report import CaptionReport, evaluate_captions
 from lrcn.features import FeatureCache, FeatureExtractor
 from lrcn.inference.captioning.predictor import Captioner
-from lrcn.inference.captioning.search import CaptionSearch
 from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import tokenise
 from lrcn.video.views import CENTER_VIEW
-from lrcn_sets.mocap.captions import build_mocap_captions
 
 SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a blue square", "a square moves"]
 
@@ -75,7 +72,6 @@ def test_scores_are_the_metrics_of_what_the_captioner_says(
     assert report.predictions[1].scores["rouge_l"] == pytest.approx(expected["rouge_l"].per_item[1])
     assert report.num_examples == 4
     assert [failure.path for failure in report.failures] == [str(folder / "9.png")]
-    assert report.facts is None
     assert ("meteor" in report.scores) != ("meteor" in report.left_out)
     assert report.search["beam_size"] == 5
 
@@ -298,11 +294,3 @@ def test_a_model_of_ready_vectors_is_evaluated_on_them(tmp_path: Path, capsys: p
     vectors.write_text("id,a,b\nx,1,0\ny,1,0.1\nz,0,1\n")
     assert main(["evaluate", str(model), str(data), "--vectors", str(vectors)]) == 1
     assert capsys.readouterr().err == f"lrcn: error: {vectors}: vectors of 2 values, and {model} reads 3\n"
-
-
-def test_sets_that_lrcn_builds_are_checked_for_facts(captioner: Captioner, tmp_path: Path) -> None:
-    build_mocap_captions(tmp_path, train_clips=0, val_clips=0, test_clips=1, size_px=32, workers=1)
-    data = read_caption_data(tmp_path)
-    report = evaluate_captions(captioner, data, built_in=tmp_path, baselines=False, search=CaptionSearch(beam_size=1))
-    assert report.facts == {"exact": 0, "action": 0, "shirt": 0, "trousers": 0}
-    assert report.retrieval["image_to_caption"]["num_queries"] == 14

@@ -15,7 +15,8 @@ from lrcn.data.flow import flow_path
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.experiments import paper_table
 from lrcn.inference.recognition.predictor import Recognizer
-from lrcn_sets.mocap.actions import build_mocap_actions
+from lrcn_sets.mocap.actions import write_video
+from lrcn_sets.mocap.clips import clip_spec, render
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
 SETTINGS = """
@@ -40,18 +41,14 @@ views: 1
 @pytest.fixture(scope="module")
 def ucf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rendered clips under UCF-101's names: g01 to g03 train, g04 tests, in two official splits."""
-    root = tmp_path_factory.mktemp("ucf")
-    clips = root / "clips"
-    build_mocap_actions(clips, train_clips=3, val_clips=0, test_clips=1, size_px=64, workers=2)
-    ucf = root / "UCF"
+    ucf = tmp_path_factory.mktemp("ucf") / "UCF"
     names = []
     for action, label in ACTIONS.items():
         (ucf / label).mkdir(parents=True)
-        sources = [clips / "videos" / "train" / action / f"{k}.mp4" for k in range(3)]
-        sources.append(clips / "videos" / "test" / action / "0.mp4")
-        for group, source in enumerate(sources, start=1):
+        shown = [clip_spec("train", action, k) for k in range(3)] + [clip_spec("test", action, 0)]
+        for group, spec in enumerate(shown, start=1):
             name = f"{label}/v_{label}_g{group:02d}_c01.avi"
-            source.rename(ucf / name)
+            write_video(ucf / name, render(spec, 64))
             names.append((name, group))
     lists = ucf / "ucfTrainTestlist"
     lists.mkdir()

@@ -42,11 +42,11 @@ def _version() -> str:
     return version("lrcn")
 
 
-def make_app() -> App:
-    """Return the command line as cyclopts sees it."""
-    app = App(
-        name="lrcn",
-        help="Recognise actions in video, describe what is seen: a CNN looks at every frame, an LSTM reads or writes.",
+def empty_app(name: str, help: str) -> App:
+    """Return a command line without commands that leaves errors and exit codes to `run`."""
+    return App(
+        name=name,
+        help=help,
         help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 some inputs failed and the others are done.",
         version=_version,
         default_parameter=Parameter(negative_iterable=()),
@@ -55,13 +55,31 @@ def make_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
+
+
+def make_app() -> App:
+    """Return the command line as cyclopts sees it."""
+    app = empty_app(
+        "lrcn",
+        "Recognise actions in video, describe what is seen: a CNN looks at every frame, an LSTM reads or writes.",
+    )
     for name, (import_path, line) in COMMANDS.items():
         app.command(import_path, name=name, help=line)
     return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command of `lrcn` and return its exit code."""
+    return run(make_app(), argv)
+
+
+def run(app: App, argv: Sequence[str] | None = None) -> int:
+    """Run one command of a command line and return its exit code; errors become lines.
+
+    Args:
+        app: From `empty_app`, with commands that return an exit code or nothing.
+        argv: What follows the program's name; None for that of this process.
+    """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what users should know is printed by us; -W or PYTHONWARNINGS shows the rest
     if sys.stdout is None:  # closed by the shell: `lrcn ... >&-`
@@ -69,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a label in another script must not stop a run on an old terminal
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(app, list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:
         # `lrcn ... | head`: nobody reads on. Python would complain when it flushes at exit, so give it a sink.
@@ -78,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(app: App, arguments: list[str]) -> int:
     try:
-        code = _command(arguments)()
+        code = _command(app, arguments)()
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
@@ -91,7 +109,7 @@ def _run(arguments: list[str]) -> int:
     except LRCNError as exc:
         return exits.fail(str(exc), exits.ERROR)
     except CycloptsError as exc:
-        return exits.fail(f"{_usage_message(exc)}\n{_help_hint(exc)}", exits.USAGE)
+        return exits.fail(f"{_usage_message(exc)}\n{_help_hint(app, exc)}", exits.USAGE)
     except ModuleNotFoundError as exc:
         if exc.name != "torch":
             return _report_bug()
@@ -113,10 +131,10 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else exits.OK
 
 
-def _command(arguments: list[str]) -> Callable[[], object]:
+def _command(app: App, arguments: list[str]) -> Callable[[], object]:
     """Return the command with its flags, ready to run."""
     try:
-        command, bound, _ = make_app().parse_args(arguments)
+        command, bound, _ = app.parse_args(arguments)
     except ConfigError as exc:  # from settings made of flags, or of the file that --config names
         raise exits.UsageError(str(exc)) from exc
     return partial(command, *bound.args, **bound.kwargs)
@@ -128,8 +146,8 @@ def _usage_message(error: CycloptsError) -> str:
     return " ".join(str(error).split())
 
 
-def _help_hint(error: CycloptsError) -> str:
-    return f"try: {' '.join(['lrcn', *(error.command_chain or ())])} --help"
+def _help_hint(app: App, error: CycloptsError) -> str:
+    return f"try: {' '.join([*app.name, *(error.command_chain or ())])} --help"
 
 
 def _report_bug() -> int:

@@ -1,4 +1,4 @@
-"""Sets of composed scenes with sentences: what `lrcn data build emoji-scenes` and `stamp-scenes` write."""
+"""Sets of composed scenes with sentences: emoji-scenes and stamp-scenes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GENERATOR_VERSION = 1
 
 JPEG_QUALITY = 90
 
-PARTS: dict[str, Callable[[Path | None, Path], str]] = {
+PARTS: dict[str, Callable[[Path | None, Path, bool], str]] = {
     "emoji-scenes": prepare_emoji,
     "stamp-scenes": prepare_stamps,
 }
-"""Set -> what fetches its cut-out pictures."""
+"""Set -> what prepares its cut-out pictures."""
 
 
 def build_scenes(
@@ -33,6 +33,7 @@ def build_scenes(
     output: Path,
     *,
     parts: Path | None = None,
+    fetch: bool = False,
     train_images: int = 4000,
     val_images: int = 300,
     test_images: int = 500,
@@ -48,7 +49,8 @@ def build_scenes(
     Args:
         name: A key of `PARTS`.
         output: Folder to build in; created if missing.
-        parts: Where the cut-out pictures come from; None to fetch the package with apt.
+        parts: Where the cut-out pictures come from; None for the package in the cache folder.
+        fetch: Download the package into the cache folder with apt, if it is not there.
         train_images: Training scenes; a quarter of them show one thing, or two of a kind.
         val_images: Validation scenes, all of two different things that are not together in a training scene.
         test_images: Test scenes, likewise.
@@ -68,10 +70,10 @@ def build_scenes(
         folder = output / "parts"
         if not folder.exists():
             with tempfile.TemporaryDirectory(prefix="lrcn-") as place:
-                digest = prepare(parts, Path(place))
+                digest = prepare(parts, Path(place), fetch)
                 (Path(place) / "sha256.txt").write_text(f"{digest}\n")
                 copy_in_one_step(Path(place), folder)
-        nouns = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        nouns = nouns_of(output)
         scenes = [(split, index) for split, count in counts.items() for index in range(count)]
         build_missing(
             _compose_to_file,
@@ -86,6 +88,18 @@ def build_scenes(
             for caption in scene_captions(scene_spec(split, index, nouns).facts)
         ]
         return write_annotations(output / "captions.csv", [("path", "caption", "split"), *rows])
+
+
+def nouns_of(output: Path) -> list[str]:
+    """Return all nouns that the scenes of a built set may hold.
+
+    Raises:
+        DataError: If its parts are not there.
+    """
+    try:
+        return sorted(entry.name for entry in (output / "parts").iterdir() if entry.is_dir())
+    except OSError as exc:
+        raise DataError(f"{output / 'parts'}: cannot be read: {exc.strerror}; build the set again") from exc
 
 
 def _image_path(split: str, index: int) -> Path:

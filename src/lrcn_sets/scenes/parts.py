@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from lrcn.errors import DataError
-from lrcn_sets.packages import fetch_package, file_digest, unpack_package
+from lrcn_sets.packages import file_digest, package_file, unpack_package
 from lrcn_sets.scenes.emoji_names import EMOJI
 
 EMOJI_PACKAGE = "fonts-noto-color-emoji"
@@ -25,20 +25,20 @@ _STAMP_MAX_ASPECT = 2.6
 _STAMP_NAME = re.compile(r"an? ([a-z]+(?: [a-z]+)?)\.?", re.IGNORECASE)
 
 
-def prepare_emoji(parts: Path | None, folder: Path) -> str:
+def prepare_emoji(parts: Path | None, folder: Path, fetch: bool) -> str:
     """Write a picture of every emoji into a folder, `<noun>/0.png`; return the sha256 of the font.
 
     Args:
         parts: The font `NotoColorEmoji.ttf`, the Debian package that holds it, or a folder with the font below it;
-            None to fetch the package.
+            None for the package in the cache folder.
         folder: Filled when this returns, empty or absent before.
+        fetch: Download the package if it is not there.
 
     Raises:
         DataError: If the parts cannot be had, or are something else.
     """
-    what = f"or install {EMOJI_FONT} and give that file"
     with tempfile.TemporaryDirectory(prefix="lrcn-") as place:
-        source = parts or fetch_package(EMOJI_PACKAGE, what)
+        source = parts or package_file(EMOJI_PACKAGE, fetch=fetch)
         if source.suffix == ".deb":
             unpack_package(source, lambda path: path.endswith(".ttf"), Path(place))
             source = Path(place)
@@ -52,21 +52,22 @@ def prepare_emoji(parts: Path | None, folder: Path) -> str:
         return file_digest([font_path])
 
 
-def prepare_stamps(parts: Path | None, folder: Path) -> str:
+def prepare_stamps(parts: Path | None, folder: Path, fetch: bool) -> str:
     """Write the stamps with a name of one or two words into a folder, `<noun>/<number>.png`; return their sha256.
 
     Taken are pictures of 100 px or more, not too long, from eight topics, called "a" or "an" something. The stamps are
     under the GPL: they stay on the user's machine.
 
     Args:
-        parts: The Debian package, or a folder with the stamps below it; None to fetch the package.
+        parts: The Debian package, or a folder with the stamps below it; None for the package in the cache folder.
         folder: As for `prepare_emoji`.
+        fetch: Likewise.
 
     Raises:
         DataError: If the parts cannot be had, or are something else.
     """
     with tempfile.TemporaryDirectory(prefix="lrcn-") as place:
-        source = parts or fetch_package(STAMPS_PACKAGE, "or unpack it and give the folder")
+        source = parts or package_file(STAMPS_PACKAGE, fetch=fetch)
         if source.is_file():
             unpack_package(source, lambda path: path.endswith((".png", ".txt")), Path(place))
             source = Path(place)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lrcn.errors import DataError
+from lrcn_sets.cli import main
 from lrcn_sets.mocap.captions import (
     PHRASES,
     SHIRTS,
     TEMPLATES,
-    build_mocap_captions,
     captioned_clip,
     clip_captions,
     clip_facts,
@@ -88,9 +88,11 @@ def test_accuracy_by_part() -> None:
         score_clip_captions(["a person"], [["a person"]])
 
 
-def test_a_build_holds_clips_and_five_sentences_each(tmp_path: Path) -> None:
-    captions = build_mocap_captions(tmp_path, train_clips=1, val_clips=0, test_clips=0, size_px=32, workers=1)
-    with captions.open(newline="") as file:
+def test_a_build_holds_clips_and_five_sentences_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = ["--train-clips", "1", "--val-clips", "0", "--test-clips", "0"]
+    assert main(["mocap-captions", str(tmp_path), *counts, "--size-px", "32", "--workers", "2"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'captions.csv'}\n"
+    with (tmp_path / "captions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 14 * 5
     for row in rows:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from lrcn.errors import ConfigError, DataError, UnknownNameError
+from lrcn_sets.cli import main
 from lrcn_sets.mocap.actions import build_mocap_actions
 from lrcn_sets.mocap.clips import ACTIONS, FPS, NUM_FRAMES, SPLIT_SECTORS, clip_motion, clip_spec, render, stage
 from lrcn_sets.mocap.motion import forward_kinematics
@@ -118,8 +119,10 @@ def decode(path: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of one clip a class, as the command line builds it."""
     output = tmp_path_factory.mktemp("mocap") / "set"
-    build_mocap_actions(output, train_clips=1, val_clips=0, test_clips=0, size_px=32, workers=2)
+    counts = ["--train-clips", "1", "--val-clips", "0", "--test-clips", "0"]
+    assert main(["mocap-actions", str(output), *counts, "--size-px", "32", "--workers", "2"]) == 0
     return output
 
 
@@ -136,12 +139,11 @@ def test_the_annotations_name_every_video_once(built: Path) -> None:
     assert {row["path"] for row in rows} == {n for n in contents(built) if n.endswith(".mp4")}
 
 
-def test_a_video_holds_the_rendered_frames(tmp_path: Path) -> None:
-    build_mocap_actions(tmp_path, train_clips=0, val_clips=1, test_clips=0, size_px=96, workers=2)
+def test_a_video_holds_the_rendered_frames(built: Path) -> None:
     for label in ("walk", "dance"):
-        frames = decode(tmp_path / f"videos/val/{label}/0.mp4")
-        rendered = render(clip_spec("val", label, 0), 96)
-        assert frames.shape == rendered.shape == (NUM_FRAMES, 96, 96, 3)
+        frames = decode(built / f"videos/train/{label}/0.mp4")
+        rendered = render(clip_spec("train", label, 0), 32)
+        assert frames.shape == rendered.shape == (NUM_FRAMES, 32, 32, 3)
         error = np.mean((frames.astype(float) - rendered) ** 2)
         assert 10 * np.log10(255**2 / error) > 33
 
@@ -164,7 +166,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(built: Path, tmp_path: Path) -
         "    build_mocap_actions(Path(sys.argv[1]), train_clips=1, val_clips=0, test_clips=0, size_px=32, workers=2)"
     )
     (tmp_path / "build.py").write_text(script)
-    source = Path(__file__).parents[2] / "src"
+    source = Path(__file__).parents[3] / "src"
     output = tmp_path / "set"
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "build.py"), str(output)], env={**os.environ, "PYTHONPATH": str(source)}
