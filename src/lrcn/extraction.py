@@ -5,7 +5,6 @@ Shapes: V views, T frames of a video, N crops of a batch, D feature size.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.encoding import Encode, end_of
 from lrcn.errors import MediaError
 from lrcn.features import VideoFeatures
+from lrcn.video.ahead import num_processors
 from lrcn.video.inputs import network_images
 from lrcn.video.views import CENTER_VIEW, View, cut_crops
 
@@ -109,7 +109,7 @@ def extract_all(
     progress = on_progress or (lambda done, kept: None)
     batches = _Batches(encode, preprocess.crop, batch_size, cache, report)
     done = left_out = 0
-    with _Decoders(items, part_of, preprocess, cache, workers or _num_processors()) as decoded:
+    with _Decoders(items, part_of, preprocess, cache, workers or num_processors()) as decoded:
         for event in decoded:
             if isinstance(event, _Crops):
                 batches.push(event)
@@ -344,7 +344,3 @@ class _Batches:
         self._cache.put(part.path, encoded, part.views, start_s=part.start_s, end_s=part.end_s)
         del self._open[part]
         self._report.encoded += 1
-
-
-def _num_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,6 +19,7 @@ from typing import Any
 
 from lrcn.errors import ConfigError, DataError
 from lrcn.files import replacing
+from lrcn.video.ahead import num_processors
 
 MARK_NAME = "build.json"
 """Says which builder, with which settings, a folder belongs to."""
@@ -91,7 +92,7 @@ def build_missing(
     report = on_progress or (lambda done, total: None)
     num_there = len(paths) - len(missing)
     report(num_there, len(paths))
-    for done, _ in enumerate(_in_parallel(make, missing, workers or _num_processors()), start=1):
+    for done, _ in enumerate(_in_parallel(make, missing, workers or num_processors()), start=1):
         report(num_there + done, len(paths))
 
 
@@ -103,10 +104,6 @@ def write_annotations(path: Path, rows: Iterable[Sequence[str]]) -> Path:
         with replacing(path) as unfinished:
             unfinished.write_text(text.getvalue(), encoding="utf-8")
     return path
-
-
-def _num_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_parallel(make: Callable[..., None], calls: list[tuple[Any, ...]], workers: int) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -55,11 +56,11 @@ def caption(
     if not sources:
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.captioning.predictor import Captioner
-    from lrcn.video.sources import expand_media
+    from lrcn.video.sources import expand_sources
     from lrcn.writers import open_results
 
     options = search.options(seed)
-    paths, failures = expand_each(sources, expand_media)
+    paths, failures = expand_each(sources, partial(expand_sources, pictures=True))
     check_outputs(
         files=[("--csv", csv_file), ("--coco", coco)], folders=[("--srt", srt), ("--vtt", vtt)], sources=paths
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -53,9 +54,9 @@ def retrieve(
     sentences = [] if captions is None else _sentences(captions)
     from lrcn.inference.captioning.predictor import Captioner
     from lrcn.inference.captioning.retriever import Retriever
-    from lrcn.video.sources import expand_media
+    from lrcn.video.sources import expand_sources
 
-    paths, failures = expand_each(images or (), expand_media)
+    paths, failures = expand_each(images or (), partial(expand_sources, pictures=True))
     if images and not paths:
         return exit_code_after(0, failures, "pictures")
     retriever = Retriever(Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size))

@@ -7,7 +7,6 @@ goes on saying what belongs where.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.errors import DataError, LRCNError, MediaError, require
+from lrcn.video.ahead import num_processors
 from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FLOW_SUFFIX, FlowTag, read_flow_tag, write_flow_file
 from lrcn.video.read import probe, read_frames
@@ -131,7 +131,7 @@ def _is_made(path: Path, tag: FlowTag) -> bool:
 
 
 def _build_all(jobs: dict[Path, Path], tag: FlowTag, workers: int | None) -> Iterator[str | None]:
-    workers = min(workers or _num_processors(), len(jobs))
+    workers = min(workers or num_processors(), len(jobs))
     if workers <= 1:
         for video, path in jobs.items():
             yield _build_one(video, path, tag)
@@ -166,7 +166,3 @@ def _images(video: Path, tag: FlowTag) -> Iterator[npt.NDArray[np.uint8]]:
         yield from images
     if not count:
         yield from flow.still()
-
-
-def _num_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,7 +23,7 @@ from lrcn.features import VideoFeatures, content_hash
 from lrcn.files import replacing, replacing_table
 from lrcn.inference.loading import load
 from lrcn.tasks import TASKS
-from lrcn.video.sources import expand_media, expand_sources
+from lrcn.video.sources import expand_sources
 from lrcn.video.views import View
 
 INDEX = "index.csv"
@@ -82,13 +82,13 @@ def extract_features(
     encoder, preprocess = loaded.runtime, loaded.header.preprocess
     if encoder is None or preprocess is None:
         raise ConfigError(f"{model} has no CNN: it reads ready vectors, not pictures")
-    expand = expand_media if TASKS[loaded.header.task].takes_pictures else expand_sources
+    pictures = TASKS[loaded.header.task].takes_pictures
     sources = [data] if isinstance(data, str | Path) else list(data)
     output = Path(output)
     found, failures = [], []
     for source in sources:
         try:
-            found.append((Path(source), expand([source])))
+            found.append((Path(source), expand_sources([source], pictures=pictures)))
         except MediaError as exc:
             failures.append(str(exc))
     if not found:

@@ -1,7 +1,8 @@
-"""Read ahead: the next chunks are decoded in a thread while the present one is used."""
+"""Work ahead: how many may, and a thread that decodes the next chunks while the present one is used."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _END = object()
+
+
+def num_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_ahead(items: Iterator[T], *, depth: int = 1) -> Iterator[T]:

@@ -98,11 +98,6 @@ def encode_flow(flow: Flow) -> Frames:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def decode_flow(image: Frames) -> Flow:
-    """Return the field `(H, W, 2)` in px that `encode_flow` made the image from, to within 1/32 px below 8 px."""
-    return (image[..., :2].astype(np.float32) - FLOW_ZERO) / FLOW_SCALE
-
-
 class FlowImages:
     """Turns frames that come in chunks into flow images: T frames give T - 1 images, each with its later frame's time.
 

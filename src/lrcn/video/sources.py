@@ -42,88 +42,57 @@ def image_sequence(folder: Path) -> list[Path]:
     return sorted(entries, key=natural_key)
 
 
-def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
+def expand_sources(sources: Sequence[str | Path], *, pictures: bool = False) -> list[Path]:
     """Return what the sources name, each once: files, and folders that are one image sequence.
 
     A file stands for itself. A folder stands for itself if it holds only images, otherwise for all videos and image
     sequences below it, found by suffix, in natural order. Anything else is a glob (`**` descends); the shell need not
     have expanded it.
 
+    Args:
+        sources: Files, folders and globs.
+        pictures: Images are pictures: a folder stands for every picture and every video below it.
+
     Raises:
         MediaError: For a source that names nothing.
     """
     found: dict[Path, None] = {}
     for source in sources:
         try:
-            matches = list(_expand(source))
+            matches = list(_expand(source, pictures))
         except OSError as exc:  # a name too long, a folder that may not be read
             raise MediaError(f"{exc.filename or source}: {exc.strerror}") from exc
         if not matches:
-            raise MediaError(f"{source}: {_why_nothing(source)}")
+            raise MediaError(f"{source}: {_why_nothing(source, pictures)}")
         found.update(dict.fromkeys(matches))
     return list(found)
 
 
-def expand_media(sources: Sequence[str | Path]) -> list[Path]:
-    """Return what the sources name, each once, where a folder stands for every picture and every video below it.
-
-    Otherwise as `expand_sources`, for which a folder of images is one video.
-
-    Raises:
-        MediaError: For a source that names nothing.
-    """
-    found: dict[Path, None] = {}
-    for source in sources:
-        path = Path(source)
-        try:
-            matches = _media_of(path)
-        except OSError as exc:  # as above
-            raise MediaError(f"{exc.filename or source}: {exc.strerror}") from exc
-        if not matches:
-            why = "no picture and no video in this folder" if path.is_dir() else _why_nothing(source)
-            raise MediaError(f"{source}: {why}")
-        found.update(dict.fromkeys(matches))
-    return list(found)
-
-
-def _media_of(path: Path) -> list[Path]:
-    named = [path] if path.exists() else sorted(map(Path, glob.glob(str(path), recursive=True)), key=natural_key)
-    return [match for one in named for match in (_media_below(one) if one.is_dir() else [one])]
-
-
-def _media_below(folder: Path) -> list[Path]:
-    below = (Path(place, name) for place, _, names in os.walk(folder) for name in names if not _is_clutter(name))
-    return sorted((path for path in below if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES), key=natural_key)
-
-
-def _expand(source: str | Path) -> Iterator[Path]:
+def _expand(source: str | Path, pictures: bool) -> Iterator[Path]:
     path = Path(source)
-    if path.is_dir():
-        yield from _below(path, set())
-    elif path.exists():
-        yield path
-    else:
-        for match in sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key):
-            if match.is_dir():
-                yield from _below(match, set())
-            else:
-                yield match
+    named = [path] if path.exists() else sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key)
+    for match in named:
+        if match.is_dir():
+            yield from _below(match, pictures, set())
+        else:
+            yield match
 
 
-def _below(folder: Path, seen: set[str]) -> Iterator[Path]:
+def _below(folder: Path, pictures: bool, seen: set[str]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in seen:  # a link that leads back up
         return
     seen.add(real)
-    if image_sequence(folder):
+    if not pictures and image_sequence(folder):
         yield folder
         return
+    suffixes = VIDEO_SUFFIXES | IMAGE_SUFFIXES if pictures else VIDEO_SUFFIXES
     for entry in sorted(folder.iterdir(), key=natural_key):
         if _is_clutter(entry.name):
             continue
         if entry.is_dir():
-            yield from _below(entry, seen)
-        elif entry.suffix.lower() in VIDEO_SUFFIXES or _is_animation(entry):
+            yield from _below(entry, pictures, seen)
+        elif entry.suffix.lower() in suffixes or _is_animation(entry):
             yield entry
 
 
@@ -149,7 +118,9 @@ def why_no_file(source: str | Path) -> str:
     return "no regular file" if Path(source).exists() else "no such file or folder"
 
 
-def _why_nothing(source: str | Path) -> str:
+def _why_nothing(source: str | Path, pictures: bool) -> str:
+    if Path(source).is_dir() and pictures:
+        return "no picture and no video in this folder"
     if Path(source).is_dir():
         return "no video and no folder of images in this folder; name a file to have it read whatever its suffix"
     if glob.has_magic(str(source)):

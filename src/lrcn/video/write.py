@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from lrcn.errors import ConfigError, MediaError, ShapeError
+from lrcn.files import replacing
 from lrcn.video.footage import one_line
 from lrcn.video.resize import Frames
 
@@ -43,20 +43,14 @@ def write_video(
     path = Path(path)
     if fps <= 0:
         raise ConfigError(f"fps must be above 0, got {fps}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            container = stack.enter_context(av.open(f"file:{temporary.absolute()}", "w", format="mp4"))
+        with replacing(path) as unfinished, ExitStack() as stack:
+            container = stack.enter_context(av.open(f"file:{unfinished.absolute()}", "w", format="mp4"))
             sound = _Sound(audio_from, stack) if audio_from is not None else None
             if not _encode(container, frames, Fraction(fps).limit_denominator(1001), crf, sound):
                 raise MediaError(f"{path}: there is no frame to write")
-        os.replace(temporary, path)
     except (av.FFmpegError, OSError) as exc:
         raise MediaError(f"{path}: cannot be written ({one_line(exc)})") from exc
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _encode(container: OutputContainer, frames: Iterable[Frames], fps: Fraction, crf: int, sound: _Sound | None) -> int:
