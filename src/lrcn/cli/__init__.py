@@ -17,6 +17,7 @@ from functools import partial
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from lrcn.cli import exits
+from lrcn.cli.numbers import join_numbers, split_numbers
 from lrcn.errors import ConfigError, LRCNError
 
 COMMANDS = {
@@ -49,6 +50,7 @@ def empty_app(name: str, help: str) -> App:
         help=help,
         help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 some inputs failed and the others are done.",
         version=_version,
+        config=split_numbers,
         default_parameter=Parameter(negative_iterable=()),
         exit_on_error=False,
         print_error=False,
@@ -134,7 +136,7 @@ def _run(app: App, arguments: list[str]) -> int:
 def _command(app: App, arguments: list[str]) -> Callable[[], object]:
     """Return the command with its flags, ready to run."""
     try:
-        command, bound, _ = app.parse_args(arguments)
+        command, bound, _ = app.parse_args(join_numbers(arguments))
     except ConfigError as exc:  # from settings made of flags, or of the file that --config names
         raise exits.UsageError(str(exc)) from exc
     return partial(command, *bound.args, **bound.kwargs)

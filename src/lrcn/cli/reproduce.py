@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
@@ -26,7 +25,7 @@ def reproduce(
     *,
     output: Path,
     configs: Path,
-    splits: Annotated[tuple[PositiveInt, ...], Parameter(consume_multiple=True)] = (1, 2, 3),
+    splits: tuple[PositiveInt, ...] = (1, 2, 3),
     streams: Literal["rgb", "both"] = "both",
     crops: Literal[1, 10] = 1,
     flow_dir: Path | None = None,

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cyclopts import App
-from cyclopts.argument import Argument, ArgumentCollection
+from cyclopts.argument import ArgumentCollection
 from cyclopts.token import Token
 
+from lrcn.cli.numbers import split_numbers
 from lrcn.errors import ConfigError
 from lrcn.training.run_folder import CONFIG_FILE
 
@@ -27,7 +28,7 @@ class YamlBelowFlags:
     """Lets a command's `--config` file fill in the settings that no flag sets; or the run in `--output`, to `--resume`.
 
     cyclopts calls it between reading the flags and making the settings from them, so that settings are checked against
-    each other only when all are known. A pair is written `240,320` in a flag, as well.
+    each other only when all are known.
     """
 
     def __init__(self, settings_class: type) -> None:
@@ -38,8 +39,7 @@ class YamlBelowFlags:
         """Fill in what is missing."""
         hints = typing.get_type_hints(self._settings_class)
         own = {argument.keys[-1]: argument for argument in arguments if argument.keys and argument.keys[-1] in hints}
-        for name, argument in own.items():
-            _split_pair(argument, hints[name])
+        split_numbers(app, commands, arguments)
         path = _path_given(arguments)
         if path is None:
             return
@@ -117,11 +117,3 @@ def _path_given(arguments: ArgumentCollection) -> Path | None:
         started = Path(given[OUTPUT_FLAG].value) / CONFIG_FILE
         return started if started.is_file() else None
     return None
-
-
-def _split_pair(argument: Argument, hint: Any) -> None:
-    """Turn `240,320` into `(240, 320)`."""
-    takes_pair = any(typing.get_origin(choice) is tuple for choice in typing.get_args(hint))
-    if takes_pair and len(argument.tokens) == 1 and re.fullmatch(r"\d+,\d+", argument.tokens[0].value):
-        pair = tuple(int(part) for part in argument.tokens[0].value.split(","))
-        argument.tokens[0] = argument.tokens[0].evolve(value="", implicit_value=pair)
