@@ -14,7 +14,8 @@ from torch import Tensor
 
 from benchmarks.timing import Figure, compare
 from lrcn.config import CaptioningConfig
-from lrcn.inference.captioning.search import CaptionSearch, search_captions
+from lrcn.inference.captioning.search import search_captions
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.models.caption_decoder import TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary

@@ -12,7 +12,7 @@ from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader, PreprocessConfig
 from lrcn.decoding import greedy_search
 from lrcn.errors import ConfigError, ModelFileError, TaskMismatchError
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.model_file import (
     from_pretrained,
     header_from_dict,

@@ -17,6 +17,7 @@ NAMES = [
     "CaptionExample",
     "CaptionReport",
     "CaptionResult",
+    "CaptionSearch",
     "Captioner",
     "CaptioningConfig",
     "CaptioningHeader",

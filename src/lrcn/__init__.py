@@ -21,6 +21,7 @@ _PUBLIC = {
     "CaptionExample": "lrcn.data.captioning.examples",
     "CaptionReport": "lrcn.evaluation.captioning.report",
     "CaptionResult": "lrcn.results",
+    "CaptionSearch": "lrcn.inference.captioning.search_settings",
     "Captioner": "lrcn.inference.captioning.predictor",
     "CaptioningConfig": "lrcn.config",
     "CaptioningHeader": "lrcn.config",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from lrcn.export.exporting import export_model as export_model
     from lrcn.inference.captioning.predictor import Captioner as Captioner
     from lrcn.inference.captioning.retriever import Retriever as Retriever
+    from lrcn.inference.captioning.search_settings import CaptionSearch as CaptionSearch
     from lrcn.inference.feature_files import extract_features as extract_features
     from lrcn.inference.loading import load as load
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer

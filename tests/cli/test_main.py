@@ -72,7 +72,7 @@ def test_no_command_module_imports_torch() -> None:
         (["recognize", "a.mp4", "--clip-stride", "0"], "--clip-stride. Must be > 0."),
         (["recognize", "a.mp4", "--batch-size", "-1"], "--batch-size. Must be > 0."),
         (["evaluate", "demo", "D", "--flow-model", "m", "--rgb-weight", "1.5"], "--rgb-weight. Must be <= 1."),
-        (["caption", "a.png", "--model", "m", "--top-p", "0"], "--top-p. Must be > 0."),
+        (["caption", "a.png", "--model", "m", "--segment-s", "0"], "--segment-s. Must be > 0."),
         (["ablate", "D", "--output", "x", "--seeds", "0"], "--seeds. Must be > 0."),
         (["recognize"], "name at least one video, folder or glob"),
         (["info"], "MODEL requires an argument"),

@@ -302,7 +302,7 @@ def test_a_seed_gives_the_same_samples() -> None:
             {"beam_size": 2, "num_captions": 3},
             r"num_captions must be between 1 and beam_size \(2\), got 3",
         ),
-        (beam_search, {"length_penalty": -1.0}, "length_penalty must be between 0 and 10, got -1.0"),
+        (beam_search, {"length_penalty": -1.0}, "length_penalty must be 0 or more, got -1.0"),
         (sample, {"num_captions": 2}, r"num_captions must be between 1 and num_samples \(1\), got 2"),
         (sample, {"temperature": 0.0}, "temperature must be above 0, got 0.0"),
         (sample, {"top_k": 0}, "top_k must be 1 or more, got 0"),

@@ -15,7 +15,7 @@ from lrcn.cli import main
 from lrcn.config import CaptioningHeader
 from lrcn.decoding import beam_search
 from lrcn.errors import DataError, LRCNError, TaskMismatchError
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.model_file import load
 from lrcn.models.captioning import CaptionState
 from lrcn.models.lstm import LSTMState
@@ -92,7 +92,9 @@ def test_an_imported_net_captions_an_image(tmp_path: Path, words: Path, capsys: 
     assert (pixels.resize, pixels.crop, pixels.channel_order) == ((256, 256), 227, "bgr")
     assert (pixels.std, pixels.stream) == ((1.0, 1.0, 1.0), "rgb")
     context = model.context(model.encode(torch.randn(1, 3, 227, 227)).unsqueeze(1))
-    said = beam_search(model.step, model.initial_state(context), batch_size=1, rules=caption_rules(max_length=6))
+    said = beam_search(
+        model.step, model.initial_state(context), batch_size=1, beam_size=5, rules=caption_rules(max_length=6)
+    )
     assert all(word.startswith("word") for word in Vocabulary(header.vocabulary).decode(said[0][0].token_ids))
 
 

@@ -7,7 +7,7 @@ import torch
 
 from lrcn.config import VARIANTS, CaptioningConfig
 from lrcn.decoding import beam_search, greedy_search, sample
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.models.caption_decoder import TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 

@@ -16,8 +16,8 @@ from lrcn.decoding import beam_search, greedy_search
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import FeatureExtractor
 from lrcn.inference.captioning.predictor import Captioner, Part
-from lrcn.inference.captioning.rules import caption_rules
-from lrcn.inference.captioning.search import CaptionSearch
+from lrcn.inference.captioning.search import caption_rules
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
 
 
@@ -181,6 +181,11 @@ def test_what_cannot_be_read_raises_or_is_reported(captioner: Captioner, picture
         ({"temperature": 0.5}, "set num_samples"),
         ({"max_length": 0}, "max_length"),
         ({"num_samples": -1}, "num_samples"),
+        ({"length_penalty": 11}, "length_penalty must be between 0 and 10, got 11"),
+        ({"num_samples": 2, "temperature": 0.0}, "temperature must be between"),
+        ({"num_samples": 2, "top_k": 0}, "top_k"),
+        ({"num_samples": 2, "top_p": 1.5}, "top_p"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_options_out_of_range(captioner: Captioner, pictures: list[Path], options: dict, message: str) -> None:
@@ -188,6 +193,35 @@ def test_options_out_of_range(captioner: Captioner, pictures: list[Path], option
         captioner(pictures[0], **options)
     with pytest.raises(ConfigError, match=message):
         CaptionSearch(**options)
+
+
+def test_settings_are_given_whole_or_by_name(captioner: Captioner, pictures: list[Path]) -> None:
+    search = CaptionSearch(beam_size=3, num_captions=2, max_length=5)
+    by_name = captioner(pictures[0], beam_size=3, num_captions=2, max_length=5)
+    assert captioner(pictures[0], search=search).captions == by_name.captions
+    assert captioner(pictures[0], search=search, num_captions=1).captions == by_name.captions[:1]
+    assert [len(result.captions) for result in captioner(pictures[:2], search=search)] == [2, 2]
+    with pytest.raises(TypeError, match="beam_sise"):
+        captioner(pictures[0], beam_sise=3)
+
+
+def test_lists_folders_and_globs_stand_for_their_pictures(captioner: Captioner, pictures: list[Path]) -> None:
+    folder = pictures[0].parent
+    expected = [str(path) for path in pictures]
+    for sources in (folder, [folder], str(folder / "*.png"), pictures):
+        assert [result.source for result in captioner.stream(sources)] == expected
+    assert [result.source for result in captioner([folder, np.asarray(Image.open(pictures[0]))])] == [
+        *expected,
+        "array",
+    ]
+    for options in ({"start_s": 1.0}, {"end_s": 1.0}, {"on_progress": print}):
+        with pytest.raises(ConfigError, match="are for one source"):
+            captioner([pictures[0]], **options)
+    with pytest.raises(MediaError, match="nothing matches"):
+        next(captioner.stream(folder / "*.jpg"))
+    failed: list[str] = []
+    assert list(captioner.stream([folder / "gone.png"], on_failure=lambda s, e: failed.append(str(s)))) == []
+    assert failed == [str(folder / "gone.png")]
 
 
 def test_the_result_as_json(captioner: Captioner, pictures: list[Path]) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import textured_frames
 
 from lrcn import model_file
 from lrcn.inference.captioning.predictor import Captioner
-from lrcn.inference.captioning.search import CaptionSearch
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.recognition.predictor import Recognizer
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "models"

@@ -11,7 +11,7 @@ from tiny_captions import caption_config
 from lrcn.config import CaptioningConfig, PreprocessConfig
 from lrcn.data.captioning.datasets import CaptionBatch, Sentence, collate_captions
 from lrcn.decoding import Hypothesis
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary

@@ -34,7 +34,7 @@ from lrcn.decoding import greedy_search
 from lrcn.errors import ConfigError, DataError, LRCNError, TaskMismatchError
 from lrcn.features import FeatureExtractor
 from lrcn.inference.captioning.predictor import Captioner
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise

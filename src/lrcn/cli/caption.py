@@ -59,7 +59,6 @@ def caption(
     from lrcn.video.sources import expand_sources
     from lrcn.writers import open_results
 
-    options = search.options(seed)
     paths, failures = expand_each(sources, partial(expand_sources, pictures=True))
     check_outputs(
         files=[("--csv", csv_file), ("--coco", coco)], folders=[("--srt", srt), ("--vtt", vtt)], sources=paths
@@ -92,7 +91,7 @@ def caption(
             segment_s=segment_s,
             on_failure=lambda source, exc: failures.append(str(exc)),
             on_progress=show,
-            **options,
+            search=search.search(seed),
         ):
             for add in adders:
                 add(result)

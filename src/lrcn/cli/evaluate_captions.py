@@ -69,9 +69,8 @@ def evaluate_captions(
     from lrcn.data.captioning.vectors import read_vectors
     from lrcn.evaluation.captioning.report import evaluate_captions
     from lrcn.inference.captioning.predictor import Captioner
-    from lrcn.inference.captioning.search import CaptionSearch
 
-    search = CaptionSearch(**captions.options(seed))
+    search = captions.search(seed)
     captioner = Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
     wanted = captioner.header.model.vector_size

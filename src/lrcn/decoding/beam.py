@@ -10,9 +10,6 @@ import torch
 from lrcn.decoding.common import Hypothesis, S, Step, TokenRules, without_banned
 from lrcn.errors import ConfigError
 
-MAX_LENGTH_PENALTY = 10
-"""1 ranks by the mean; far above it, numbers overflow and only the longest captions are left."""
-
 
 @torch.no_grad()
 def beam_search(
@@ -22,7 +19,7 @@ def beam_search(
     batch_size: int,
     rules: TokenRules,
     device: torch.device | str = "cpu",
-    beam_size: int = 5,
+    beam_size: int,
     num_captions: int = 1,
     length_penalty: float = 0.0,
 ) -> list[list[Hypothesis]]:
@@ -53,8 +50,8 @@ def beam_search(
         raise ConfigError(f"beam_size must be 1 or more, got {beam_size}")
     if not 1 <= num_captions <= beam_size:
         raise ConfigError(f"num_captions must be between 1 and beam_size ({beam_size}), got {num_captions}")
-    if not 0 <= length_penalty <= MAX_LENGTH_PENALTY:
-        raise ConfigError(f"length_penalty must be between 0 and {MAX_LENGTH_PENALTY}, got {length_penalty}")
+    if not length_penalty >= 0:
+        raise ConfigError(f"length_penalty must be 0 or more, got {length_penalty}")
     beams = [_Beam(beam_size, num_captions, length_penalty, rules) for _ in range(batch_size)]
     growing = beams
     tokens = torch.full((batch_size,), rules.bos_id, device=device)

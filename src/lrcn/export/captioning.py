@@ -22,7 +22,7 @@ from lrcn.graphs.sessions import GraphEncoder
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
 from lrcn.inference.captioning.predictor import Captioner, Part
-from lrcn.inference.captioning.search import CaptionSearch
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.recognition.parity import FeatureCheck
 from lrcn.metrics.captioning import score_captions
 from lrcn.tasks import CAPTIONING

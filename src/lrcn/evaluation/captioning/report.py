@@ -27,7 +27,7 @@ from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, loa
 from lrcn.files import replacing_table, write_json
 from lrcn.inference.captioning.predictor import Captioner, Part
 from lrcn.inference.captioning.retriever import Retriever
-from lrcn.inference.captioning.search import CaptionSearch
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.metrics.captioning import CaptionScores, score_captions
 from lrcn.metrics.retrieval import normalise_over_images, score_retrieval
 from lrcn.results import Caption

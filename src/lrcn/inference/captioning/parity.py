@@ -12,7 +12,7 @@ from lrcn.decoding import greedy_search
 from lrcn.encoding import FrameEncoder
 from lrcn.graphs.exported import CLIP_TOKENS
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.inference.recognition.parity import BATCH_SIZES, LIMITS, FeatureCheck, Limits, largest, precision_of
 from lrcn.models.caption_decoder import CaptionDecoder
 from lrcn.models.captioning import CaptioningModel

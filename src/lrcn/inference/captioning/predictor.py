@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self, Unpack, overload
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 import torch
@@ -27,10 +27,11 @@ from lrcn.features import TorchEncoder, default_cache_dir
 from lrcn.graphs.exported import is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, choose_engine
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
-from lrcn.inference.captioning.search import CaptionSearch, SearchOptions, search_captions
+from lrcn.inference.captioning.search import search_captions
+from lrcn.inference.captioning.search_settings import CaptionSearch, search_of
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
 from lrcn.inference.runtimes import open_caption_runtime
-from lrcn.inference.sources import name_of_source
+from lrcn.inference.sources import OnFailure, each_source, name_of_source, refuse_for_several
 from lrcn.model_file.storage import name_of_model
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
@@ -39,6 +40,7 @@ from lrcn.tasks import CAPTIONING
 from lrcn.text import Vocabulary
 from lrcn.video.images import is_still
 from lrcn.video.inputs import Source, network_images
+from lrcn.video.sources import expand_sources
 from lrcn.video.views import CENTER_VIEW, crop_offset
 
 SEGMENT_S = 10.0
@@ -163,7 +165,8 @@ class Captioner:
         start_s: float = ...,
         end_s: float | None = ...,
         on_progress: Callable[[float], None] | None = ...,
-        **search: Unpack[SearchOptions],
+        search: CaptionSearch | None = ...,
+        **changes: Any,
     ) -> CaptionResult: ...
 
     @overload
@@ -172,7 +175,8 @@ class Captioner:
         source: list[Source] | tuple[Source, ...],
         *,
         segment_s: float | None = ...,
-        **search: Unpack[SearchOptions],
+        search: CaptionSearch | None = ...,
+        **changes: Any,
     ) -> list[CaptionResult]: ...
 
     def __call__(
@@ -183,7 +187,8 @@ class Captioner:
         start_s: float = 0.0,
         end_s: float | None = None,
         on_progress: Callable[[float], None] | None = None,
-        **search: Unpack[SearchOptions],
+        search: CaptionSearch | None = None,
+        **changes: Any,
     ) -> CaptionResult | list[CaptionResult]:
         """Return what a picture or a video shows.
 
@@ -194,47 +199,54 @@ class Captioner:
             start_s: Where to begin, from the start of the video; of one source only.
             end_s: Where to end, exclusive; None for the end of the video; of one source only.
             on_progress: Called with the seconds of video done so far; of one source only.
-            search: Fields of `CaptionSearch`: `beam_size=5`, `num_captions=1`, `max_length=20`, ...
+            search: How captions are searched for; None for the defaults.
+            changes: Fields of `CaptionSearch` that differ from it: `beam_size=1`, `num_captions=3`, ...
 
         Raises:
             MediaError: If nothing of a source can be decoded.
-            ConfigError: If an option is out of range, or the model reads ready vectors and no pictures.
+            ConfigError: If an option is out of range, several sources are given what is for one, or the model reads
+                ready vectors and no pictures.
         """
         if isinstance(source, list | tuple):
-            return list(self.stream(source, segment_s=segment_s, **search))
-        options = CaptionSearch(**search)
+            refuse_for_several(start_s, end_s, on_progress)
+            return list(self.stream(source, segment_s=segment_s, search=search, **changes))
+        settings = search_of(search, changes)
         read = self._read_one(source, segment_s, start_s, end_s, on_progress)
-        return self._results([read], options)[0]
+        return self._results([read], settings)[0]
 
     def stream(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         *,
         segment_s: float | None = SEGMENT_S,
-        on_failure: Callable[[Source, MediaError], None] | None = None,
+        on_failure: OnFailure | None = None,
         on_progress: Callable[[Source, float], None] | None = None,
-        **search: Unpack[SearchOptions],
+        search: CaptionSearch | None = None,
+        **changes: Any,
     ) -> Iterator[CaptionResult]:
         """Yield one result a source, in order; pictures are captioned together, `batch_size` at a time.
 
         Args:
-            sources: As for a call.
+            sources: Files, folders (searched for pictures and videos), globs, arrays of frames.
             segment_s: As for a call.
-            on_failure: Told what cannot be read, which then has no result; None raises.
+            on_failure: Told what names nothing or cannot be read, which then has no result; None raises.
             on_progress: Called with a video and the seconds of it done so far.
             search: As for a call.
+            changes: As for a call.
 
         Raises:
-            MediaError: At a source that cannot be read, unless `on_failure` is given.
+            MediaError: At a source that names nothing or cannot be read, unless `on_failure` is given.
+            ConfigError: As for a call.
         """
-        options = CaptionSearch(**search)
+        settings = search_of(search, changes)
         waiting: list[_Read] = []
-        for _, read in self._read(map(Part, sources), segment_s, on_failure, on_progress):
+        parts = map(Part, each_source(sources, partial(expand_sources, pictures=True), on_failure))
+        for _, read in self._read(parts, segment_s, on_failure, on_progress):
             waiting.append(read)
             if len(waiting) == self._batch_size or read.duration_s:
-                yield from self._results(waiting, options)
+                yield from self._results(waiting, settings)
                 waiting = []
-        yield from self._results(waiting, options)
+        yield from self._results(waiting, settings)
 
     def contexts(self, features: Sequence[Tensor]) -> Tensor:
         """Return the context vectors `(N, E)` of N pictures or videos from their features, each `(T, D)`."""
@@ -248,7 +260,7 @@ class Captioner:
         return search_captions(self._decoder, contexts, self.vocabulary, search)
 
     def read_features(
-        self, parts: Iterable[Part], *, on_failure: Callable[[Source, MediaError], None] | None = None
+        self, parts: Iterable[Part], *, on_failure: OnFailure | None = None
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield the place of each part among `parts`, and the features `(T, D)` of its frames, at most `MAX_FRAMES`.
 
@@ -262,7 +274,7 @@ class Captioner:
         self,
         parts: Iterable[Part],
         segment_s: float | None,
-        on_failure: Callable[[Source, MediaError], None] | None,
+        on_failure: OnFailure | None,
         on_progress: Callable[[Source, float], None] | None,
     ) -> Iterator[tuple[int, _Read]]:
         """Yield place and features of what can be read, in order; pictures go through the CNN together."""
@@ -291,12 +303,12 @@ class Captioner:
     def _read_pictures(
         self,
         pictures: Sequence[tuple[int, Source]],
-        on_failure: Callable[[Source, MediaError], None] | None,
+        on_failure: OnFailure | None,
     ) -> Iterator[tuple[int, _Read]]:
         """Decode and encode pictures together, given with their places."""
         if not pictures:
             return
-        encoder, preprocess = self._eyes()
+        encoder, preprocess = self._backbone()
         began = time.perf_counter()
         crops: list[NDArray[np.uint8]] = []
         readable: list[tuple[int, Source, tuple[str, ...]]] = []
@@ -315,8 +327,8 @@ class Captioner:
             return
         features = torch.from_numpy(encoder.encode(np.concatenate(crops), CENTER_VIEW))
         share_s = (time.perf_counter() - began) / len(readable)
-        for (place, source, said), one in zip(readable, features, strict=True):
-            yield place, _Read(source, one[None], 0.0, warnings=said, features_s=share_s)
+        for (place, source, warnings_of), one in zip(readable, features, strict=True):
+            yield place, _Read(source, one[None], 0.0, warnings=warnings_of, features_s=share_s)
 
     def _read_one(
         self,
@@ -329,7 +341,7 @@ class Captioner:
         """Decode and encode one source of any length."""
         if segment_s is not None and not segment_s > 0:
             raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
-        encoder, preprocess = self._eyes()
+        encoder, preprocess = self._backbone()
         began = time.perf_counter()
         framed = _framed(source)
         warnings: list[str] = []
@@ -383,7 +395,7 @@ class Captioner:
         for read, whole in zip(reads, wholes, strict=True):
             segments = tuple(CaptionSegment(start_s, end_s, next(captions)) for start_s, end_s, _ in read.segments)
             name = name_of_source(read.source)
-            silent = not all(said[0].text for said in (whole, *(segment.captions for segment in segments)))
+            silent = not all(captions[0].text for captions in (whole, *(segment.captions for segment in segments)))
             results.append(
                 CaptionResult(
                     source=name,
@@ -397,7 +409,8 @@ class Captioner:
             )
         return results
 
-    def _eyes(self) -> tuple[FrameEncoder, PreprocessConfig]:
+    def _backbone(self) -> tuple[FrameEncoder, PreprocessConfig]:
+        """Return what runs the backbone and how pixels are prepared for it; refuse models that have none."""
         if self.runtime is None or self.header.preprocess is None:
             size = self.header.model.vector_size
             raise ConfigError(

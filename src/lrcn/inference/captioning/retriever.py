@@ -5,7 +5,7 @@ A picture and a sentence fit as well as the model finds the sentence probable ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.inference.captioning.predictor import Captioner, Part
-from lrcn.inference.sources import name_of_source
+from lrcn.inference.sources import OnFailure, name_of_source
 from lrcn.metrics.retrieval import normalise_over_images
 from lrcn.models.caption_scoring import score_sentences
 from lrcn.results import RetrievalMatch, RetrievalResult
@@ -52,7 +52,7 @@ class Retriever:
         *,
         top_k: int | None = 10,
         scoring: Scoring | None = None,
-        on_failure: Callable[[Source, MediaError], None] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> RetrievalResult:
         """Return the pictures or videos that a sentence fits best; as `rank_images_for`, for one sentence."""
         return self.rank_images_for([text], images, top_k=top_k, scoring=scoring, on_failure=on_failure)[0]
@@ -64,7 +64,7 @@ class Retriever:
         *,
         top_k: int | None = 10,
         scoring: Scoring | None = None,
-        on_failure: Callable[[Source, MediaError], None] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> list[RetrievalResult]:
         """Return the pictures or videos that each sentence fits best; the pictures are looked at once.
 
@@ -98,7 +98,7 @@ class Retriever:
         background: Sequence[Source] = (),
         top_k: int | None = 10,
         scoring: Scoring | None = None,
-        on_failure: Callable[[Source, MediaError], None] | None = None,
+        on_failure: OnFailure | None = None,
     ) -> RetrievalResult:
         """Return the sentences that fit a picture or video best.
 
@@ -162,9 +162,7 @@ class Retriever:
         named = ", ".join(sorted(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         return sentences, (f"words that the model does not know: {named}",)
 
-    def _contexts(
-        self, images: Sequence[Source], on_failure: Callable[[Source, MediaError], None] | None
-    ) -> tuple[list[int], Tensor]:
+    def _contexts(self, images: Sequence[Source], on_failure: OnFailure | None) -> tuple[list[int], Tensor]:
         """Return which sources can be read, and their contexts."""
         readable, features = [], []
         failures: list[str] = []

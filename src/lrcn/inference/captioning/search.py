@@ -1,16 +1,12 @@
-"""How captions are searched for: the settings, and one batch of contexts to captions."""
+"""From context vectors to captions: the rules for tokens, and the search over one batch."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from lrcn.decoding import Hypothesis, beam_search, greedy_search, sample
-from lrcn.errors import ConfigError
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.decoding import Hypothesis, TokenRules, beam_search, greedy_search, sample
+from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.models.caption_decoder import CaptionDecoder
 from lrcn.results import Caption
 from lrcn.text import Vocabulary, detokenise
@@ -19,62 +15,15 @@ SEQUENCES_AT_ONCE = 1024
 """Sentences, over pictures and beams, that grow together; which bounds the memory."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionSearch:
-    """How captions are searched for."""
+def caption_rules(*, max_length: int = 20, unknown_words: bool = False) -> TokenRules:
+    """Return which tokens a caption may hold: the one place where searches learn about our vocabulary.
 
-    beam_size: int = 5
-    """Beginnings of sentences followed at once for each picture; 1 is greedy search (released: 1)."""
-    num_captions: int = 1
-    """Captions returned for each picture, best first; at most `beam_size`, or `num_samples`."""
-    max_length: int = 20
-    """Most tokens of a caption, its end counted (released nets were trained on 20)."""
-    length_penalty: float = 0.0
-    """Rank by log probability / length ** this: 0, as in the release, favours short captions, 1 ranks by the mean."""
-    num_samples: int = 0
-    """Draw this many captions at random instead, and keep the most probable (the paper's best: 100 at its T = 1.5,
-    which is a temperature of 0.667 here); 0 for beam search."""
-    temperature: float = 1.0
-    """Divides the logits before a word is drawn: below 1 sharpens. The paper and its code multiply instead."""
-    top_k: int | None = None
-    """Draw from this many most probable words only."""
-    top_p: float | None = None
-    """Draw from the fewest words that hold this much probability only."""
-    seed: int = 0
-    """Of the draws: the same picture gets the same captions, whatever else is captioned with it."""
-    unknown_words: bool = False
-    """Let the model say <unk> where it means a word outside its vocabulary."""
-
-    def __post_init__(self) -> None:
-        drawing = {"temperature": 1.0, "top_k": None, "top_p": None}
-        for name, default in drawing.items():
-            if not self.num_samples and getattr(self, name) != default:
-                raise ConfigError(f"{name} belongs to captions drawn at random: set num_samples, too")
-        most = self.num_samples or self.beam_size
-        if self.num_samples < 0:
-            raise ConfigError(f"num_samples must be 0 or more, got {self.num_samples}")
-        if self.beam_size < 1:
-            raise ConfigError(f"beam_size must be 1 or more, got {self.beam_size}")
-        if not 1 <= self.num_captions <= most:
-            limit = "num_samples" if self.num_samples else "beam_size"
-            raise ConfigError(f"num_captions must be between 1 and {limit} ({most}), got {self.num_captions}")
-        if self.max_length < 1:
-            raise ConfigError(f"max_length must be 1 or more, got {self.max_length}")
-
-
-class SearchOptions(TypedDict, total=False):
-    """The fields of `CaptionSearch`, as keywords of a call."""
-
-    beam_size: int
-    num_captions: int
-    max_length: int
-    length_penalty: float
-    num_samples: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    seed: int
-    unknown_words: bool
+    Args:
+        max_length: Most tokens of a caption, its end counted.
+        unknown_words: Let the unknown word be chosen, too.
+    """
+    banned = (Vocabulary.PAD, Vocabulary.BOS) if unknown_words else (Vocabulary.PAD, Vocabulary.BOS, Vocabulary.UNK)
+    return TokenRules(bos_id=Vocabulary.BOS, eos_id=Vocabulary.EOS, banned_ids=banned, max_length=max_length)
 
 
 @torch.inference_mode()

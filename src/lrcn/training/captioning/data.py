@@ -27,7 +27,7 @@ from lrcn.decoding import TokenRules
 from lrcn.errors import DataError, MediaError
 from lrcn.extraction import Part
 from lrcn.features import content_hash
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
 from lrcn.training.captioning.config import CaptioningTrainingConfig

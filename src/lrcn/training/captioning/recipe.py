@@ -14,7 +14,7 @@ from lrcn.data.captioning.readers import read_caption_data
 from lrcn.data.captioning.sentences import read_sentences
 from lrcn.data.captioning.vectors import read_vectors
 from lrcn.errors import DataError
-from lrcn.inference.captioning.rules import caption_rules
+from lrcn.inference.captioning.search import caption_rules
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
 from lrcn.training.captioning.config import CaptioningTrainingConfig
