@@ -15,7 +15,7 @@ from lrcn import model_file
 from lrcn.decoding import beam_search, greedy_search
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import FeatureExtractor
-from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
@@ -152,12 +152,12 @@ def test_features_arrive_in_order_with_their_places(
     broken.write_bytes(b"no picture")
     sources = [pictures[0], video, broken, pictures[1], pictures[2]]
     failed: list[str] = []
-    read = dict(captioner.read_features(map(Part, sources), on_failure=lambda source, exc: failed.append(str(exc))))
+    read = dict(captioner.read_features(map(Excerpt, sources), on_failure=lambda source, exc: failed.append(str(exc))))
     assert list(read) == [0, 1, 3, 4]
     assert [len(features) for features in read.values()] == [1, 12, 1, 1]
     assert len(failed) == 1
     assert str(broken) in failed[0]
-    part = dict(captioner.read_features([Part(video, 0.2, 0.5)]))[0]
+    part = dict(captioner.read_features([Excerpt(video, 0.2, 0.5)]))[0]
     torch.testing.assert_close(part, read[1][2:5])
 
 

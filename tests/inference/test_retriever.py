@@ -13,7 +13,7 @@ from tests.conftest import textured_frames
 from lrcn import model_file
 from lrcn.config import CaptioningConfig
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.models import caption_scoring
 from lrcn.models.caption_scoring import PROB_FLOOR, score_sentences
@@ -89,8 +89,8 @@ def test_pictures_are_ranked_by_the_probability_of_the_sentence(retriever: Retri
     assert len(retriever.rank_images(TEXTS[0], pictures, top_k=2).matches) == 2
 
 
-def _part(path: Path) -> Part:
-    return Part(path)
+def _part(path: Path) -> Excerpt:
+    return Excerpt(path)
 
 
 def test_a_background_ranks_captions_as_the_release_does(retriever: Retriever, pictures: list[Path]) -> None:

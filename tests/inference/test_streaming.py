@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,28 @@ def test_a_file_read_frame_by_frame_gives_the_segments_of_the_file(rec: Recogniz
     pixels = rec.header.preprocess
     frames, _ = read_all(clip20, sample_fps=pixels.sample_fps, resize=pixels.resize)
     assert_same(stream_of(StreamingRecognizer(rec), frames), rec(clip20).segments)
+
+
+def test_a_stream_is_of_a_file_of_an_array_or_of_frames_with_their_times(
+    rec: Recognizer, clip20: Path, frames20: np.ndarray
+) -> None:
+    streaming = StreamingRecognizer(rec, clip_stride=3)
+    offline = rec(clip20, clip_stride=3).segments
+    assert len(offline) == 7  # the last of frames that are left
+    streaming.push(frames20[0], 5.0)  # forgotten
+    assert_same(list(streaming.stream(clip20)), offline)
+    assert_same(list(streaming.stream(frames20)), offline)
+    came: list[float] = []
+
+    def camera() -> Iterator[tuple[np.ndarray, float]]:
+        for t, frame in enumerate(frames20):
+            came.append(t / 10)
+            yield frame, t / 10
+
+    segments = streaming.stream(camera())
+    assert_same([next(segments)], offline[:1])
+    assert came == [0.0, 0.1, 0.2, 0.3]  # no frame is waited for that the window does not need
+    np.testing.assert_allclose([list(segment.probs) for segment in segments], [s.probs for s in offline[1:]], atol=1e-6)
 
 
 def test_flow_and_views_stream_as_they_run_offline(tiny_model: Path, frames20: np.ndarray) -> None:

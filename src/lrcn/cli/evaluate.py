@@ -86,7 +86,7 @@ def evaluate(
             data_set=data_set,
             captions=captions,
         )
-    from lrcn.cli.streams import check_weight, load_two_stream, views_of
+    from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
     from lrcn.data.flow import flow_path
     from lrcn.evaluation.recognition.report import evaluate as scores_of
     from lrcn.inference.recognition.predictor import Recognizer

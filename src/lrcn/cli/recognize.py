@@ -62,7 +62,7 @@ def recognize(
     """
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
-    from lrcn.cli.streams import check_weight, load_two_stream, views_of
+    from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
     from lrcn.inference.recognition.predictor import Recognizer
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.sources import expand_sources

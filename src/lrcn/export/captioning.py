@@ -21,7 +21,7 @@ from lrcn.graphs.exported import ExportedModel
 from lrcn.graphs.sessions import GraphEncoder
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
-from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.recognition.parity import FeatureCheck
 from lrcn.metrics.captioning import score_captions
@@ -135,7 +135,7 @@ class CaptioningExport:
 
 def _captions(captioner: Captioner, examples: tuple[CaptionExample, ...]) -> dict[int, str]:
     """Return the caption of each example that can be read, by its place."""
-    parts = [Part(example.path, example.start_s, example.end_s) for example in examples]
+    parts = [Excerpt(example.path, example.start_s, example.end_s) for example in examples]
     features: dict[int, Tensor] = dict(captioner.read_features(parts, on_failure=lambda source, exc: None))
     if not features:
         return {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.video.inputs import Source
+from lrcn.video.sources import expand_sources
 
 OnFailure = Callable[[Source, MediaError], None]
 """Told what cannot be read, and why."""
@@ -20,15 +21,13 @@ def name_of_source(source: Source) -> str:
 
 
 def each_source(
-    sources: Source | Iterable[Source],
-    expand: Callable[[Sequence[str | Path]], Sequence[Path]],
-    on_failure: OnFailure | None = None,
+    sources: Source | Iterable[Source], *, pictures: bool = False, on_failure: OnFailure | None = None
 ) -> Iterator[Source]:
     """Yield what the sources stand for, in order: the files that paths, folders and globs name, and arrays as they are.
 
     Args:
         sources: One, or several.
-        expand: Finds the files.
+        pictures: Images in folders are pictures, not frames of a video.
         on_failure: Told what names nothing; None raises.
 
     Raises:
@@ -41,7 +40,7 @@ def each_source(
             yield source
             continue
         try:
-            found = expand([source])
+            found = expand_sources([source], pictures=pictures)
         except MediaError as exc:
             if on_failure is None:
                 raise

@@ -105,10 +105,10 @@ def _video_path(output: Path, split: str, label: str, index: int) -> Path:
 def _render_to_file(path: Path, split: str, label: str, index: int, size_px: int) -> None:
     frames = render(clip_spec(split, label, index), size_px)
     with replacing(path) as unfinished:
-        write_video(unfinished, frames)
+        write_clip(unfinished, frames)
 
 
-def write_video(path: Path, frames: Frames) -> None:
+def write_clip(path: Path, frames: Frames) -> None:
     """Write RGB frames `(F, H, W, 3)` as H.264 in MP4, 10 a second; the same frames give the same bytes."""
     with av.open(str(path), "w", format="mp4") as container:
         # mbtree: x264's look-ahead gives other bytes from run to run

@@ -19,7 +19,7 @@ from lrcn.errors import DataError, lookup
 from lrcn.files import replacing
 from lrcn.text.tokenise import tokenise
 from lrcn_sets.building import build_missing, building_in, check_counts, write_annotations
-from lrcn_sets.mocap.actions import check_size, write_video
+from lrcn_sets.mocap.actions import check_size, write_clip
 from lrcn_sets.mocap.body import Clothes, Color
 from lrcn_sets.mocap.clips import ACTIONS, ClipSpec, clip_spec, render
 from lrcn_sets.scenes.captions import with_article
@@ -218,4 +218,4 @@ def _video_path(split: str, label: str, index: int) -> Path:
 def _render_to_file(path: Path, split: str, label: str, index: int, size_px: int) -> None:
     frames = render(captioned_clip(split, label, index), size_px)
     with replacing(path) as unfinished:
-        write_video(unfinished, frames)
+        write_clip(unfinished, frames)

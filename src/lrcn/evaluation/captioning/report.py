@@ -25,7 +25,7 @@ from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.captioning.page import PageItem, write_page
 from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
 from lrcn.files import replacing_table, write_json
-from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.metrics.captioning import CaptionScores, score_captions
@@ -231,7 +231,7 @@ def _features(
         failures.append(FailedExample(str(source), str(exc)))
 
     readable, features = [], []
-    for place, of_one in captioner.read_features(_parts(examples), on_failure=note):
+    for place, of_one in captioner.read_features(_excerpts(examples), on_failure=note):
         readable.append(examples[place])
         features.append(of_one)
         report("looking", place + 1, len(examples))
@@ -240,8 +240,8 @@ def _features(
     return readable, features, failures
 
 
-def _parts(examples: Sequence[CaptionExample]) -> list[Part]:
-    return [Part(example.path, example.start_s, example.end_s) for example in examples]
+def _excerpts(examples: Sequence[CaptionExample]) -> list[Excerpt]:
+    return [Excerpt(example.path, example.start_s, example.end_s) for example in examples]
 
 
 def _vector(vectors: Vectors, example: CaptionExample) -> Tensor:
@@ -275,7 +275,7 @@ def _training_features(
             means.append(_vector(vectors, example).mean(dim=0))
             texts.append(example.captions[0])
     elif captioner.model is None:
-        for place, of_one in captioner.read_features(_parts(train), on_failure=lambda source, exc: None):
+        for place, of_one in captioner.read_features(_excerpts(train), on_failure=lambda source, exc: None):
             report("looking at training pictures", place, len(train))
             means.append(of_one.mean(dim=0))
             texts.append(train[place].captions[0])

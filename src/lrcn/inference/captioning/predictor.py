@@ -40,7 +40,6 @@ from lrcn.tasks import CAPTIONING
 from lrcn.text import Vocabulary
 from lrcn.video.images import is_still
 from lrcn.video.inputs import Source, network_images
-from lrcn.video.sources import expand_sources
 from lrcn.video.views import CENTER_VIEW, crop_offset
 
 SEGMENT_S = 10.0
@@ -53,8 +52,8 @@ _SILENT = "the model's most probable sentence is the empty one; models of few pi
 
 
 @dataclass(frozen=True)
-class Part:
-    """A picture, a video, or a part of one."""
+class Excerpt:
+    """A picture, a video, or the part of one that is looked at."""
 
     source: Source
     start_s: float = 0.0
@@ -240,8 +239,8 @@ class Captioner:
         """
         settings = search_of(search, changes)
         waiting: list[_Read] = []
-        parts = map(Part, each_source(sources, partial(expand_sources, pictures=True), on_failure))
-        for _, read in self._read(parts, segment_s, on_failure, on_progress):
+        excerpts = map(Excerpt, each_source(sources, pictures=True, on_failure=on_failure))
+        for _, read in self._read(excerpts, segment_s, on_failure, on_progress):
             waiting.append(read)
             if len(waiting) == self._batch_size or read.duration_s:
                 yield from self._results(waiting, settings)
@@ -260,27 +259,27 @@ class Captioner:
         return search_captions(self._decoder, contexts, self.vocabulary, search)
 
     def read_features(
-        self, parts: Iterable[Part], *, on_failure: OnFailure | None = None
+        self, excerpts: Iterable[Excerpt], *, on_failure: OnFailure | None = None
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield the place of each part among `parts`, and the features `(T, D)` of its frames, at most `MAX_FRAMES`.
+        """Yield the place of each among the excerpts, and the features `(T, D)` of its frames, at most `MAX_FRAMES`.
 
         Raises:
             MediaError: At a source that cannot be read, unless `on_failure` is given.
         """
-        for place, read in self._read(parts, None, on_failure, None):
+        for place, read in self._read(excerpts, None, on_failure, None):
             yield place, read.features
 
     def _read(
         self,
-        parts: Iterable[Part],
+        excerpts: Iterable[Excerpt],
         segment_s: float | None,
         on_failure: OnFailure | None,
         on_progress: Callable[[Source, float], None] | None,
     ) -> Iterator[tuple[int, _Read]]:
         """Yield place and features of what can be read, in order; pictures go through the CNN together."""
         pictures: list[tuple[int, Source]] = []
-        for place, part in enumerate(parts):
-            source = part.source
+        for place, excerpt in enumerate(excerpts):
+            source = excerpt.source
             if _is_picture(source):
                 pictures.append((place, source))
                 if len(pictures) == self._batch_size:
@@ -291,7 +290,7 @@ class Captioner:
             pictures = []
             report = None if on_progress is None else partial(on_progress, source)
             try:
-                read = self._read_one(source, segment_s, part.start_s, part.end_s, report)
+                read = self._read_one(source, segment_s, excerpt.start_s, excerpt.end_s, report)
             except MediaError as exc:
                 if on_failure is None:
                     raise
@@ -345,7 +344,7 @@ class Captioner:
         began = time.perf_counter()
         framed = _framed(source)
         warnings: list[str] = []
-        whole, parts = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
+        whole, cutter = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
         last_s = start_s
         for chunk in encode_chunks(
             framed,
@@ -356,10 +355,10 @@ class Captioner:
             chunk_size=self._batch_size,
             on_warning=warnings.append,
         ):
-            of_chunk = torch.from_numpy(chunk.features[0])
-            whole.push(of_chunk)
-            for first_s, features in parts.push(of_chunk, chunk.times_s):
-                self._close(parts, first_s, features)
+            chunk_features = torch.from_numpy(chunk.features[0])
+            whole.push(chunk_features)
+            for first_s, features in cutter.push(chunk_features, chunk.times_s):
+                self._close(cutter, first_s, features)
             last_s = float(chunk.times_s[-1])
             if on_progress is not None:
                 on_progress(last_s)
@@ -367,20 +366,20 @@ class Captioner:
             end = "the end" if end_s is None else f"{end_s:g} s"
             raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {end}")
         duration_s = 0.0 if _is_picture(source) else end_of(framed, preprocess, last_s, end_s)
-        for first_s, features in parts.finish(duration_s):
-            self._close(parts, first_s, features)
+        for first_s, features in cutter.finish(duration_s):
+            self._close(cutter, first_s, features)
         segments = []
-        if len(parts.closed) > 1:
-            ends = [first_s for first_s, _ in parts.closed[1:]] + [duration_s]
+        if len(cutter.closed) > 1:
+            ends = [first_s for first_s, _ in cutter.closed[1:]] + [duration_s]
             segments = [
-                (first_s, until_s, context) for (first_s, context), until_s in zip(parts.closed, ends, strict=True)
+                (first_s, until_s, context) for (first_s, context), until_s in zip(cutter.closed, ends, strict=True)
             ]
         return _Read(
             source, whole.features(), duration_s, segments, tuple(warnings), features_s=time.perf_counter() - began
         )
 
-    def _close(self, parts: SegmentCutter, first_s: float, features: Tensor) -> None:
-        parts.closed.append((first_s, self.contexts([features])[0]))
+    def _close(self, cutter: SegmentCutter, first_s: float, features: Tensor) -> None:
+        cutter.closed.append((first_s, self.contexts([features])[0]))
 
     def _results(self, reads: Sequence[_Read], search: CaptionSearch) -> list[CaptionResult]:
         if not reads:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.inference.captioning.predictor import Captioner, Part
+from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.sources import OnFailure, name_of_source
 from lrcn.metrics.retrieval import normalise_over_images
 from lrcn.models.caption_scoring import score_sentences
@@ -173,9 +173,9 @@ class Retriever:
             failures.append(str(exc))
             on_failure(source, exc)
 
-        for index, of_source in self.captioner.read_features(map(Part, images), on_failure=note):
+        for index, image_features in self.captioner.read_features(map(Excerpt, images), on_failure=note):
             readable.append(index)
-            features.append(of_source)
+            features.append(image_features)
         if not readable:
             raise DataError(f"no picture to search: {failures[0] if failures else 'none was given'}")
         return readable, self.captioner.contexts(features)

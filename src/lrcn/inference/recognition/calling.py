@@ -12,7 +12,6 @@ from lrcn.inference.sources import OnFailure, each_source, name_of_source, refus
 from lrcn.results import RecognitionResult
 from lrcn.tasks import RECOGNITION
 from lrcn.video.inputs import Source
-from lrcn.video.sources import expand_sources
 
 
 class VideoRecognizer(ABC):
@@ -136,7 +135,7 @@ class VideoRecognizer(ABC):
             MediaError: At a source that names nothing or cannot be decoded, unless `on_failure` is given.
             ConfigError: As for a call.
         """
-        for source in each_source(sources, expand_sources, on_failure):
+        for source in each_source(sources, on_failure=on_failure):
             try:
                 result = self(source, top_k=top_k, clip_stride=clip_stride)
             except MediaError as exc:

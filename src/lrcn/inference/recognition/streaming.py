@@ -6,7 +6,8 @@ Shapes: S streams, V views, D feature size, A classes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,11 +20,15 @@ from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
-from lrcn.video.inputs import ARRAY_FPS
+from lrcn.video.inputs import ARRAY_FPS, Source
+from lrcn.video.read import read_frames
 from lrcn.video.resize import FrameResizer
 from lrcn.video.views import CENTER_VIEW, cut_crops
 
 Mode = Literal["window", "carry"]
+
+_CHUNK_SIZE = 16
+"""Frames of a file that are decoded at once."""
 
 
 class StreamingRecognizer:
@@ -89,6 +94,38 @@ class StreamingRecognizer:
         """Return the last window of a stream that is over, if it holds frames that no other did; mode `window` only."""
         left = self._buffer.finish()
         return self._segment(left[0], self.recognizer.window_batch_probs(left)[0]) if left else None
+
+    def stream(self, frames: Source | Iterable[tuple[NDArray[np.uint8], float]]) -> Iterator[Segment]:
+        """Yield every segment of a stream as soon as it is there; what was pushed before is forgotten.
+
+        Args:
+            frames: A video file or an array, as `Recognizer` takes them; or frames with their times, as `push` takes
+                them, of a camera for example.
+
+        Raises:
+            MediaError: If a file cannot be read.
+            ShapeError: As for `push`.
+            ConfigError: As for `push`.
+        """
+        self.reset()
+        for frame, time_s in self._timed(frames):
+            segment = self.push(frame, time_s)
+            if segment is not None:
+                yield segment
+        last = self.finish()
+        if last is not None:
+            yield last
+
+    def _timed(
+        self, frames: Source | Iterable[tuple[NDArray[np.uint8], float]]
+    ) -> Iterable[tuple[NDArray[np.uint8], float]]:
+        preprocess = self.recognizer.header.preprocess
+        if isinstance(frames, np.ndarray):
+            return ((frame, t / (preprocess.sample_fps or ARRAY_FPS)) for t, frame in enumerate(frames))
+        if not isinstance(frames, str | Path):
+            return frames
+        chunks = read_frames(frames, sample_fps=preprocess.sample_fps, resize=preprocess.resize, chunk_size=_CHUNK_SIZE)
+        return (pair for chunk in chunks for pair in zip(chunk.frames, chunk.times_s.tolist(), strict=True))
 
     def _crops(self, frame: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8] | None:
         """Return `(V, crop, crop, 3)`, or None for the first frame of a flow stream."""
