@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -321,18 +320,6 @@ def _fields_of(view: View) -> dict[str, float | bool]:
     if not view.squash:
         del fields["squash"]  # came later: caches made before stay valid
     return fields
-
-
-def default_cache_dir() -> Path:
-    """Return `lrcn/features` in the user's cache folder.
-
-    Raises:
-        ConfigError: If nobody knows where that is.
-    """
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn" / "features"
-    except RuntimeError as exc:
-        raise ConfigError("this user has no home folder to cache in: set XDG_CACHE_HOME to a folder") from exc
 
 
 def half_precision(features: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from lrcn.errors import LRCNError
+from lrcn.errors import ConfigError, LRCNError
 
 _KEPT = 40
 """Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
@@ -115,3 +115,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.replace(old)
         unfinished.replace(path)
+
+
+def cache_folder(kind: str, cache_dir: Path | None = None) -> Path:
+    """Return where files of one kind are kept between runs: `features` of a CNN, or the `runtimes` made of models.
+
+    Args:
+        kind: Name of the folder.
+        cache_dir: Holds one folder a kind; None for `lrcn` in the user's cache folder.
+
+    Raises:
+        ConfigError: If nobody knows where that is.
+    """
+    try:
+        root = cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
+    except RuntimeError as exc:
+        raise ConfigError("this user has no home folder to cache in: set XDG_CACHE_HOME to a folder") from exc
+    return root / kind

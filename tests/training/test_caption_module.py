@@ -16,7 +16,8 @@ from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
 from lrcn.training.captioning.data import sentences_of
-from lrcn.training.captioning.module import CaptioningTask, Reward
+from lrcn.training.captioning.module import CaptioningModule, Reward
+from lrcn.training.module import RunPlan
 from lrcn.training.run_state import RunState
 
 VOCABULARY = Vocabulary(["a", "b"])
@@ -35,10 +36,10 @@ def some_model() -> CaptioningModel:
     return model
 
 
-def task_for(model: CaptioningModel, draws: int, reward: Reward | None) -> CaptioningTask:
+def module_for(model: CaptioningModel, draws: int, reward: Reward | None) -> CaptioningModule:
     config = caption_config(reward_draws=draws)
-    run = {"total_steps": 1, "fixed_statistics": False}
-    return CaptioningTask(model, PreprocessConfig(), config, RunState(), rules=RULES, reward=reward, **run)
+    plan = RunPlan(total_steps=1, fixed_statistics=False)
+    return CaptioningModule(model, PreprocessConfig(), config, RunState(), plan, rules=RULES, reward=reward)
 
 
 def possible() -> list[tuple[tuple[int, ...], bool]]:
@@ -65,7 +66,7 @@ def expected_reward(model: CaptioningModel, context: torch.Tensor, reward: Rewar
 def test_self_critical_gradient_is_that_of_the_expected_reward(draws: int) -> None:
     model = some_model()
     reward = Reward(REFERENCES, VOCABULARY)
-    task = task_for(model, draws, reward).train()
+    module = module_for(model, draws, reward).train()
     features = torch.tensor([[[0.3, -1.0]]])
     expected, length = expected_reward(model, model.context(features), reward)
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -77,10 +78,10 @@ def test_self_critical_gradient_is_that_of_the_expected_reward(draws: int) -> No
     ones = torch.ones(pictures, dtype=torch.int64)
     batch = CaptionBatch(features.expand(pictures, 1, 2), ones, no_tokens, ones, torch.zeros_like(ones))
     torch.manual_seed(0)
-    loss = task.loss(batch)
+    loss = module.loss(batch)
     found = -torch.cat([grad.flatten() for grad in torch.autograd.grad(loss, weights)]) * length
     assert (found - right).norm() < 0.05 * right.norm(), names
-    assert task.state.reward_sum == pytest.approx(expected.item(), rel=0.05)
+    assert module.state.sums["train_cider_d"] == pytest.approx(expected.item(), rel=0.05)
 
 
 def test_reward_counts_the_end_as_a_word() -> None:
@@ -97,7 +98,7 @@ def test_without_a_reward_captions_are_forced() -> None:
     sentences = [Sentence(0, (1, 4, 5, 2)), Sentence(1, (1, 5, 2))]
     features = torch.randn(2, 1, 2)
     batch = collate_captions([(features[i].numpy(), sentence) for i, sentence in enumerate(sentences)])
-    loss = task_for(model, 1, None).loss(batch)
+    loss = module_for(model, 1, None).loss(batch)
     log_probs = model(model.context(features), batch.tokens[:, :-1]).log_softmax(-1)
     expected = -(log_probs[0, 0, 4] + log_probs[0, 1, 5] + log_probs[0, 2, 2] + log_probs[1, 0, 5] + log_probs[1, 1, 2])
     torch.testing.assert_close(loss, expected / 5)
@@ -106,14 +107,14 @@ def test_without_a_reward_captions_are_forced() -> None:
 def test_self_critical_training_has_no_dropout() -> None:
     model = some_model()
     model.output_dropout.p = 0.5
-    assert not task_for(model, 2, Reward(REFERENCES, VOCABULARY)).train().model.output_dropout.training
-    assert task_for(model, 2, None).train().model.output_dropout.training
+    assert not module_for(model, 2, Reward(REFERENCES, VOCABULARY)).train().model.output_dropout.training
+    assert module_for(model, 2, None).train().model.output_dropout.training
 
 
 def test_sentences_alone_see_an_empty_context() -> None:
     model = some_model()
     batch = collate_captions([(None, Sentence(0, (1, 4, 2)))])
-    loss = task_for(model, 1, None).loss(batch)
+    loss = module_for(model, 1, None).loss(batch)
     log_probs = model(torch.zeros(1, 2), torch.tensor([[1, 4]])).log_softmax(-1)
     torch.testing.assert_close(loss, -(log_probs[0, 0, 4] + log_probs[0, 1, 2]) / 2)
 

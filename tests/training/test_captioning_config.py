@@ -35,7 +35,7 @@ ALL: dict[str, Any] = {
     "layer": "fc7",
     "projection_size": 1000,
     "projection_init": "fc8",
-    "projection_learns_as_backbone": True,
+    "backbone_parts": ("backbone", "projection"),
     "backbone_lr_multiplier": 0.1,
     "bias_lr_multiplier": 2.0,
     "head_lr_multiplier": 1.0,

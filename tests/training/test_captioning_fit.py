@@ -39,8 +39,8 @@ from lrcn.metrics.captioning import cider_d
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise
 from lrcn.training.captioning.config import CaptioningTrainingConfig
+from lrcn.training.captioning.initial import initial_model
 from lrcn.training.fit import TrainResult, train
-from lrcn.training.initial import initial_captioning_model
 from lrcn.training.optimizers import parameter_groups
 
 
@@ -259,7 +259,7 @@ def test_a_projection_starts_as_the_fc8_of_its_network(tmp_path: Path) -> None:
     network = fc_network()
     save_file(network.state_dict(), tmp_path / "net.safetensors")
     vocabulary = Vocabulary(["a", "b"])
-    model, _ = initial_captioning_model(caption_config(**settings), vocabulary)
+    model, _ = initial_model(caption_config(**settings), vocabulary)
     pixels = torch.randn(4, 3, 8, 8)
     torch.testing.assert_close(model.context(model.encode(pixels).unsqueeze(1)), network(pixels))
     config = caption_config(**settings, lr=0.5, bias_lr_multiplier=2.0)
@@ -270,7 +270,7 @@ def test_a_projection_starts_as_the_fc8_of_its_network(tmp_path: Path) -> None:
     assert found["backbone.trunk.3.weight"] == pytest.approx(0.05)
     assert found["classifier.weight"] == found["embedding.weight"] == pytest.approx(0.5)
     with pytest.raises(ConfigError, match=r"fc8 of 'tiny_fc.*' has 6 units, projection_size is 7"):
-        initial_captioning_model(caption_config(**{**settings, "projection_size": 7}), vocabulary)
+        initial_model(caption_config(**{**settings, "projection_size": 7}), vocabulary)
 
 
 @pytest.mark.parametrize(

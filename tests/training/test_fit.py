@@ -21,9 +21,9 @@ from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.training.callbacks import RunKeeper
+from lrcn.training.features import training_views
 from lrcn.training.fit import TrainResult, train
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import training_views
 from lrcn.training.run_folder import RunFolder
 from lrcn.video.views import CENTER_VIEW
 
@@ -119,7 +119,7 @@ def test_workers_change_nothing(
 def test_features_on_disk_give_the_run_that_features_in_memory_give(
     finished: TrainResult, bars: RecognitionData, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrcn.training.recognition.data._MEMORY_SHARE", 0.0)
+    monkeypatch.setattr("lrcn.training.features._MEMORY_SHARE", 0.0)
     assert same(train_quietly(tiny_config(), bars, output=tmp_path / "b", cache_dir=cache_dir), finished)
 
 
@@ -327,7 +327,7 @@ def test_class_whose_videos_are_all_broken_is_named(bars: RecognitionData, cache
 def test_missing_logger_names_its_package(
     bars: RecognitionData, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrcn.training.loggers.find_spec", lambda name: None)
+    monkeypatch.setattr("lrcn.training.trainer.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="logger 'wandb' needs: pip install wandb"):
         train_quietly(tiny_config(logger="wandb"), bars, output=tmp_path / "run", cache_dir=cache_dir)
 
@@ -409,7 +409,7 @@ def test_features_may_come_from_another_runtime(bars: RecognitionData, tmp_path:
     # the graph is the backbone's: another head makes none
     assert len([path for path in (cache / "runtimes").iterdir() if path.is_dir()]) == 1
 
-    folders = {name: cache / runs[name]["sha256"][:32] for name in ("torch", "openvino")}
+    folders = {name: cache / "features" / runs[name]["sha256"][:32] for name in ("torch", "openvino")}
     files = sorted(path.name for path in folders["torch"].glob("*.npy"))
     assert len(files) == len(list(folders["openvino"].glob("*.npy"))) > 0
     for name in files:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,14 @@ def make_model(seed: int, *, frozen: bool) -> RecognitionModel:
 
 def write(path: Path) -> RunState:
     model = make_model(0, frozen=True)
-    state = RunState(step=7, loss_sum=0.1, history=[{"epoch": 1, "train_loss": 0.3}], best_epoch=1, best_loss=0.5)
+    state = RunState(
+        step=7,
+        sums={"train_loss": 0.1},
+        num_batches=2,
+        history=[{"epoch": 1, "train_loss": 0.3}],
+        best_epoch=1,
+        best_loss=0.5,
+    )
     weights = trainable_state(model)
     optimizer = make_optimizer(model, tiny_config())
     save_checkpoint(path, state, model=weights, best=weights, optimizer=optimizer, precision={})
@@ -45,6 +53,16 @@ def test_frozen_backbone_is_left_out(frozen: bool) -> None:
     load_trainable(other, weights)
     for name, value in weights.items():
         assert torch.equal(other.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(("reward_sum", "sums"), [(0.0, {}), (0.4, {"train_cider_d": 0.4})])
+def test_a_checkpoint_of_the_version_before_goes_on(tmp_path: Path, reward_sum: float, sums: dict[str, float]) -> None:
+    state = write(tmp_path / "last.ckpt")
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    del content["state"]["sums"], content["state"]["num_batches"]
+    content["state"] |= {"loss_sum": 0.1, "num_losses": 2, "reward_sum": reward_sum}
+    torch.save(content | {"schema": 2}, tmp_path / "last.ckpt")
+    assert load_checkpoint(tmp_path / "last.ckpt")[0] == replace(state, sums={"train_loss": 0.1, **sums})
 
 
 def test_kept_weights_do_not_follow_the_model() -> None:

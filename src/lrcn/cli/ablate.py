@@ -49,7 +49,7 @@ def ablate(
         config: YAML file with settings. Flags override it, it overrides the defaults.
         seeds: How many seeds, counted from 0.
         split: Which part of the data set to score on: test or val.
-        cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
+        cache_dir: Keeps features between runs, in its folder `features`. Left out, `~/.cache/lrcn`.
     """
     data_set.check_stream(settings.stream)
     check_outputs(folders=[("--output", output)])

@@ -47,7 +47,7 @@ def reproduce(
         streams: `rgb` leaves the flow columns out.
         crops: Crops of each frame to average when scoring: the centre, or the paper's ten.
         flow_dir: Where `lrcn data flow` has put the flow. Left out, it is computed into `--output`.
-        cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
+        cache_dir: Keeps features between runs, in its folder `features`. Left out, `~/.cache/lrcn`.
     """
     if not splits:
         raise UsageError("--splits needs at least one number")

@@ -17,6 +17,7 @@ from cyclopts.token import Token
 
 from lrcn.cli.numbers import split_numbers
 from lrcn.errors import ConfigError
+from lrcn.training.config import TrainingConfig
 from lrcn.training.run_folder import CONFIG_FILE
 
 CONFIG_FLAG, OUTPUT_FLAG, RESUME_FLAG = "--config", "--output", "--resume"
@@ -31,7 +32,7 @@ class YamlBelowFlags:
     each other only when all are known.
     """
 
-    def __init__(self, settings_class: type) -> None:
+    def __init__(self, settings_class: type[TrainingConfig]) -> None:
         """Take the dataclass whose fields are the keys of the file."""
         self._settings_class = settings_class
 
@@ -48,7 +49,7 @@ class YamlBelowFlags:
                 own[name].tokens.append(Token(keyword=name, source=str(path), implicit_value=value))
 
 
-def read_settings(path: Path, settings_class: type) -> dict[str, Any]:
+def read_settings(path: Path, settings_class: type[TrainingConfig]) -> dict[str, Any]:
     """Return the settings in a YAML file, each of the type that its field has.
 
     Raises:
@@ -63,8 +64,8 @@ def read_settings(path: Path, settings_class: type) -> dict[str, Any]:
         place = f"{path} line {line}"
         if name not in names:
             near = get_close_matches(name.replace("-", "_"), names, n=1)
-            task = settings_class.__name__.removesuffix("TrainingConfig").lower()
-            hint = f"did you mean {near[0]!r}?" if near else f"lrcn train {task} --print-config shows all"
+            shown = f"lrcn train {settings_class.task} --print-config shows all"
+            hint = f"did you mean {near[0]!r}?" if near else shown
             raise ConfigError(f"{place}: unknown setting {name!r}; {hint}")
         if name in settings:
             raise ConfigError(f"{place}: {name!r} stands in the file twice")

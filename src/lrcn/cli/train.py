@@ -81,7 +81,7 @@ def recognition(
     Args:
         output: Folder for the run; made if missing.
         config: YAML file with settings. Flags override it, it overrides the defaults.
-        cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
+        cache_dir: Keeps features between runs, in its folder `features`. Left out, `~/.cache/lrcn`.
     """
     if print_config:
         _print(settings)
@@ -116,7 +116,7 @@ def captioning(
     Args:
         output: Folder for the run; made if missing.
         config: YAML file with settings. Flags override it, it overrides the defaults.
-        cache_dir: Where features are kept between runs. Left out, `~/.cache/lrcn/features`.
+        cache_dir: Keeps features between runs, in its folder `features`. Left out, `~/.cache/lrcn`.
     """
     if print_config:
         _print(settings)

@@ -22,8 +22,8 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
-from lrcn.files import replacing
+from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.files import cache_folder, replacing
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.fit import train
 from lrcn.training.recognition.config import RecognitionTrainingConfig
@@ -145,7 +145,7 @@ def ablate(
             )
             header, model = model_file.load(result.model_path)
             features, targets, failures = _features(
-                model, header.preprocess, known, split, cache_dir or default_cache_dir()
+                model, header.preprocess, known, split, cache_folder("features", cache_dir)
             )
             if head == "lstm":
                 said[LRCN].append(_predict(model, features, header.preprocess))

@@ -45,7 +45,8 @@ def load(
             runtime that it was made for. Graphs that a runtime needs are made once and kept.
         batch_size: Frames that go through the CNN at once; lower it if memory runs out.
         views: Crops of each frame whose probabilities are averaged; of recognition models only.
-        cache_dir: Where graphs made of model files are kept; None for the user's cache folder.
+        cache_dir: Graphs made of model files are kept in its folder `runtimes`; None for `lrcn` in the user's cache
+            folder.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or of a newer schema.

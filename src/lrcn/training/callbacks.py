@@ -18,7 +18,7 @@ from lrcn import model_file
 from lrcn.config import ModelHeader
 from lrcn.files import replacing_table
 from lrcn.training.config import TrainingConfig
-from lrcn.training.module import TrainingTask, lost_number
+from lrcn.training.module import TrainingModule, lost_number
 from lrcn.training.optimizers import lr_at
 from lrcn.training.progress import Bar, Narrator, clock
 from lrcn.training.run_folder import RunFolder
@@ -94,7 +94,7 @@ class RunKeeper(Callback):
         """After an optimiser step: count it, and do what is due."""
         if (batch_idx + 1) % self._config.accumulate:
             return
-        assert isinstance(pl_module, TrainingTask)
+        assert isinstance(pl_module, TrainingModule)
         state = self._state
         state.step += 1
         self._bar.update(state.step)
@@ -108,21 +108,24 @@ class RunKeeper(Callback):
         if state.finished or stopped:
             trainer.should_stop = True
 
-    def _end_epoch(self, trainer: Trainer, task: TrainingTask) -> None:
+    def _end_epoch(self, trainer: Trainer, module: TrainingModule) -> None:
         state = self._state
         epoch = -(-state.step // self._steps_per_epoch)
-        device = task.device
+        device = module.device
         columns = self._validation.columns if self._validation is not None else ()
-        sums = [state.loss_sum, state.reward_sum, float(state.num_losses)]
+        sums = [*state.sums.values(), float(state.num_batches)]
         if self._validation is not None:
-            task.eval()
+            module.eval()
             with torch.no_grad():
-                scores = self._validation(task.model, device)
-            task.train()
+                scores = self._validation(module.model, device)
+            module.train()
             sums += [number for name in columns for number in scores[name]]
         total = torch.tensor(sums, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
-        loss, reward, num_losses, *rest = trainer.strategy.reduce(total, reduce_op="sum").tolist()
-        state.loss_sum, state.reward_sum, state.num_losses = 0.0, 0.0, 0
+        numbers = trainer.strategy.reduce(total, reduce_op="sum").tolist()
+        *trained, num_batches = numbers[: len(state.sums) + 1]
+        rest = numbers[len(state.sums) + 1 :]
+        learnt = {name: value / num_batches for name, value in zip(state.sums, trained, strict=True)}
+        state.sums, state.num_batches = {}, 0
         means = {name: rest[2 * i] / rest[2 * i + 1] for i, name in enumerate(columns) if rest[2 * i + 1]}
         if math.isnan(means.get("val_loss", 0.0)):
             raise lost_number("val_loss", means["val_loss"], state.step, self._config, self._total_steps)
@@ -132,21 +135,19 @@ class RunKeeper(Callback):
             "epoch": epoch,
             "step": state.step,
             "lr": lr_at(state.step - 1, self._config, self._total_steps),
-            "train_loss": loss / num_losses,
+            **learnt,
             **means,
         }
-        if "train_cider_d" in self._config.score_columns:
-            row["train_cider_d"] = reward / num_losses
-        if "val_perplexity" in self._config.score_columns and "val_loss" in row:
-            row["val_perplexity"] = math.exp(min(row["val_loss"], 700.0))  # beyond, it is no float
+        if self._validation is not None:
+            row |= self._validation.derived(means)
         state.history.append(row | {"seconds": round(now - self._epoch_began, 3)})
         self._epoch_began = now
-        self._judge(epoch, row, task)
+        self._judge(epoch, row, module)
         patience = self._config.patience
         state.finished = state.step == self._total_steps or (patience is not None and state.stale_epochs >= patience)
         self._report(row, trainer)
 
-    def _judge(self, epoch: int, row: dict[str, float], task: TrainingTask) -> None:
+    def _judge(self, epoch: int, row: dict[str, float], module: TrainingModule) -> None:
         state = self._state
         score, loss = row.get(self._config.score_name, 0.0), row.get("val_loss")
         if loss is not None and (score, -loss) <= (state.best_score, -state.best_loss):
@@ -156,17 +157,20 @@ class RunKeeper(Callback):
         state.best_epoch = epoch
         if loss is not None:
             state.best_score, state.best_loss = score, loss
-        self.best = trainable_state(task.model)
+        self.best = trainable_state(module.model)
         self._best_is_written = False
 
     def _report(self, row: dict[str, float], trainer: Trainer) -> None:
         state = self._state
         last = -(-self._total_steps // self._steps_per_epoch)
         text = f"epoch {row['epoch']}/{last}: loss {row['train_loss']:.4f}"
-        if "val_perplexity" in row:
-            text += f", val perplexity {row['val_perplexity']:.3f}"
-        if (name := self._config.score_name) in row:
-            text += f", {spoken(name)} {row[name]:.4f} (best {state.best_score:.4f}, epoch {state.best_epoch})"
+        name = self._config.score_name
+        for column in self._config.score_columns:
+            if column in row and column.startswith("val_") and column not in ("val_loss", name):
+                text += f", {column.replace('_', ' ')} {row[column]:.3f}"
+        if name in row:
+            best = f"best {state.best_score:.4f}, epoch {state.best_epoch}"
+            text += f", {self._config.score_title} {row[name]:.4f} ({best})"
         self._bar.update(state.step, text)
         if not self._narrator.live:
             done = state.step - self._first_step
@@ -182,26 +186,21 @@ class RunKeeper(Callback):
             logger.log_metrics(metrics, step=self._state.step)
 
     @rank_zero_only
-    def _save(self, trainer: Trainer, task: TrainingTask) -> None:
+    def _save(self, trainer: Trainer, module: TrainingModule) -> None:
         # the model first: a checkpoint that says it is written must be right
         if self.best and not self._best_is_written:
-            weights = {**task.model.state_dict(), **self.best}
+            weights = {**module.model.state_dict(), **self.best}
             model_file.save(self._folder.model, self._header(self._state), weights)
             self._best_is_written = True
         save_checkpoint(
             self._folder.checkpoint,
             self._state,
-            model=trainable_state(task.model),
+            model=trainable_state(module.model),
             best=self.best,
             optimizer=trainer.optimizers[0],
             precision=trainer.precision_plugin.state_dict(),
         )
         self._saved = time.monotonic()
-
-
-def spoken(score_name: str) -> str:
-    """Return what people call a column of scores."""
-    return score_name.replace("cider_d", "CIDEr-D").replace("_", " ")
 
 
 def write_history(path: Path, columns: tuple[str, ...], state: RunState) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig, PreprocessConfig
 from lrcn.errors import ConfigError
@@ -26,6 +26,9 @@ def require_setting(condition: bool, message: str) -> None:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(ABC):
     """How a model is trained; what only one task has stands in its own class."""
+
+    task: ClassVar[str]
+    """Name of a row of `lrcn.tasks`."""
 
     backbone: str = PACKAGED_BACKBONE
     """`efficientnet_lite0` (packaged), `caffenet`, `hybrid`, a torchvision name, or `timm/<name>`."""
@@ -148,6 +151,11 @@ class TrainingConfig(ABC):
     def score_name(self) -> str:
         """The column in which the best epoch is the best; of two alike, the one with the lower `val_loss`."""
         return self.score_columns[-1]
+
+    @property
+    def score_title(self) -> str:
+        """What people call `score_name`."""
+        return self.score_name.replace("_", " ")
 
     @property
     def backbone_parts(self) -> tuple[str, ...]:

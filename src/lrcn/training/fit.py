@@ -14,22 +14,19 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from lrcn.config import ModelHeader, PreprocessConfig
+from lrcn.config import ModelHeader
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.datasets import StepSampler
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.devices import choose_device
-from lrcn.features import default_cache_dir
 from lrcn.models.backbones import default_preprocess
-from lrcn.training.callbacks import RunKeeper, spoken
-from lrcn.training.captioning.config import CaptioningTrainingConfig
-from lrcn.training.captioning.recipe import CaptioningRecipe
+from lrcn.tasks import TASKS
+from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import TrainingConfig
 from lrcn.training.initial import InitReport
+from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
-from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.recipe import RecognitionRecipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_checkpoint, load_trainable
 from lrcn.training.trainer import make_trainer, process_rank, quiet_lightning, stop_between_steps
@@ -47,7 +44,7 @@ class TrainResult:
     best_epoch: int
     """Counted from 1."""
     val_score: float | None
-    """Of the best epoch: accuracy on whole videos, in 0-1, or CIDEr-D, 0-10; None without a validation split, and for
+    """Of the best epoch, in the last of the configuration's `score_columns`; None without a validation split, and for
     a language model."""
     history: tuple[dict[str, float], ...]
     """One row an epoch, as in `history.csv`."""
@@ -58,7 +55,7 @@ class TrainResult:
 
 
 def train(
-    config: RecognitionTrainingConfig | CaptioningTrainingConfig,
+    config: TrainingConfig,
     data: str | Path | RecognitionData | CaptionData,
     *,
     output: str | Path,
@@ -81,7 +78,8 @@ def train(
         output: Folder of the run; it must not hold another.
         resume: Go on with the run in `output`; start it if there is none yet. A finished one is only reported.
         device: `auto` (the GPU if there is one), or a torch device.
-        cache_dir: Where features are kept; None for the user's cache folder. Runs share it.
+        cache_dir: Features are kept in its folder `features`, which runs share; None for `lrcn` in the user's cache
+            folder.
         quiet: Print nothing but warnings.
         command: Command line for the record; None takes that of this process.
         checkpoint_every_s: Seconds between checkpoints; results do not depend on it.
@@ -109,7 +107,7 @@ def train(
         narrator.note(f"{folder.path}: nothing to go on with yet; the run begins, with the settings given now")
 
     target = choose_device(device)
-    recipe = _recipe(config, preprocess, data, narrator)
+    recipe: Recipe = TASKS[config.task].recipe()(config, preprocess, data, narrator)
     torch.manual_seed(config.seed)
     recipe.build()
     model = recipe.model
@@ -123,9 +121,7 @@ def train(
             model.freeze_backbone()
     if recipe.init is not None:
         narrator.note(str(recipe.init))
-    prepared = recipe.prepare(
-        cache_dir=cache_dir or default_cache_dir(), device=target, narrator=narrator, rank=process_rank()
-    )
+    prepared = recipe.prepare(cache_dir=cache_dir, device=target, narrator=narrator, rank=process_rank())
 
     if config.runtime != "torch" and prepared.runtime is not None:
         narrator.note(f"features computed by {prepared.runtime}")
@@ -146,17 +142,10 @@ def train(
         folder.write_run({**provenance, **ended})
     if prepared.skipped:
         narrator.note(f"left out: {'; '.join(prepared.skipped)}")
-    named = spoken(config.score_name).replace("val", "validation", 1)
+    named = config.score_title.replace("val", "validation", 1)
     score = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
     narrator.note(f"{folder.model}: epoch {result.best_epoch}{score}")
     return result
-
-
-def _recipe(config: TrainingConfig, preprocess: PreprocessConfig, data: Any, narrator: Narrator) -> Recipe:
-    if isinstance(config, CaptioningTrainingConfig):
-        return CaptioningRecipe(config, preprocess, data, narrator)
-    assert isinstance(config, RecognitionTrainingConfig)
-    return RecognitionRecipe(config, preprocess, data, narrator)
 
 
 @dataclass
@@ -193,12 +182,12 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
     steps_per_epoch = sampler.batches_per_epoch // config.accumulate
     total_steps = config.max_steps or config.epochs * steps_per_epoch
     sampler.first_batch, sampler.num_batches = state.step * config.accumulate, total_steps * config.accumulate
-    task = run.recipe.task(
-        state,
+    plan = RunPlan(
         total_steps=total_steps,
         fixed_statistics=config.backbone_weights != "none" or config.init_from is not None,
         optimizer_state=saved["optimizer"] if saved else None,
     )
+    module = run.recipe.module(state, plan)
     loader: DataLoader[Any] = DataLoader(
         run.prepared.items,
         batch_sampler=sampler,
@@ -224,8 +213,8 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
         if saved:
             trainer.precision_plugin.load_state_dict(saved["precision"])
         with stop_between_steps(keeper, narrator, enabled=config.devices == 1):
-            trainer.fit(task, loader)
-    for failure in sorted(task.failures):
+            trainer.fit(module, loader)
+    for failure in sorted(module.failures):
         narrator.warn(f"left out of its batches: {failure}")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -16,22 +18,48 @@ from torch.optim import Optimizer
 from torch.utils.checkpoint import checkpoint
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.captioning.datasets import FrameCaptionBatch
-from lrcn.data.recognition.datasets import FeatureBatch, FrameBatch
 from lrcn.errors import ConfigError, DataError
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.config import TrainingConfig
 from lrcn.training.optimizers import lr_at, make_optimizer, set_lr
-from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.run_state import RunState
 from lrcn.video.transforms import Preprocess
+from lrcn.video.views import View
 
 TrainedModel = RecognitionModel | CaptioningModel
 """What can be trained."""
 
 
-class TrainingTask(LightningModule, ABC):
+class FrameBatch(Protocol):
+    """What the CNN sees of a batch of examples whose frames were decoded; sizes may differ before cropping."""
+
+    @property
+    def frames(self) -> Sequence[Tensor]:
+        """B clips, each `(T, H, W, 3)` uint8."""
+
+    @property
+    def views(self) -> Sequence[View]:
+        """How each is to be cropped and mirrored."""
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """Why examples of this batch are missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """What is known of a run before its first step."""
+
+    total_steps: int
+    """Optimiser steps of the whole run."""
+    fixed_statistics: bool
+    """Keep the backbone's batch-norm statistics."""
+    optimizer_state: dict[str, Any] | None = None
+    """To go on from."""
+
+
+class TrainingModule(LightningModule, ABC):
     """Loss, optimiser and learning rate of a model.
 
     Nothing here depends on what happened before but through `RunState.step`, the weights and the optimiser: dropout is
@@ -44,10 +72,7 @@ class TrainingTask(LightningModule, ABC):
         preprocess: PreprocessConfig,
         config: TrainingConfig,
         state: RunState,
-        *,
-        total_steps: int,
-        fixed_statistics: bool,
-        optimizer_state: dict[str, Any] | None = None,
+        plan: RunPlan,
     ) -> None:
         """Take what is trained and where it stands.
 
@@ -55,17 +80,15 @@ class TrainingTask(LightningModule, ABC):
             model: The network.
             preprocess: For batches of frames.
             config: How to train.
-            state: Where the run stands; `training_step` adds up losses there.
-            total_steps: Optimiser steps of the whole run.
-            fixed_statistics: Keep the backbone's batch-norm statistics.
-            optimizer_state: To go on from.
+            state: Where the run stands; `training_step` adds up there what the history shows the means of.
+            plan: How long it is, and what it goes on from.
 
         Raises:
             ConfigError: If batch-norm statistics would be learned from activations that are computed twice.
         """
         super().__init__()
-        learns_statistics = not fixed_statistics and any(isinstance(module, _BatchNorm) for module in model.modules())
-        if config.gradient_checkpointing and learns_statistics:
+        normalises = any(isinstance(module, _BatchNorm) for module in model.modules())
+        if config.gradient_checkpointing and normalises and not plan.fixed_statistics:
             raise ConfigError(
                 "gradient_checkpointing would count batch-norm statistics twice: start from trained weights "
                 "(backbone_weights, init_from), or do without it"
@@ -74,9 +97,7 @@ class TrainingTask(LightningModule, ABC):
         self.preprocess = Preprocess(preprocess)
         self.state = state
         self._config = config
-        self._total_steps = total_steps
-        self._fixed_statistics = fixed_statistics
-        self._optimizer_state = optimizer_state
+        self._plan = plan
         self.failures: set[str] = set()
         """Videos that could not be decoded so far, and why."""
 
@@ -96,14 +117,14 @@ class TrainingTask(LightningModule, ABC):
     def configure_optimizers(self) -> Optimizer:
         """Return the optimiser, as it was when the run was interrupted."""
         optimizer = make_optimizer(self.model, self._config)
-        if self._optimizer_state is not None:
-            optimizer.load_state_dict(self._optimizer_state)
+        if self._plan.optimizer_state is not None:
+            optimizer.load_state_dict(self._plan.optimizer_state)
         return optimizer
 
     def train(self, mode: bool = True) -> Self:
         """Set the training mode; pretrained batch-norm statistics stay as they are."""
         super().train(mode)
-        if self._fixed_statistics and self.model.backbone is not None:
+        if self._plan.fixed_statistics and self.model.backbone is not None:
             for module in self.model.backbone.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
@@ -117,7 +138,7 @@ class TrainingTask(LightningModule, ABC):
         """Set the learning rate and draw the randomness of this batch."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
-        set_lr(optimizer, lr_at(self.state.step, self._config, self._total_steps))
+        set_lr(optimizer, lr_at(self.state.step, self._config, self._plan.total_steps))
         number = self.state.step * self._config.accumulate + batch_idx % self._config.accumulate
         seed_dropout(batch_seed(self._config.seed, number, self.global_rank), self.device)
 
@@ -131,12 +152,12 @@ class TrainingTask(LightningModule, ABC):
         loss = self.loss(batch)
         value = loss.item()
         if not math.isfinite(value):
-            raise lost_number("loss", value, self.state.step + 1, self._config, self._total_steps)
-        self.state.loss_sum += value
-        self.state.num_losses += 1
+            raise lost_number("loss", value, self.state.step + 1, self._config, self._plan.total_steps)
+        self.state.add("train_loss", value)
+        self.state.num_batches += 1
         return loss * self.loss_weight
 
-    def encode(self, batch: FrameBatch | FrameCaptionBatch) -> tuple[Tensor, Tensor]:
+    def encode(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
         """Return the features `(B, T, D)` and lengths `(B,)` of clips of frames: one pass of the CNN for the batch.
 
         With `gradient_checkpointing` it is one pass for each clip, and another in the backward pass.
@@ -155,32 +176,6 @@ class TrainingTask(LightningModule, ABC):
             return pad_sequence(parts, batch_first=True), torch.tensor(lengths)
         features = self.model.encode(torch.cat(images))
         return pad_sequence(list(torch.split(features, lengths)), batch_first=True), torch.tensor(lengths)
-
-
-class RecognitionTask(TrainingTask):
-    """The loss of a recognition model's head."""
-
-    model: RecognitionModel
-
-    def __init__(
-        self,
-        model: RecognitionModel,
-        preprocess: PreprocessConfig,
-        config: RecognitionTrainingConfig,
-        state: RunState,
-        **run: Any,
-    ) -> None:
-        """Take what is trained; see `TrainingTask`."""
-        super().__init__(model, preprocess, config, state, **run)
-        self._label_smoothing = config.label_smoothing
-
-    def loss(self, batch: FeatureBatch | FrameBatch) -> Tensor:
-        """Return the loss of the batch; see `Head.loss`."""
-        if isinstance(batch, FeatureBatch):
-            features, lengths = batch.features, batch.lengths
-        else:
-            features, lengths = self.encode(batch)
-        return self.model.loss(features, batch.labels, lengths, label_smoothing=self._label_smoothing)
 
 
 def lost_number(name: str, value: float, step: int, config: TrainingConfig, total_steps: int) -> ConfigError:

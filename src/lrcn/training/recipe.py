@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from lrcn.config import ModelHeader
 from lrcn.training.initial import InitReport
-from lrcn.training.module import TrainedModel, TrainingTask
+from lrcn.training.module import RunPlan, TrainedModel, TrainingModule
 from lrcn.training.progress import Narrator
 from lrcn.training.run_state import RunState
 from lrcn.training.validation import Validation
@@ -50,12 +50,12 @@ class Recipe(ABC):
         """Make the network before the first step; what is random comes from torch's global generator."""
 
     @abstractmethod
-    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+    def prepare(self, *, cache_dir: Path | None, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
         """Make features or look at the heads of files, and leave out what cannot be read."""
 
     @abstractmethod
-    def task(self, state: RunState, **run: Any) -> TrainingTask:
-        """Return the loss; `run` as for `TrainingTask`."""
+    def module(self, state: RunState, plan: RunPlan) -> TrainingModule:
+        """Return what Lightning trains."""
 
     @abstractmethod
     def header(self, provenance: dict[str, Any]) -> ModelHeader:

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 from lrcn.errors import DataError
 from lrcn.files import replacing
 
-_SCHEMA = 2
+_SCHEMA = 3
+"""Version of `last.ckpt`; 3 added up by column what 2 had a field each for."""
 
 
 @dataclass
@@ -26,21 +27,24 @@ class RunState:
 
     step: int = 0
     """Optimiser steps done."""
-    loss_sum: float = 0.0
-    """Of the batches of the running epoch."""
-    num_losses: int = 0
-    reward_sum: float = 0.0
-    """Of the same batches, in self-critical training."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Column of the history -> its sum over the batches of the running epoch."""
+    num_batches: int = 0
+    """Of the running epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One row an epoch, as in `history.csv`."""
     best_epoch: int = 0
     """Counted from 1; 0 before the first epoch ends."""
     best_score: float = -1.0
-    """Validation accuracy or CIDEr-D; -1 before there is one."""
+    """In the column `score_name` of the history; -1 before there is one."""
     best_loss: float = float("inf")
     stale_epochs: int = 0
     """Since the best one."""
     finished: bool = False
+
+    def add(self, column: str, value: float) -> None:
+        """Add a batch's value to a column, whose mean the history shows at the end of the epoch."""
+        self.sums[column] = self.sums.get(column, 0.0) + value
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -99,8 +103,19 @@ def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Any]]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["schema"] != _SCHEMA:
+        state = content.pop("state")
+        if content["schema"] == 2:
+            state = _from_schema_2(state)
+        elif content["schema"] != _SCHEMA:
             raise DataError(f"{path}: written by another version of lrcn; train anew in another folder")
-        return RunState(**content.pop("state")), content
+        return RunState(**state), content
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as exc:
         raise DataError(f"{path}: damaged; delete it and use --resume to start this run over") from exc
+
+
+def _from_schema_2(state: dict[str, Any]) -> dict[str, Any]:
+    sums = {"train_loss": state.pop("loss_sum"), "train_cider_d": state.pop("reward_sum")}
+    if not sums["train_cider_d"]:
+        del sums["train_cider_d"]  # which only self-critical training has
+    num_batches = state.pop("num_losses")
+    return {**state, "sums": sums, "num_batches": num_batches}

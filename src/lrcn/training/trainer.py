@@ -8,19 +8,20 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, MissingExtraError
 from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import TrainingConfig
-from lrcn.training.loggers import make_loggers
 from lrcn.training.progress import Narrator
 
 
@@ -45,7 +46,7 @@ def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, cal
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,
             gradient_clip_val=config.clip_norm,
-            logger=make_loggers(config.logger, folder),
+            logger=_loggers(config.logger, folder),
             callbacks=callbacks,
             default_root_dir=folder,
             enable_checkpointing=False,
@@ -57,6 +58,21 @@ def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, cal
     except MisconfigurationException as exc:
         reason = " ".join(str(exc).split())
         raise ConfigError(f"devices {config.devices} of {device.type} cannot be used: {reason}") from exc
+
+
+def _loggers(name: str, folder: Path) -> list[Logger]:
+    """Return Lightning's logger of that name, or none for `none`.
+
+    Raises:
+        MissingExtraError: If its package is not installed.
+    """
+    if name == "none":
+        return []
+    if find_spec(name) is None:
+        raise MissingExtraError(f"logger {name!r} needs: pip install {name}")
+    if name == "tensorboard":
+        return [TensorBoardLogger(save_dir=folder, name="", version="tensorboard")]
+    return [WandbLogger(project="lrcn", name=folder.name, save_dir=folder)]
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.data.captioning.readers import read_caption_data
 from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.captioning.page import PageItem, write_page
-from lrcn.features import FeatureCache, FeatureExtractor, default_cache_dir, load_or_encode
-from lrcn.files import replacing_table, write_json
+from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.files import cache_folder, replacing_table, write_json
 from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.captioning.search_settings import CaptionSearch
@@ -156,7 +156,7 @@ def evaluate_captions(
             pictures come from the cache of training where they are in it, computed by the captioner's runtime.
         retrieval_limit: Retrieval among the first so many examples; 0 for none. Its time grows with the square.
         vectors: Ready vectors `(T, D)` by key, for models that read those.
-        cache_dir: Feature cache; None for that of training.
+        cache_dir: As for training, whose features are looked for there.
         on_progress: Called with what is being done, how much of it is done, and how much there is.
 
     Raises:
@@ -289,7 +289,7 @@ def _training_features(
             encode=captioner.runtime.encode,
             runtime=captioner.runtime.name,
         )
-        cache = FeatureCache(cache_dir or default_cache_dir(), extractor.key())
+        cache = FeatureCache(cache_folder("features", cache_dir), extractor.key())
         for done, example in enumerate(train):
             report("looking at training pictures", done, len(train))
             try:

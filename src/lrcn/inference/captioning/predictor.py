@@ -23,7 +23,8 @@ from lrcn.config import CaptioningHeader, PreprocessConfig
 from lrcn.devices import choose_device
 from lrcn.encoding import FrameEncoder, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import TorchEncoder, default_cache_dir
+from lrcn.features import TorchEncoder
+from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, choose_engine
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
@@ -143,7 +144,7 @@ class Captioner:
             )
         cnn: FrameEncoder | None = None
         if runtime is not None:
-            kept = cache_dir or default_cache_dir().parent / "runtimes"
+            kept = cache_folder("runtimes", cache_dir)
             cnn = open_caption_runtime(runtime, header, network, device=str(target), cache_dir=kept)
         return cls(header, network, runtime=cnn, name=name_of_model(model), device=target, batch_size=batch_size)
 

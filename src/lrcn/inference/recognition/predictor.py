@@ -18,6 +18,7 @@ from lrcn import model_file
 from lrcn.config import RecognitionHeader
 from lrcn.encoding import EncodedChunk, encode_chunks, end_of
 from lrcn.errors import ConfigError, MediaError
+from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported
 from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.graph_runtime import open_exported
@@ -109,10 +110,9 @@ class Recognizer(VideoRecognizer):
         header, network = model_file.load(model, task=RECOGNITION, device=target)
         runs: RecognitionModel | Runtime = network
         if runtime is not None:
-            from lrcn.features import default_cache_dir
             from lrcn.inference.runtimes import open_runtime
 
-            kept = cache_dir or default_cache_dir().parent / "runtimes"
+            kept = cache_folder("runtimes", cache_dir)
             runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
         return cls(header, runs, name=name_of_model(model), device=target, batch_size=batch_size, views=views)
 

@@ -1,21 +1,24 @@
 """The settings of a captioning training run, flat, so that each is a flag of `lrcn train` and a key of its YAML.
 
-Standard library only: the command line reads this file without torch.
+Imports no torch: the command line reads this file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lrcn.config import RESERVED_TOKENS, CaptioningConfig
 from lrcn.errors import ConfigError
+from lrcn.tasks import CAPTIONING
 from lrcn.training.config import TrainingConfig, require_setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptioningTrainingConfig(TrainingConfig):
     """How a captioning model is trained. The defaults suit a laptop: frozen packaged backbone, cached features."""
+
+    task: ClassVar[str] = CAPTIONING.name
 
     grid: int = 2
     """A feature map is averaged to `grid` x `grid` cells and flattened: above 1, the model knows what is where."""
@@ -117,6 +120,11 @@ class CaptioningTrainingConfig(TrainingConfig):
         """See `TrainingConfig`."""
         reward = ("train_cider_d",) if self.objective == "cider_d" else ()
         return (*reward, "val_loss", "val_perplexity", "val_cider_d")
+
+    @property
+    def score_title(self) -> str:
+        """See `TrainingConfig`."""
+        return "val CIDEr-D"
 
     @property
     def looks_at_pictures(self) -> bool:

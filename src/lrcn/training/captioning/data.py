@@ -37,9 +37,9 @@ from lrcn.training.captioning.validation import (
     References,
     SentenceValidation,
 )
+from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData
-from lrcn.training.recognition.data import EncodedVideos, training_views
 from lrcn.video.views import CENTER_VIEW
 
 V = TypeVar("V")
@@ -152,7 +152,7 @@ class CaptionPreparation:
         return self._with_features(load, content_hash(path))
 
     def features(
-        self, header: CaptioningHeader, model: CaptioningModel, cache_dir: Path, device: torch.device
+        self, header: CaptioningHeader, model: CaptioningModel, cache_dir: Path | None, device: torch.device
     ) -> PreparedData:
         """Encode every picture and video once with the frozen backbone, or take it from the cache.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from lrcn.models.captioning import CaptioningModel, caption_loss
 from lrcn.models.pooling import valid_steps
 from lrcn.text import Vocabulary
 from lrcn.training.captioning.config import CaptioningTrainingConfig
-from lrcn.training.module import TrainingTask
+from lrcn.training.module import RunPlan, TrainingModule
 from lrcn.training.run_state import RunState
 
 _END = Vocabulary.SPECIALS[Vocabulary.EOS]
@@ -42,7 +42,7 @@ class Reward:
         return torch.tensor(self._scorer.score(captions, examples), dtype=torch.float32)
 
 
-class CaptioningTask(TrainingTask):
+class CaptioningModule(TrainingModule):
     """Teacher forcing (cross-entropy of each next token), or self-critical training on CIDEr-D."""
 
     model: CaptioningModel
@@ -53,10 +53,10 @@ class CaptioningTask(TrainingTask):
         preprocess: PreprocessConfig,
         config: CaptioningTrainingConfig,
         state: RunState,
+        plan: RunPlan,
         *,
         rules: TokenRules,
         reward: Reward | None = None,
-        **run: Any,
     ) -> None:
         """Take what is trained.
 
@@ -65,11 +65,11 @@ class CaptioningTask(TrainingTask):
             preprocess: For batches of frames.
             config: How to train.
             state: Where the run stands.
+            plan: How long it is, and what it goes on from.
             rules: Of the captions generated in self-critical training.
             reward: Of self-critical training; without it, teacher forcing.
-            run: As for `TrainingTask`.
         """
-        super().__init__(model, preprocess, config, state, **run)
+        super().__init__(model, preprocess, config, state, plan)
         self._loss_weight = config.loss_weight
         self._draws = config.reward_draws
         self._rules = rules
@@ -77,7 +77,7 @@ class CaptioningTask(TrainingTask):
 
     @property
     def loss_weight(self) -> float:
-        """See `TrainingTask`."""
+        """See `TrainingModule`."""
         return self._loss_weight
 
     def train(self, mode: bool = True) -> Self:
@@ -90,7 +90,7 @@ class CaptioningTask(TrainingTask):
         return self
 
     def loss(self, batch: CaptionBatch | FrameCaptionBatch) -> Tensor:
-        """Return the loss of a batch; see `TrainingTask`."""
+        """Return the loss of a batch; see `TrainingModule`."""
         context = self._context(batch)
         if self._reward is not None:
             return self._self_critical_loss(context, batch.examples.tolist(), self._reward)
@@ -120,7 +120,7 @@ class CaptioningTask(TrainingTask):
             found[0] for found in sample(step, start.select(rows), batch_size=len(rows), rules=rules, device=device)
         ]
         gained = reward(drawn, [example for example in examples for _ in range(draws)])
-        self.state.reward_sum += float(gained.mean())
+        self.state.add("train_cider_d", float(gained.mean()))
         if draws > 1:
             by_picture = gained.view(-1, draws)
             baseline = ((by_picture.sum(dim=1, keepdim=True) - by_picture) / (draws - 1)).flatten()

@@ -19,8 +19,9 @@ from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.captioning.data import CaptionPreparation, caption_splits, fingerprint, texts_of
-from lrcn.training.captioning.module import CaptioningTask, Reward
-from lrcn.training.initial import initial_captioning_model
+from lrcn.training.captioning.initial import initial_model
+from lrcn.training.captioning.module import CaptioningModule, Reward
+from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.run_state import RunState
@@ -58,9 +59,9 @@ class CaptioningRecipe(Recipe):
         size = None
         if self._config.vectors is not None:
             size = next(iter(read_vectors(self._config.vectors).values())).shape[1]
-        self.model, self.init = initial_captioning_model(self._config, self._vocabulary, vector_size=size)
+        self.model, self.init = initial_model(self._config, self._vocabulary, vector_size=size)
 
-    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+    def prepare(self, *, cache_dir: Path | None, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
         """See `Recipe`."""
         config = self._config
         preparation = CaptionPreparation(
@@ -78,11 +79,11 @@ class CaptioningRecipe(Recipe):
             self._reward = Reward(texts_of(preparation.train_tokens), self._vocabulary)
         return prepared
 
-    def task(self, state: RunState, **run: Any) -> CaptioningTask:
+    def module(self, state: RunState, plan: RunPlan) -> CaptioningModule:
         """See `Recipe`."""
         rules = caption_rules(max_length=self._config.max_length)
-        return CaptioningTask(
-            self.model, self._preprocess, self._config, state, rules=rules, reward=self._reward, **run
+        return CaptioningModule(
+            self.model, self._preprocess, self._config, state, plan, rules=rules, reward=self._reward
         )
 
     def header(self, provenance: dict[str, Any]) -> CaptioningHeader:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from lrcn.features import FeatureExtractor
 from lrcn.metrics.cider import CIDErScorer
 from lrcn.models.captioning import CaptioningModel, caption_loss
 from lrcn.text import Vocabulary
-from lrcn.training.validation import Sums
+from lrcn.training.validation import Sums, Validation
 
 BATCH = 64
 """Examples, and sentences, that go through the LSTM at once."""
@@ -33,7 +34,15 @@ class References:
     """The captions of each example as the metrics know them: tokens with single spaces between."""
 
 
-class SentenceValidation:
+class CaptionValidation(Validation):
+    """Scores of captions: the perplexity follows from the loss of a token."""
+
+    def derived(self, means: Mapping[str, float]) -> dict[str, float]:
+        """See `Validation`."""
+        return {"val_perplexity": math.exp(min(means["val_loss"], 700.0))}  # beyond, it is no float
+
+
+class SentenceValidation(CaptionValidation):
     """Loss of sentences without any picture."""
 
     columns: tuple[str, ...] = ("val_loss",)
@@ -49,7 +58,7 @@ class SentenceValidation:
         return {"val_loss": _loss(model, contexts, sentences)}
 
 
-class FeatureCaptionValidation:
+class FeatureCaptionValidation(CaptionValidation):
     """Validation on known features."""
 
     columns: tuple[str, ...] = ("val_loss", "val_cider_d")
@@ -105,7 +114,7 @@ class FeatureCaptionValidation:
         return [" ".join(self._vocabulary.decode(hypotheses[0].token_ids)) for hypotheses in said]
 
 
-class FrameCaptionValidation:
+class FrameCaptionValidation(CaptionValidation):
     """Validation of a backbone that changes: every example is decoded and encoded anew."""
 
     columns = FeatureCaptionValidation.columns

@@ -1,15 +1,16 @@
 """The settings of a recognition training run, flat, so that each is a flag of `lrcn train` and a key of its YAML.
 
-Standard library only: the command line reads this file without torch.
+Imports no torch: the command line reads this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lrcn.config import HeadSettings, PreprocessConfig, RecognitionConfig
+from lrcn.tasks import RECOGNITION
 from lrcn.training.config import TrainingConfig, require_setting
 
 FLOW_MEAN = (128.0, 128.0, 128.0)
@@ -22,6 +23,8 @@ RED_MEAN, RELEASED_RED_MEAN = 123.68, 128.68
 @dataclass(frozen=True, kw_only=True)
 class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """How a recognition model is trained. The defaults suit a laptop: frozen packaged backbone, cached features."""
+
+    task: ClassVar[str] = RECOGNITION.name
 
     head_init: Literal["default", "release"] = "default"
     """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of

@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from lrcn.config import ModelHeader, PreprocessConfig, RecognitionHeader
+from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.recognition.datasets import (
     FeatureClips,
     FeatureVideo,
@@ -27,31 +24,19 @@ from lrcn.data.recognition.datasets import (
 )
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
-from lrcn.extraction import Part, batch_size_on, extract_all
+from lrcn.extraction import Part
 from lrcn.features import (
-    FeatureCache,
-    FeatureExtractor,
     content_hash,
-    half_precision,
-    load_or_encode,
 )
-from lrcn.inference.runtimes import open_backbone_runtime
-from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.config import TrainingConfig
+from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.validation import FeatureValidation, FrameValidation
+from lrcn.training.recognition.validation import FeatureValidation, FrameValidation
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
-from lrcn.video.views import CENTER_VIEW, View, random_view
-
-VIEW_SEED = 0
-"""Of the cached views; the same for all runs."""
-
-_MEMORY_SHARE = 0.25
-"""Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
+from lrcn.video.views import CENTER_VIEW, View
 
 
 def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
@@ -100,85 +85,13 @@ def counts(data: RecognitionData) -> dict[str, int]:
     return dict(sorted(Counter(example.split for example in data.examples).items()))
 
 
-E = TypeVar("E")
-
-
-class EncodedVideos:
-    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room.
-
-    `fill` encodes many at once, `get` takes one out.
-    """
-
-    def __init__(
-        self,
-        header: ModelHeader,
-        model: RecognitionModel | CaptioningModel,
-        *,
-        runtime: str,
-        cache_dir: Path,
-        device: torch.device,
-    ) -> None:
-        """Encode with this model's backbone, unless the cache in `cache_dir` has it.
-
-        Raises:
-            ConfigError: If the runtime cannot be used, or its features are not those of torch.
-            MissingExtraError: If it is not installed.
-            UnknownNameError: If there is none of this name.
-        """
-        encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=cache_dir / "runtimes")
-        assert header.preprocess is not None  # models without a backbone were refused
-        self._extractor = FeatureExtractor(
-            model, header.preprocess, device=device, encode=encoder.encode, runtime=encoder.name
-        )
-        self.runtime = encoder.name
-        """What encodes, where `auto` was asked for."""
-        self.key = self._extractor.key()
-        """`FeatureExtractor.key`"""
-        self._cache = FeatureCache(cache_dir, self.key)
-        self._failures: dict[Part, MediaError] = {}
-        self._free_bytes = _memory_for_features()
-
-    def fill(self, examples: Sequence[E], part_of: Callable[[E], Part], bar: Bar) -> None:
-        """Encode what the cache has not, several files at once; a killed process goes on where it stopped.
-
-        What cannot be read fails when it is taken out.
-        """
-        report = extract_all(
-            examples,
-            part_of,
-            self._extractor.encode,
-            self._extractor.preprocess_config,
-            self._cache,
-            batch_size=batch_size_on(self._extractor.device.type),
-            on_progress=lambda done, kept: bar.update(done, kept=kept),
-        )
-        self._failures |= report.failures
-
-    def get(self, part: Part, *, label_id: int = 0) -> FeatureVideo:
-        """Return the features of a video, or where they lie once the memory for features is used up.
-
-        Raises:
-            MediaError: If the video cannot be read.
-        """
-        if part in self._failures:
-            raise self._failures[part]
-        path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
-        found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
-        rows = half_precision(found.features).numpy()
-        self._free_bytes -= rows.nbytes
-        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
-        if self._free_bytes < 0:
-            kept = tuple(self._cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
-        return FeatureVideo(label_id, rows.shape[1], kept)
-
-
 def prepare_features(
     header: RecognitionHeader,
     model: RecognitionModel,
     data: RecognitionData,
     config: RecognitionTrainingConfig,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     device: torch.device,
     narrator: Narrator,
     rank: int,
@@ -208,18 +121,6 @@ def prepare_features(
     clips = FeatureClips(train, header.preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], header.preprocess) if val else None
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
-
-
-def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
-    """Return the looks at a training video that are cached: the centre, and others drawn from its content.
-
-    Not from the seed of the run: runs with other seeds then share the cache, and a sweep over seeds costs no encoding.
-    """
-    views = [CENTER_VIEW]
-    for number in range(1, config.views):
-        rng = np.random.default_rng((VIEW_SEED, int(content[:16], 16), number))
-        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=release_quirks))
-    return tuple(dict.fromkeys(views))
 
 
 def prepare_frames(
@@ -301,11 +202,3 @@ def _load_all(
     if not loaded["val"] and any(example.split == "val" for example in data.examples):
         raise DataError(f"{data.name}: no validation video can be read; the first: {skipped[-1]}")
     return loaded["train"], loaded["val"], tuple(skipped)
-
-
-def _memory_for_features() -> float:
-    """Return how many bytes of features may be kept in memory; the rest is read from the cache as needed."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
-    except (ValueError, AttributeError, OSError):
-        return 8 * 2**30 * _MEMORY_SHARE  # where the system does not say

@@ -11,12 +11,13 @@ from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.initial import initial_recognition_model
-from lrcn.training.module import RecognitionTask
+from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.data import check_labels, counts, fingerprint, prepare_features, prepare_frames
+from lrcn.training.recognition.initial import initial_model
+from lrcn.training.recognition.module import RecognitionModule
 from lrcn.training.run_state import RunState
 
 
@@ -46,9 +47,9 @@ class RecognitionRecipe(Recipe):
 
     def build(self) -> None:
         """See `Recipe`."""
-        self.model, self.init = initial_recognition_model(self._config, self._data.labels)
+        self.model, self.init = initial_model(self._config, self._data.labels)
 
-    def prepare(self, *, cache_dir: Path, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
+    def prepare(self, *, cache_dir: Path | None, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
         """See `Recipe`."""
         data, config, preprocess = self._data, self._config, self._preprocess
         if config.backbone_trainable:
@@ -57,9 +58,9 @@ class RecognitionRecipe(Recipe):
             self.header({}), self.model, data, config, cache_dir=cache_dir, device=device, narrator=narrator, rank=rank
         )
 
-    def task(self, state: RunState, **run: Any) -> RecognitionTask:
+    def module(self, state: RunState, plan: RunPlan) -> RecognitionModule:
         """See `Recipe`."""
-        return RecognitionTask(self.model, self._preprocess, self._config, state, **run)
+        return RecognitionModule(self.model, self._preprocess, self._config, state, plan)
 
     def header(self, provenance: dict[str, Any]) -> RecognitionHeader:
         """See `Recipe`."""

@@ -1,0 +1,124 @@
+"""The features that training with a frozen backbone reads: which looks at an example, encoded once, kept where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrcn.config import ModelHeader
+from lrcn.data.recognition.datasets import FeatureVideo
+from lrcn.errors import MediaError
+from lrcn.extraction import Part, batch_size_on, extract_all
+from lrcn.features import FeatureCache, FeatureExtractor, half_precision, load_or_encode
+from lrcn.files import cache_folder
+from lrcn.inference.runtimes import open_backbone_runtime
+from lrcn.models.captioning import CaptioningModel
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.config import TrainingConfig
+from lrcn.training.progress import Bar
+from lrcn.video.views import CENTER_VIEW, View, random_view
+
+VIEW_SEED = 0
+"""Of the cached views; the same for all runs."""
+
+_MEMORY_SHARE = 0.25
+"""Of the machine's memory, how much features may take; the rest of them is read from the cache as needed."""
+
+
+def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
+    """Return the looks at a training video that are cached: the centre, and others drawn from its content.
+
+    Not from the seed of the run: runs with other seeds then share the cache, and a sweep over seeds costs no encoding.
+    """
+    views = [CENTER_VIEW]
+    for number in range(1, config.views):
+        rng = np.random.default_rng((VIEW_SEED, int(content[:16], 16), number))
+        views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=release_quirks))
+    return tuple(dict.fromkeys(views))
+
+
+E = TypeVar("E")
+
+
+class EncodedVideos:
+    """Features of videos under a frozen backbone: encoded once, cached, and kept in memory while there is room.
+
+    `fill` encodes many at once, `get` takes one out.
+    """
+
+    def __init__(
+        self,
+        header: ModelHeader,
+        model: RecognitionModel | CaptioningModel,
+        *,
+        runtime: str,
+        cache_dir: Path | None,
+        device: torch.device,
+    ) -> None:
+        """Encode with this model's backbone, unless the cache has it; `cache_dir` as for `cache_folder`.
+
+        Raises:
+            ConfigError: If the runtime cannot be used, or its features are not those of torch.
+            MissingExtraError: If it is not installed.
+            UnknownNameError: If there is none of this name.
+        """
+        kept = cache_folder("runtimes", cache_dir)
+        encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=kept)
+        assert header.preprocess is not None  # models without a backbone were refused
+        self._extractor = FeatureExtractor(
+            model, header.preprocess, device=device, encode=encoder.encode, runtime=encoder.name
+        )
+        self.runtime = encoder.name
+        """What encodes, where `auto` was asked for."""
+        self.key = self._extractor.key()
+        """`FeatureExtractor.key`"""
+        self._cache = FeatureCache(cache_folder("features", cache_dir), self.key)
+        self._failures: dict[Part, MediaError] = {}
+        self._free_bytes = _memory_for_features()
+
+    def fill(self, examples: Sequence[E], part_of: Callable[[E], Part], bar: Bar) -> None:
+        """Encode what the cache has not, several files at once; a killed process goes on where it stopped.
+
+        What cannot be read fails when it is taken out.
+        """
+        report = extract_all(
+            examples,
+            part_of,
+            self._extractor.encode,
+            self._extractor.preprocess_config,
+            self._cache,
+            batch_size=batch_size_on(self._extractor.device.type),
+            on_progress=lambda done, kept: bar.update(done, kept=kept),
+        )
+        self._failures |= report.failures
+
+    def get(self, part: Part, *, label_id: int = 0) -> FeatureVideo:
+        """Return the features of a video, or where they lie once the memory for features is used up.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        if part in self._failures:
+            raise self._failures[part]
+        path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
+        found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
+        rows = half_precision(found.features).numpy()
+        self._free_bytes -= rows.nbytes
+        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
+        if self._free_bytes < 0:
+            kept = tuple(self._cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
+        return FeatureVideo(label_id, rows.shape[1], kept)
+
+
+def _memory_for_features() -> float:
+    """Return how many bytes of features may be kept in memory; the rest is read from the cache as needed."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE
+    except (ValueError, AttributeError, OSError):
+        return 8 * 2**30 * _MEMORY_SHARE  # where the system does not say

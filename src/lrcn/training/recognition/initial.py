@@ -1,0 +1,51 @@
+"""The weights a recognition run starts from."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lrcn import model_file
+from lrcn.models.recognition import RecognitionModel
+from lrcn.tasks import RECOGNITION
+from lrcn.training.initial import InitReport, take_over
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+
+
+def initial_model(
+    config: RecognitionTrainingConfig, labels: tuple[str, ...]
+) -> tuple[RecognitionModel, InitReport | None]:
+    """Return the network before the first step; what is random comes from torch's global generator.
+
+    Of `init_from` the classifier is taken only if the classes are the same, in the same order: equal shapes would
+    otherwise put its rows under foreign names.
+
+    Raises:
+        ConfigError: If the backbone, its layer or its weights cannot be had.
+        ModelFileError: If `init_from` is no model file.
+        TaskMismatchError: If it was made for another task.
+    """
+    recognition = config.recognition_config(len(labels))
+
+    def make(weights: str) -> RecognitionModel:
+        model = RecognitionModel(recognition, backbone_weights=weights)
+        if config.head_init == "release":
+            _draw_as_released(model)
+        return model
+
+    if config.init_from is None:
+        return make(config.backbone_weights), None
+    header, network = model_file.load(config.init_from, task=RECOGNITION)
+    foreign = () if header.labels == labels else ("classifier",)
+    return take_over(make, config, network.state_dict(), foreign)
+
+
+def _draw_as_released(model: RecognitionModel) -> None:
+    """Draw the head's weights again, as the fillers of the released nets do (train_test_lstm_RGB.prototxt)."""
+    in_lstms = {p for module in model.head.modules() if isinstance(module, nn.LSTM) for p in module.parameters()}
+    for parameter in model.head.parameters():
+        if parameter.dim() == 1:
+            nn.init.zeros_(parameter)
+        elif parameter in in_lstms:
+            nn.init.uniform_(parameter, -0.01, 0.01)
+        else:
+            nn.init.normal_(parameter, std=0.01)

@@ -1,0 +1,67 @@
+"""How good a recognition model is now, on whole videos: the same windows and means as recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lrcn.config import PreprocessConfig
+from lrcn.data.recognition.datasets import FeatureVideo, window_batches
+from lrcn.data.recognition.examples import RecognitionExample
+from lrcn.features import FeatureExtractor
+from lrcn.models.recognition import RecognitionModel
+from lrcn.training.validation import Sums, Validation, added
+
+_LEAST_PROB = 1e-12
+"""Keeps the loss of a video finite whose class the model rules out."""
+
+
+class FeatureValidation(Validation):
+    """Validation on cached features: many windows at once."""
+
+    columns = ("val_loss", "val_accuracy")
+
+    def __init__(self, videos: Sequence[FeatureVideo], preprocess: PreprocessConfig) -> None:
+        """Take the videos, whose first view counts."""
+        self._videos = videos
+        self._preprocess = preprocess
+
+    def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
+        """Return the score; see `Validation`."""
+        probs = torch.zeros(len(self._videos), model.config.num_classes, dtype=torch.float64)
+        num_windows = torch.zeros(len(self._videos), dtype=torch.float64)
+        length, stride = self._preprocess.clip_length, self._preprocess.clip_stride
+        for batch in window_batches(self._videos, length, stride):
+            said = model.clip_probs(batch.features.to(device), batch.lengths)
+            probs.index_add_(0, batch.videos, said.double().cpu())
+            num_windows.index_add_(0, batch.videos, torch.ones(len(batch.videos), dtype=torch.float64))
+        labels = torch.tensor([video.label for video in self._videos], dtype=torch.int64)
+        right = probs.argmax(dim=1) == labels
+        own = (probs / num_windows.unsqueeze(1)).gather(1, labels.unsqueeze(1))
+        loss = float(-own.clamp(min=_LEAST_PROB).log().sum())
+        return {"val_loss": (loss, len(labels)), "val_accuracy": (int(right.sum()), len(labels))}
+
+
+class FrameValidation(Validation):
+    """Validation of a backbone that changes: every video is decoded and encoded anew."""
+
+    columns = FeatureValidation.columns
+
+    def __init__(
+        self, examples: Sequence[RecognitionExample], labels: Sequence[int], preprocess: PreprocessConfig
+    ) -> None:
+        """Take the examples and their label ids."""
+        self._examples = list(zip(examples, labels, strict=True))
+        self._preprocess = preprocess
+
+    def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
+        """Return the score; see `Validation`."""
+        extractor = FeatureExtractor(model, self._preprocess, device=device)
+        total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
+        for example, label in self._examples:
+            encoded = extractor.encode_video(example.path, start_s=example.start_s, end_s=example.end_s)
+            features = encoded.features[0].cpu().numpy()
+            video = FeatureVideo(label, len(features), (features,))
+            total = added(total, FeatureValidation([video], self._preprocess)(model, device))
+        return total
