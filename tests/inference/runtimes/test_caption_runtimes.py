@@ -54,7 +54,7 @@ def test_a_runtime_is_checked_once_and_refused_where_words_differ(
 ) -> None:
     pytest.importorskip("onnxruntime")
     shutil.copytree(cache_dir, tmp_path, dirs_exist_ok=True)  # the graph takes some seconds to make
-    for verdict in tmp_path.glob("*.json"):
+    for verdict in tmp_path.rglob("*.json"):
         verdict.unlink()
     measured: list[str] = []
     measure = caption_parity.CaptionParityCheck.measure
@@ -99,10 +99,10 @@ def test_commands_take_a_runtime(
 
     def kept(name: str, *args: object, **kwargs: object) -> FrameEncoder:
         opened.append(name)
-        return open_caption_runtime(name, *args, **{**kwargs, "cache_dir": cache_dir})
+        return open_caption_runtime(name, *args, **{**kwargs, "cache_dir": cache_dir / "runtimes"})
 
     open_caption_runtime = choose.open_caption_runtime
-    monkeypatch.setattr(choose, "open_caption_runtime", kept)
+    monkeypatch.setattr("lrcn.inference.captioning.predictor.open_caption_runtime", kept)
     clip = tmp_path / "v.mp4"
     write_video(clip, iter(textured_frames(6, 72, 90)), fps=10)
     model = ("--model", str(tiny_caption_model), "--runtime", "onnxruntime", "--device", "cpu")

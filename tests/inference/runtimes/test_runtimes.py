@@ -230,10 +230,10 @@ def test_verdicts_hold_for_the_kind_of_processor_they_were_made_on(
 ) -> None:
     monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
     Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
-    before = set(tmp_path.glob("*.json"))
+    before = set(tmp_path.rglob("*.json"))
     monkeypatch.setattr(choose, "has_native_bf16", lambda device: "as if it were another processor")
     Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
-    assert set(tmp_path.glob("*.json")) - before
+    assert set(tmp_path.rglob("*.json")) - before
 
 
 def test_real_speeds_are_measured(tiny: Tiny) -> None:
