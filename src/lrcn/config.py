@@ -37,7 +37,7 @@ class BackboneConfig:
     """`efficientnet_lite0` (packaged), `caffenet`, `hybrid`, a torchvision name, or `timm/<name>`."""
     layer: str = ""
     """Feature layer: `fc6` and `fc7` (after their ReLU) or `fc8` where the network has them, or the name of any
-    module; empty takes the last feature before the classifier."""
+    module; several with a + between them are joined; empty takes the last feature before the classifier."""
     grid: int = 1
     """A feature map `(C, H, W)` is averaged to `(C, grid, grid)` and flattened; a vector admits 1 alone."""
     sizes: dict[str, int] = field(default_factory=dict)

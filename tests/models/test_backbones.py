@@ -146,6 +146,21 @@ def test_grid_averages_the_map_cell_by_cell(grid: int) -> None:
     assert backbone.feature_size == 256 * grid**2
 
 
+def test_several_layers_are_joined_in_their_order() -> None:
+    frames = torch.randn(2, 3, 64, 64)
+    layers = ("features.8", "fc6")  # a map, and a vector
+    apart = [build_backbone(BackboneConfig(name="alexnet", layer=layer), weights="none") for layer in layers]
+    joined = build_backbone(BackboneConfig(name="alexnet", layer="features.8+fc6"), weights="none").eval()
+    for backbone in apart:
+        missing, _ = backbone.load_state_dict(joined.state_dict(), strict=False)
+        assert not missing
+    expected = torch.cat([backbone.eval()(frames) for backbone in apart], dim=1)
+    assert joined.feature_size == expected.shape[1]
+    torch.testing.assert_close(joined(frames), expected)
+    with pytest.raises(UnknownNameError, match=r"unknown layer 'fc66' of backbone 'alexnet'; near matches: fc6"):
+        build_backbone(BackboneConfig(name="alexnet", layer="fc6+fc66"), weights="none")
+
+
 def test_a_grid_needs_a_map_at_least_as_large() -> None:
     with torch.device("meta"):
         with pytest.raises(ConfigError, match=r"'fc6' of backbone 'alexnet' gives \(4096,\).* grid of 2"):

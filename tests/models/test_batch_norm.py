@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig
-from lrcn.models.backbone_cut import FEATURE, cut
+from lrcn.models.backbone_cut import cut
 from lrcn.models.backbones import build_backbone
 from lrcn.models.batch_norm import fold_batch_norm
 
@@ -62,14 +62,14 @@ class Shared(nn.Module):
 def test_only_convolutions_that_the_normalisation_alone_reads_are_folded() -> None:
     network = Shared().eval()
     shake(network)
-    traced = cut(network, "relu", name="shared")
+    traced = cut(network, ["relu"], name="shared")
     frames = torch.randn(2, 3, 8, 8)
 
     folded = fold_batch_norm(traced)
 
     assert norms(folded) == 2
     with torch.no_grad():
-        torch.testing.assert_close(folded(frames)[FEATURE], network(frames), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(folded(frames)["0"], network(frames), rtol=1e-5, atol=1e-5)
 
 
 def test_network_without_normalisation_is_not_copied() -> None:

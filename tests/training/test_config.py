@@ -14,8 +14,8 @@ import yaml
 
 from lrcn.errors import ConfigError
 from lrcn.training import config as base_config
+from lrcn.training.captioning import config as captioning_config
 from lrcn.training.captioning.config import CaptioningTrainingConfig
-from lrcn.training.captioning.recipe import config as captioning_config
 from lrcn.training.config import changed_fields
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.recipe import config

@@ -5,25 +5,22 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import timm.layers
-from torch import nn
+from torch import fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from lrcn.errors import ConfigError, UnknownNameError
 
-FEATURE = "feature"
-"""Key of the feature in the output of a cut network."""
 
-
-def cut(network: nn.Module, layer: str, *, name: str, short_names: Iterable[str] = ()) -> nn.Module:
-    """The part of `network` that `layer` needs; its output is `{FEATURE: tensor}`.
+def cut(network: nn.Module, layers: Sequence[str], *, name: str, short_names: Iterable[str] = ()) -> nn.Module:
+    """The part of `network` that `layers` need; its output is a dictionary of their tensors, in this order.
 
     Args:
-        network: Whole; not modified, its modules are shared.
-        layer: Path of a module, or the name that torchvision's graph gives an operation inside one.
+        network: Whole; its modules are shared, and with several layers change nothing in place any more.
+        layers: Paths of modules, or names that torchvision's graph gives operations inside them.
         name: Of the backbone, for errors.
         short_names: More names to offer where there is no such layer.
 
@@ -31,10 +28,15 @@ def cut(network: nn.Module, layer: str, *, name: str, short_names: Iterable[str]
         UnknownNameError: If there is no such layer; the message names near matches.
         ConfigError: If the network cannot be traced.
     """
+    modules = dict(network.named_modules())
     # an operation's name is rare, and listing all names takes as long as cutting
-    if layer in dict(network.named_modules()) or layer in node_names(network):
+    layer = next((layer for layer in layers if layer not in modules and layer not in node_names(network)), layers[0])
+    if layer in modules or layer in node_names(network):
         with _tracing(network), suppress(ValueError):  # never called, or inside a module that is not traced
-            part: nn.Module = create_feature_extractor(network, {layer: FEATURE}, tracer_kwargs=_tracer_options())
+            wanted = {layer: str(place) for place, layer in enumerate(layers)}
+            part: fx.GraphModule = create_feature_extractor(network, wanted, tracer_kwargs=_tracer_options())
+            if len(layers) > 1:
+                _stop_changing_in_place(part)
             return part
     nodes = node_names(network)
     paths = {".".join(parts[:i]) for parts in (node.split(".") for node in nodes) for i in range(1, len(parts) + 1)}
@@ -43,6 +45,17 @@ def cut(network: nn.Module, layer: str, *, name: str, short_names: Iterable[str]
     raise UnknownNameError(
         f"unknown layer {layer!r} of backbone {name!r}; near matches: {', '.join(near or [*short_names, *nodes[-5:]])}"
     )
+
+
+def _stop_changing_in_place(part: fx.GraphModule) -> None:
+    """Let activations make new tensors: what a layer gave must still be there when later ones have read it."""
+    for module in part.modules():
+        if getattr(module, "inplace", False):
+            setattr(module, "inplace", False)  # noqa: B010 - not every module has it
+    for node in part.graph.nodes:
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+    part.recompile()
 
 
 def node_names(network: nn.Module) -> list[str]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
 from lrcn.errors import ConfigError, ShapeError, UnknownNameError
-from lrcn.models.backbone_cut import FEATURE, cut
+from lrcn.models.backbone_cut import cut
 from lrcn.models.backbone_specs import (
     CAFFENET,
     EFFICIENTNET_LITE0,
@@ -96,7 +96,7 @@ class Backbone(nn.Module):
         """Wrap a network.
 
         Args:
-            trunk: Gives a vector `(N, D)` or a map `(N, C, h, w)`, as it is or as `{FEATURE: it}`.
+            trunk: Gives a vector `(N, D)` or a map `(N, C, h, w)`; or a dictionary of several, which are joined.
             grid: A map is averaged to `(C, grid, grid)` and flattened, channel by channel.
             input_px: Side of the square frame with which the size of the feature is found.
             description: Names the network and its layer in errors.
@@ -120,8 +120,9 @@ class Backbone(nn.Module):
         """
         if frames.dim() != 4 or frames.shape[1] != 3:
             raise ShapeError(f"frames must be (frames, 3, height, width), got {tuple(frames.shape)}")
-        feature = _feature_of(self.trunk(frames.contiguous(memory_format=torch.channels_last)))
-        return F.adaptive_avg_pool2d(feature, self.grid).flatten(1) if feature.dim() == 4 else feature
+        outputs = _outputs(self.trunk(frames.contiguous(memory_format=torch.channels_last)))
+        parts = [F.adaptive_avg_pool2d(part, self.grid).flatten(1) if part.dim() == 4 else part for part in outputs]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def check_input(self, px: int) -> None:
         """Make sure that square frames of `px` can be taken, before any video is read.
@@ -135,10 +136,13 @@ class Backbone(nn.Module):
 
     def _feature_size(self, px: int) -> int:
         try:
-            shape = _feature_shape(self.trunk, px)
+            shapes = _output_shapes(self.trunk, px)
         except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as exc:
             reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
             raise ConfigError(f"{self.description} cannot take {px} px frames: set another crop ({reason})") from exc
+        return sum(self._values_of(shape, px) for shape in shapes)
+
+    def _values_of(self, shape: tuple[int, ...], px: int) -> int:
         if len(shape) not in (1, 3):
             raise ConfigError(
                 f"{self.description} gives {shape} for a frame, no vector and no (C, H, W) map: name another layer"
@@ -185,10 +189,10 @@ def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> B
     spec = find_spec(config.name)
     network = _built(spec, config)
     network_keys = frozenset(network.state_dict())
-    layer = spec.layers.get(config.layer, config.layer)
-    if not layer:
-        layer = spec.default_layer if isinstance(spec.default_layer, str) else spec.default_layer(network)
-    trunk = cut(network, layer, name=config.name, short_names=spec.layers) if layer else network
+    layers = [spec.layers.get(layer, layer) for layer in config.layer.split("+")]
+    if not config.layer:
+        layers = [spec.default_layer if isinstance(spec.default_layer, str) else spec.default_layer(network)]
+    trunk = cut(network, layers, name=config.name, short_names=spec.layers) if any(layers) else network
     if weights != "none":
         load_weights(trunk, weights, spec, name=config.name, network_keys=network_keys)
     where = f"layer {config.layer!r} of backbone {config.name!r}" if config.layer else f"backbone {config.name!r}"
@@ -204,13 +208,15 @@ def _built(spec: BackboneSpec, config: BackboneConfig) -> nn.Module:
     return spec.build_sized(config.sizes)
 
 
-def _feature_of(output: Any) -> Tensor:
-    feature: Tensor = output[FEATURE] if isinstance(output, dict) else output
-    return feature
+def _outputs(output: Any) -> list[Tensor]:
+    return list(output.values()) if isinstance(output, dict) else [output]
 
 
-def _feature_shape(trunk: nn.Module, px: int) -> tuple[int, ...]:
-    """The shape of one frame's feature, found on the `meta` device: nothing is computed, no weight is copied."""
+def _output_shapes(trunk: nn.Module, px: int) -> list[tuple[int, ...]]:
+    """The shapes of what the network gives for one frame.
+
+    They are found on the `meta` device: nothing is computed, no weight is copied.
+    """
     tensors = {name: tensor.to("meta") for name, tensor in (*trunk.named_parameters(), *trunk.named_buffers())}
     dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), None)
     training = trunk.training
@@ -219,6 +225,6 @@ def _feature_shape(trunk: nn.Module, px: int) -> tuple[int, ...]:
         # a traced network prints a traceback of its own before it raises
         with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
             frames = torch.empty(1, 3, px, px, device="meta", dtype=dtype)
-            return tuple(_feature_of(functional_call(trunk, tensors, (frames,))).shape[1:])
+            return [tuple(part.shape[1:]) for part in _outputs(functional_call(trunk, tensors, (frames,)))]
     finally:
         trunk.train(training)

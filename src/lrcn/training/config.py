@@ -33,8 +33,8 @@ class TrainingConfig(ABC):
     backbone: str = PACKAGED_BACKBONE
     """`efficientnet_lite0` (packaged), `caffenet`, `hybrid`, a torchvision name, or `timm/<name>`."""
     layer: str = ""
-    """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; empty takes the last feature
-    before the classifier."""
+    """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; several with a + between
+    them are joined; empty takes the last feature before the classifier."""
     grid: int = 1
     """A feature map is averaged to `grid` x `grid` cells and flattened."""
     backbone_weights: str = "auto"
