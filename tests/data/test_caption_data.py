@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lrcn.data.captioning.readers import CaptionData, holds_captions, read_caption_data, register_caption_reader
-from lrcn.data.captioning.sentences import read_sentences
+from lrcn.data.captioning.readers import (
+    READERS,
+    CaptionData,
+    CaptionExample,
+    CaptionReader,
+    CaptionReadOptions,
+    holds_captions,
+    read_caption_data,
+    register_caption_reader,
+)
 from lrcn.errors import ConfigError, DataError, UnknownNameError
 from lrcn.text.tokenise import tokenise
 
@@ -190,7 +198,7 @@ BAD_ROWS = [
     ("a.jpg,...,train", "line 2: the caption '...' holds no word"),
     (",a dog,train", "line 2: the path is empty"),
     ("a.jpg,a dog,trian", "line 2: unknown split 'trian'; did you mean 'train'?"),
-    ("a.jpg,a dog, a cat,train", "line 2: 4 cells for 3 columns; quote captions that hold a comma"),
+    ("a.jpg,a dog, a cat,train", "line 2: 4 cells for 3 columns; quote cells that hold a comma"),
     ("a.jpg,a dog,train\na.jpg,a cat,test", "line 3: a.jpg is in test here, but in train in captions.csv line 2"),
 ]
 
@@ -317,8 +325,6 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         read_caption_data(save(tmp_path / "captions.csv", "path,label\na.jpg,dog\n"))
     with pytest.raises(ConfigError, match="val_fraction"):
         read_caption_data(tmp_path, val_fraction=1.5)
-    from lrcn.data.captioning.readers import READERS
-
     with pytest.raises(ConfigError, match="is taken"):
         register_caption_reader("msvd", READERS["msvd"])
     assert not holds_captions(tmp_path / "nowhere")
@@ -393,7 +399,7 @@ def test_parts_that_begin_close_together_stay_apart(tmp_path: Path) -> None:
 def test_sentences_of_equal_words_lie_in_one_split(tmp_path: Path) -> None:
     file = save(tmp_path / "s.txt", "".join(f"a man {i}.\nA man {i}\n" for i in range(200)))
     splits: dict[str, set[str]] = {}
-    for example in read_sentences(file).examples:
+    for example in read_caption_data(file, need_files=False).examples:
         splits.setdefault(" ".join(tokenise(example.captions[0])), set()).add(example.split)
     assert len(splits) == 200
     assert all(len(found) == 1 for found in splits.values())
@@ -429,3 +435,34 @@ def test_half_a_character_is_no_caption(tmp_path: Path) -> None:
     save(tmp_path / "captions_train.json", content)
     with pytest.raises(DataError, match=r"captions_train\.json annotation 1: .* holds half a character"):
         read_caption_data(tmp_path)
+
+
+def test_a_video_goes_before_a_picture_of_its_name_and_pictures_will_do(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.jpg", "b.png"):
+        save(tmp_path / name, "")
+    save(tmp_path / "c.json", {"a": ["a dog runs"], "b": ["two cats"]})
+    paths = [example.path.name for example in read_caption_data(tmp_path, val_fraction=0).examples]
+    assert paths == ["a.mp4", "b.png"]
+
+
+def test_a_text_file_holds_captions_for_those_who_need_no_picture(tmp_path: Path) -> None:
+    file = save(tmp_path / "s.txt", "a dog runs\n")
+    assert holds_captions(file)
+    assert read_caption_data(file, need_files=False).examples[0].captions == ("a dog runs",)
+    with pytest.raises(DataError, match=r"s\.txt: sentences without pictures; they go with --objective sentences only"):
+        read_caption_data(file)
+
+
+def test_a_reader_from_outside_goes_first(tmp_path: Path) -> None:
+    write_pictures(tmp_path, ["a.jpg"])
+    save(tmp_path / "captions.csv", "path,caption\na.jpg,a dog\n")
+
+    def read(path: Path, options: CaptionReadOptions) -> CaptionData:
+        return CaptionData((CaptionExample(path / "a.jpg", ("mine",), "train"),), "mine")
+
+    register_caption_reader("mine", CaptionReader(lambda path: (path / "captions.csv").is_file(), read))
+    try:
+        assert read_caption_data(tmp_path, val_fraction=0).examples[0].captions == ("mine",)
+        assert read_caption_data(tmp_path, format="captions-csv").examples[0].captions == ("a dog",)
+    finally:
+        del READERS["mine"]

@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrcn.config import PreprocessConfig
+from lrcn.data.batches import ClipKey, FeatureVideo, StepSampler
 from lrcn.data.recognition.datasets import (
-    ClipKey,
     FeatureClips,
-    FeatureVideo,
     FrameClips,
     FrameVideo,
-    StepSampler,
     collate_features,
     collate_frames,
     window_batches,

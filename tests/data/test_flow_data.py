@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.flow import build_flow, flow_path, with_flow_files
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.flow import build_flow, flow_path, with_flow_files
 from lrcn.errors import DataError, MediaError
 from lrcn.video.flow_file import FlowTag
 from lrcn.video.inputs import network_images

@@ -80,7 +80,7 @@ def test_class_folders_give_train_and_val_and_no_test(tmp_path: Path) -> None:
         ("val", "walk"): 3,
     }
     assert data.warnings == ()
-    with pytest.raises(DataError, match=r"no 'test' split; there is train \(14 clips\), val \(6 clips\)"):
+    with pytest.raises(DataError, match=r"no 'test' split; there is train \(14 examples\), val \(6 examples\)"):
         data.split("test")
 
 
@@ -356,7 +356,7 @@ def test_bad_ucf101_line_is_named(tmp_path: Path, line: str, complaint: str) -> 
 
 def test_video_kept_twice_is_named(tmp_path: Path) -> None:
     touch(ucf101(tmp_path), f"old/{UCF[0]}")
-    assert "two videos of this name" in str(refusal(tmp_path))
+    assert "two files of this name" in str(refusal(tmp_path))
 
 
 def hmdb51(root: Path) -> Path:
@@ -607,3 +607,30 @@ def test_taken_reader_name_is_refused(toy_format: str) -> None:
     for name in (toy_format, "ucf101"):
         with pytest.raises(ConfigError, match=f"data format '{name}' is taken"):
             register_reader(name, READERS["ucf101"])
+
+
+def test_two_lists_of_one_data_set_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    ucf101(tmp_path)
+    write_csv(tmp_path, "path,label\n" + f"UCF-101/{UCF[0]},go\n")
+    error = str(refusal(tmp_path))
+    assert error == (
+        f"{tmp_path}: can be read as ucf101 and as annotations-csv, which may disagree; name one file, or choose with "
+        "--format ucf101"
+    )
+    assert len(read_recognition_data(tmp_path, format="ucf101").examples) == len(UCF)
+    assert read_recognition_data(tmp_path / "annotations.csv").labels == ("go",)
+
+
+def test_a_list_goes_before_the_folders_that_its_videos_lie_in(tmp_path: Path) -> None:
+    touch(tmp_path, "train/walk/a.mp4", "train/run/b.mp4")
+    write_csv(tmp_path, "path,label\ntrain/walk/a.mp4,go\n")
+    assert read_recognition_data(tmp_path).labels == ("go",)
+    assert read_recognition_data(tmp_path, format="split-folders").labels == ("run", "walk")
+    (tmp_path / "annotations.csv").unlink()
+    assert read_recognition_data(tmp_path).labels == ("run", "walk")
+
+
+def test_a_list_finds_its_video_beside_a_picture_of_the_same_name(tmp_path: Path) -> None:
+    ucf101(tmp_path)
+    touch(tmp_path, f"thumbnails/{Path(UCF[0]).stem}.jpg", f"UCF-101/{Path(UCF[0]).with_suffix('.jpg')}")
+    assert len(read_recognition_data(tmp_path).examples) == len(UCF)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lrcn.data.captioning.sentences import VAL_SHARE, read_sentences
+from lrcn.data.captioning.readers import read_caption_data
+from lrcn.data.captioning.sentences import VAL_SHARE
 from lrcn.data.captioning.vectors import read_vectors
 from lrcn.errors import DataError
 
@@ -73,7 +74,7 @@ def test_tensors_that_do_not_go_together_are_one_line(tmp_path: Path) -> None:
 def test_equal_sentences_lie_in_one_split(tmp_path: Path) -> None:
     path = tmp_path / "s.txt"
     path.write_text("\n".join(f"sentence {number % 500} here" for number in range(1000)) + "\n\n  \n")
-    data = read_sentences(path)
+    data = read_caption_data(path, need_files=False)
     assert len(data.examples) == 1000
     splits: dict[str, set[str]] = {}
     for example in data.examples:
@@ -88,9 +89,9 @@ def test_texts_that_are_none_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "s.txt"
     path.write_text("\n \n")
     with pytest.raises(DataError, match="no sentence in it; expected one a line"):
-        read_sentences(path)
+        read_caption_data(path, need_files=False)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match="no UTF-8 text"):
-        read_sentences(path)
+    with pytest.raises(DataError, match="line 1: byte 0xff is no UTF-8"):
+        read_caption_data(path, need_files=False)
     with pytest.raises(DataError, match="cannot be read"):
-        read_sentences(tmp_path / "none.txt")
+        read_caption_data(tmp_path / "none.txt", need_files=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lrcn.cli import main
-from lrcn.data.flow import flow_path
+from lrcn.data.recognition.flow import flow_path
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.experiments import paper_table
 from lrcn.inference.recognition.predictor import Recognizer

@@ -12,8 +12,8 @@ import torch
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
-from lrcn.data.flow import build_flow, flow_path
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.flow import build_flow, flow_path
 from lrcn.errors import ConfigError
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.two_stream import TwoStreamRecognizer

@@ -87,7 +87,7 @@ def evaluate(
             captions=captions,
         )
     from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
-    from lrcn.data.flow import flow_path
+    from lrcn.data.recognition.flow import flow_path
     from lrcn.evaluation.recognition.report import evaluate as scores_of
     from lrcn.inference.recognition.predictor import Recognizer
 

@@ -42,7 +42,7 @@ def flow(
         workers: Videos at once. Left out, one for each processor.
     """
     check_outputs(folders=[("--output", output)])
-    from lrcn.data.flow import build_flow
+    from lrcn.data.recognition.flow import build_flow
     from lrcn.video.flow_file import FlowTag
 
     known = data_set.read(data)

@@ -94,7 +94,7 @@ class DataFlags:
 
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
-    hmdb51, kinetics, activitynet; of captions: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
+    hmdb51, kinetics, activitynet; of captions: captions-csv, coco-captions, karpathy, msr-vtt, msvd, sentences."""
     split_number: PositiveInt = 1
     """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
     val_fraction: ValFraction = 0.2
@@ -108,7 +108,7 @@ class DataFlags:
 
     def read(self, path: Path, *, seed: int = 0) -> RecognitionData:
         """Return the data set; `seed` decides which clips are held out for validation."""
-        from lrcn.data.flow import with_flow_files
+        from lrcn.data.recognition.flow import with_flow_files
 
         videos = self.read_videos(path, seed=seed)
         if self.flow_dir is None:
@@ -163,7 +163,8 @@ class CaptionDataFlags:
     """How a data set of captions is read."""
 
     format: str = "auto"
-    """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd."""
+    """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd; and
+    sentences: a text file, one a line, for `--objective sentences`."""
     val_fraction: ValFraction = 0.2
     """Share of the training files held out for validation where the data set has no validation split."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False

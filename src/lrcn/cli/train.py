@@ -122,9 +122,7 @@ def captioning(
         _print(settings)
         return
     data, output = _both(data, output, "captioning")
-    known: Path | CaptionData = data
-    if data.suffix.lower() != ".txt":  # sentences alone, which have no splits to flag
-        known = data_set.read(data, seed=settings.seed, need_files=settings.looks_at_pictures)
+    known = data_set.read(data, seed=settings.seed, need_files=settings.looks_at_pictures)
     _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
 
 
@@ -145,7 +143,7 @@ def _both(data: Path | None, output: Path | None, command: str) -> tuple[Path, P
 
 def _train(
     settings: RecognitionTrainingConfig | CaptioningTrainingConfig,
-    known: RecognitionData | CaptionData | Path,
+    known: RecognitionData | CaptionData,
     data: Path,
     output: Path,
     *,
@@ -163,13 +161,15 @@ def _train(
             save_curves(output / "history.csv", output / "curves.png")
     except MissingExtraError as exc:
         remark(f"no curves: {exc}", quiet=quiet)
-    if not isinstance(known, Path) and (flags := _flags_to_measure(known, settings.seed)) is not None:
+    if (flags := _flags_to_measure(known, settings.seed)) is not None:
         remark(f"measure it: lrcn evaluate {output} {data}{flags}", quiet=quiet)
     print(result.model_path)
 
 
 def _flags_to_measure(known: RecognitionData | CaptionData, seed: int) -> str | None:
     """Return the flags with which `lrcn evaluate` finds examples that training did not see; None if there are none."""
+    if all(example.path.suffix.lower() == ".txt" for example in known.examples):
+        return None  # sentences alone
     splits = {example.split for example in known.examples}
     if "test" in splits:
         return ""

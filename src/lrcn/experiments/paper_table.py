@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.flow import build_flow, flow_path, with_flow_files
 from lrcn.data.recognition.examples import RecognitionData
+from lrcn.data.recognition.flow import build_flow, flow_path, with_flow_files
 from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
 from lrcn.files import replacing
 from lrcn.inference.recognition.predictor import Recognizer

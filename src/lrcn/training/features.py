@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrcn.config import ModelHeader
-from lrcn.data.recognition.datasets import FeatureVideo
+from lrcn.data.batches import FeatureVideo
 from lrcn.errors import MediaError
 from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, half_precision, load_or_encode

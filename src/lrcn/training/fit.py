@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 
 from lrcn.config import ModelHeader
 from lrcn.data.captioning.examples import CaptionData
-from lrcn.data.recognition.datasets import StepSampler
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.devices import choose_device
 from lrcn.models.backbones import default_preprocess

@@ -1,6 +1,6 @@
 """Torch data sets of captions and what they describe.
 
-As in `datasets.py`, an item depends on nothing but (seed, epoch, number of the sentence).
+An item depends on nothing but (seed, epoch, number of the sentence).
 
 Shapes: B sentences, T frames, D feature size, L tokens after the beginning.
 """
@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lrcn.config import PreprocessConfig
+from lrcn.data.batches import ClipKey, FeatureVideo, stacked
 from lrcn.data.captioning.examples import CaptionExample
-from lrcn.data.recognition.datasets import ClipKey, FeatureVideo
 from lrcn.errors import MediaError
 from lrcn.text import Vocabulary
 from lrcn.video.inputs import network_images
@@ -166,14 +166,6 @@ def collate_captions(items: list[tuple[NDArray[Any] | None, Sentence]]) -> Capti
     rows = [features for features, _ in items if features is not None]
     features, lengths = stacked(rows) if rows else (None, torch.ones(len(items), dtype=torch.int64))
     return CaptionBatch(features, lengths, *_tokens(sentences))
-
-
-def stacked(rows: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
-    """Return features `(B, T, D)` float32, padded with zeros on the right, and lengths `(B,)`."""
-    lengths = [len(clip) for clip in rows]
-    longest = max(lengths)
-    padded = [np.pad(clip, ((0, longest - len(clip)), (0, 0))) if len(clip) < longest else clip for clip in rows]
-    return torch.from_numpy(np.stack(padded)).float(), torch.tensor(lengths)
 
 
 def collate_frame_captions(items: list[tuple[Tensor, View, Sentence] | str]) -> FrameCaptionBatch:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, same_content, unreadable
+from lrcn.data.splits import SPLITS
 from lrcn.text import tokenise
 
 LONG = 19
@@ -83,7 +84,7 @@ def check_caption_data(
             words=sum(map(len, tokens[split])),
             unknown_share=_share_outside(known, tokens[split]),
         )
-        for split in ("train", "val", "test")
+        for split in SPLITS
         if tokens[split]
     }
     findings = [
@@ -118,7 +119,7 @@ def _copies(data: CaptionData, files: Mapping[Path, CheckedFile]) -> Iterator[Fi
 
 
 def _splits_and_words(counts: dict[str, SplitCounts], tokens: dict[str, list[list[str]]]) -> Iterator[Finding]:
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         if split not in counts:
             yield Finding("error" if split == "train" else "warning", f"no {split} split")
         elif "train" in counts and counts[split].unknown_share > MANY_UNKNOWN:

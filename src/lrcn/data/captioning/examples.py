@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrcn.errors import DataError
+from lrcn.data.splits import examples_of
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,7 @@ class CaptionData:
         Raises:
             DataError: If there are none; the message says which splits there are.
         """
-        chosen = tuple(example for example in self.examples if example.split == name)
-        if chosen:
-            return chosen
-        counts = Counter(example.split for example in self.examples)
-        known = ", ".join(f"{split} ({count} examples)" for split, count in sorted(counts.items()))
-        raise DataError(f"{self.name}: no {name!r} split; there is {known}: add one, or choose another --split")
+        return examples_of(name, self.examples, self.name)
 
 
 @dataclass(frozen=True)

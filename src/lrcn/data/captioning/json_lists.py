@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.data.captioning.examples import CaptionData, CaptionReadOptions
-from lrcn.data.captioning.rows import CaptionRows, FileFinder
+from lrcn.data.captioning.rows import CaptionRows
 from lrcn.data.csv_table import read_text
-from lrcn.data.recognition.examples import SPLIT_NAMES, Problems, split_of
+from lrcn.data.named_files import NamedFiles
+from lrcn.data.problems import Problems
+from lrcn.data.splits import SPLIT_NAMES, SPLITS, split_of
 from lrcn.errors import DataError
 
 _ANNOTATION_FOLDER = "annotations"
@@ -118,8 +120,8 @@ def _read(path: Path, options: CaptionReadOptions, kind: str, read: _Reader) -> 
     root = path if path.is_dir() else path.parent
     if root.name == _ANNOTATION_FOLDER:
         root = root.parent
-    finder = FileFinder(root, problems, need_files=options.need_files)
-    examples, warnings = rows.examples(finder.by_stem if kind in ("msr-vtt", "msvd") else finder.by_name)
+    named = NamedFiles(root, problems, need_files=options.need_files, pictures=True)
+    examples, warnings = rows.examples(named.by_stem if kind in ("msr-vtt", "msvd") else named.by_name)
     warnings += problems.check(len(examples), path, "file")
     warnings += tuple(_left_out(path, files))
     return CaptionData(tuple(examples), path.resolve().name if path.is_dir() else path.stem, warnings)
@@ -179,7 +181,7 @@ def _split_in(name: str) -> str:
     for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name):
         if known := SPLIT_NAMES.get(word.lower()):
             return known
-        for split in ("train", "val", "test", "minival"):
+        for split in (*SPLITS, "minival"):
             if word.lower().startswith(split):
                 return split.removeprefix("mini")
     return "train"
@@ -239,7 +241,7 @@ def _msr_vtt(file: Path, content: Any, rows: CaptionRows, problems: Problems) ->
 
 
 def _msvd(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
-    lists = {split: file.parent / f"{split}_list.txt" for split in ("train", "val", "test")}
+    lists = {split: file.parent / f"{split}_list.txt" for split in SPLITS}
     listed: dict[str, tuple[str, str]] = {}
     for split, path in lists.items():
         for line, text in enumerate(read_text(path).splitlines(), start=1) if path.is_file() else ():

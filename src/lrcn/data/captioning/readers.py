@@ -21,6 +21,8 @@ from lrcn.data.captioning.json_lists import (
     read_msvd,
     why_no_captions,
 )
+from lrcn.data.captioning.sentences import detect_sentences, read_sentences
+from lrcn.data.formats import add_reader, recognised
 from lrcn.errors import ConfigError, DataError, lookup
 
 __all__ = [
@@ -51,19 +53,20 @@ READERS: dict[str, CaptionReader] = {
     "karpathy": CaptionReader(detect_karpathy, read_karpathy),
     "msr-vtt": CaptionReader(detect_msr_vtt, read_msr_vtt),
     "msvd": CaptionReader(detect_msvd, read_msvd),
+    "sentences": CaptionReader(detect_sentences, read_sentences),
 }
-"""Layout -> reader. A path that two of them recognise is refused: its files may disagree."""
+"""Layout -> reader. Registered ones go first; a path that two of ours recognise is refused: its files may disagree."""
+
+_OWN = frozenset(READERS)
 
 
 def register_caption_reader(name: str, reader: CaptionReader) -> None:
-    """Add a layout, so that `read_caption_data` and the command line know it.
+    """Add a layout, so that `read_caption_data` and the command line know it; it is asked before ours.
 
     Raises:
         ConfigError: If the name is taken.
     """
-    if name in READERS:
-        raise ConfigError(f"caption format {name!r} is taken: register another name")
-    READERS[name] = reader
+    add_reader(READERS, name, reader, kind="caption format")
 
 
 def holds_captions(path: str | Path, format: str = "auto") -> bool:
@@ -129,13 +132,8 @@ def read_caption_data(
 
 
 def _recognised(path: Path) -> str:
-    found = [name for name, reader in READERS.items() if reader.detect(path)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DataError(
-            f"{path}: holds captions as {' and as '.join(found)}, which may disagree; name one file, or --format"
-        )
+    if name := recognised(path, READERS, _OWN):
+        return name
     if path.is_file() and path.suffix.lower() == ".json":
         raise DataError(why_no_captions(path))
     raise DataError(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lrcn.data.captioning.examples import CaptionExample
-from lrcn.data.recognition.examples import Problems
+from lrcn.data.problems import Problems
 from lrcn.text.tokenise import tokenise
-from lrcn.video.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclass
@@ -107,61 +105,3 @@ class CaptionRows:
                 )
         warnings = (f"{len(silent)} without captions left out, the first is {silent[0]}",) if silent else ()
         return examples, warnings
-
-
-class FileFinder:
-    """Finds the files that a list names: where the name says, or anywhere below the folder under that name.
-
-    A name with folders, `cats/1.jpg`, stands for `pictures/cats/1.jpg`, but never for `dogs/1.jpg`.
-    """
-
-    def __init__(self, root: Path, problems: Problems, *, need_files: bool) -> None:
-        self._root = root
-        self._problems = problems
-        self._need_files = need_files
-        self._below: dict[str, list[Path]] | None = None
-
-    def by_name(self, name: str, place: str) -> Path | None:
-        """Return the file of this name; None, and a problem noted, if it is not there."""
-        path = self._root / name
-        if not self._need_files or _exists(path):
-            return path
-        parts = Path(name).parts
-        below = [found for found in self._all_below().get(Path(name).name, []) if found.parts[-len(parts) :] == parts]
-        return self._one_of(below, name, place)
-
-    def by_stem(self, stem: str, place: str) -> Path | None:
-        """Return the video or picture of this name, whatever its suffix; or the folder of frames of this name."""
-        if not self._need_files:
-            return self._root / stem
-        return self._one_of(self._all_below().get(f"{stem}.*", []), stem, place)
-
-    def _one_of(self, found: list[Path], name: str, place: str) -> Path | None:
-        if not found:
-            self._problems.add_missing(place, name)
-        elif len(found) > 1:
-            self._problems.add(place, f"two files of this name: {found[0]} and {found[1]}; keep one")
-        else:
-            return found[0]
-        return None
-
-    def _all_below(self) -> dict[str, list[Path]]:
-        if self._below is None:
-            self._below = defaultdict(list)
-            for folder, subfolders, files in os.walk(self._root):
-                subfolders.sort()
-                for name in sorted(files):
-                    path = Path(folder, name)
-                    self._below[name].append(path)
-                    if path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
-                        self._below[f"{path.stem}.*"].append(path)
-                for name in subfolders:
-                    self._below[f"{name}.*"].append(Path(folder, name))
-        return self._below
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name too long, or with a NUL
-        return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lrcn.data.captioning.examples import CaptionData, CaptionExample
+from lrcn.data.captioning.examples import CaptionData, CaptionExample, CaptionReadOptions
+from lrcn.data.csv_table import read_text
 from lrcn.errors import DataError
 from lrcn.text.tokenise import tokenise
 
@@ -13,18 +14,20 @@ VAL_SHARE = 20
 """One sentence in so many is held out for validation."""
 
 
-def read_sentences(path: Path) -> CaptionData:
+def detect_sentences(path: Path) -> bool:
+    """Whether this is a text file."""
+    return path.is_file() and path.suffix.lower() == ".txt"
+
+
+def read_sentences(path: Path, options: CaptionReadOptions) -> CaptionData:
     """Return the sentences of a text file, one a line; those of equal words always lie in the same split.
 
     Raises:
-        DataError: If it cannot be read or holds no sentence.
+        DataError: If it cannot be read or holds no sentence, or pictures are needed.
     """
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except OSError as exc:
-        raise DataError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise DataError(f"{path}: no UTF-8 text; expected a sentence a line") from exc
+    if options.need_files:
+        raise DataError(f"{path}: sentences without pictures; they go with --objective sentences only")
+    lines = [line.strip() for line in read_text(path).splitlines()]
     examples = tuple(
         CaptionExample(path, (line,), _split(" ".join(tokenise(line))), key=str(number))
         for number, line in enumerate(lines, start=1)

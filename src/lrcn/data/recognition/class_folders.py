@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lrcn.data.recognition.examples import (
-    SPLIT_NAMES,
-    Problems,
-    ReadOptions,
-    RecognitionData,
-    RecognitionExample,
-    sorted_labels,
-)
+from lrcn.data.problems import Problems
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
+from lrcn.data.splits import SPLIT_NAMES
 from lrcn.errors import MediaError
 from lrcn.video.sources import expand_sources
 
 
 def detect_class_folders(path: Path) -> bool:
-    """Whether `path` is a folder of folders."""
-    return path.is_dir() and bool(_subfolders(path))
+    """Whether `path` is a folder of folders, none of them a split."""
+    return path.is_dir() and bool(_subfolders(path)) and not detect_split_folders(path)
 
 
 def read_class_folders(path: Path, options: ReadOptions) -> RecognitionData:

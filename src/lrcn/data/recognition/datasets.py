@@ -1,7 +1,6 @@
-"""Torch data sets of training clips, and the order they come in.
+"""Torch data sets of training clips.
 
-What a clip is depends on nothing but (seed, epoch, video), and which clips make a batch on nothing but (seed, number of
-the batch): a run that goes on after a crash sees exactly what it would have seen.
+What a clip is depends on nothing but (seed, epoch, video).
 
 Shapes: B clips, T frames of a clip, D feature size.
 """
@@ -17,20 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from lrcn.config import PreprocessConfig
+from lrcn.data.batches import ClipKey, FeatureVideo, stacked
 from lrcn.errors import MediaError
 from lrcn.video.inputs import network_images
 from lrcn.video.sampling import clip_windows, random_window
 from lrcn.video.views import View, random_view
-
-
-class ClipKey(NamedTuple):
-    """Names one training clip: the video, and in which epoch it is drawn."""
-
-    epoch: int
-    video: int
 
 
 class FeatureBatch(NamedTuple):
@@ -64,23 +57,6 @@ class FrameBatch(NamedTuple):
         """Return the batch on another device."""
         frames = tuple(clip.to(device, non_blocking=True) for clip in self.frames)
         return self._replace(frames=frames, labels=self.labels.to(device, non_blocking=True))
-
-
-@dataclass(frozen=True)
-class FeatureVideo:
-    """A video whose features are known."""
-
-    label: int
-    num_frames: int
-    views: tuple[NDArray[Any] | Path, ...]
-    """Features `(num_frames, D)` of each view: in memory, or the `.npy` file to map."""
-
-    def window(self, view: int, start: int, end: int) -> NDArray[Any]:
-        """Return the features of the frames `start` up to but not including `end`, `(end - start, D)`."""
-        rows = self.views[view]
-        if isinstance(rows, Path):
-            rows = np.load(rows, mmap_mode="r", allow_pickle=False)
-        return rows[start:end]
 
 
 @dataclass(frozen=True)
@@ -177,16 +153,8 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
 
 def collate_features(clips: list[tuple[NDArray[Any], int]]) -> FeatureBatch:
     """Put clips into one batch, padded with zeros on the right."""
-    lengths = [len(rows) for rows, _ in clips]
-    longest = max(lengths)
-    rows = [rows for rows, _ in clips]
-    if min(lengths) < longest:
-        rows = [np.pad(clip, ((0, longest - len(clip)), (0, 0))) for clip in rows]
-    return FeatureBatch(
-        features=torch.from_numpy(np.stack(rows)).float(),
-        lengths=torch.tensor(lengths),
-        labels=torch.tensor([label for _, label in clips]),
-    )
+    features, lengths = stacked([rows for rows, _ in clips])
+    return FeatureBatch(features, lengths, torch.tensor([label for _, label in clips]))
 
 
 def collate_frames(clips: list[tuple[Tensor, View, int] | str]) -> FrameBatch:
@@ -199,57 +167,6 @@ def collate_frames(clips: list[tuple[Tensor, View, int] | str]) -> FrameBatch:
         labels=torch.tensor([label for _, _, label in good], dtype=torch.int64),
         failures=failures,
     )
-
-
-class StepSampler(Sampler[list[ClipKey]]):
-    """The batches of a run, from any one on: each epoch is a new order of all videos, cut into even batches.
-
-    Batches of an epoch differ by one clip at most, and their number is a multiple of `accumulate`, so that every
-    optimiser step sees about as many clips. With several processes each takes every `num_ranks`-th video of the order.
-    The order is filled up from its start where processes would not get as many, or batches would stay empty.
-    """
-
-    def __init__(
-        self,
-        num_videos: int,
-        batch_size: int,
-        *,
-        seed: int,
-        accumulate: int = 1,
-        rank: int = 0,
-        num_ranks: int = 1,
-    ) -> None:
-        """Lay out the epochs."""
-        self._num_videos = num_videos
-        self._seed = seed
-        self._rank = rank
-        self._num_ranks = num_ranks
-        share = -(-num_videos // num_ranks)
-        self.batches_per_epoch = -(-share // (batch_size * accumulate)) * accumulate
-        self._share = max(share, self.batches_per_epoch)
-        self.first_batch = 0
-        """Where iteration starts, counted from the start of the run."""
-        self.num_batches = self.batches_per_epoch
-        """Where it ends."""
-        self._epoch = -1
-        self._order = np.zeros(0, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return self.num_batches - self.first_batch
-
-    def __iter__(self) -> Iterator[list[ClipKey]]:
-        for number in range(self.first_batch, self.num_batches):
-            yield self.batch(number)
-
-    def batch(self, number: int) -> list[ClipKey]:
-        """Return the clips of a batch, which counts from the start of the run."""
-        epoch, position = divmod(number, self.batches_per_epoch)
-        if epoch != self._epoch:
-            order = np.random.default_rng((self._seed, epoch)).permutation(self._num_videos)
-            self._order = np.resize(order, self._share * self._num_ranks)[self._rank :: self._num_ranks]
-            self._epoch = epoch
-        first, last = (self._share * edge // self.batches_per_epoch for edge in (position, position + 1))
-        return [ClipKey(epoch, index) for index in self._order[first:last].tolist()]
 
 
 class WindowBatch(NamedTuple):

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, unreadable
-from lrcn.data.recognition.examples import RecognitionData, RecognitionExample, first_of
+from lrcn.data.problems import first_of
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.data.splits import SPLITS
 
 SHORT_S = 16 / 30
 """Parts below this are called short: they hold less than one clip of the released nets (16 frames at 30 per second)."""
@@ -53,9 +55,7 @@ def check_recognition_data(
         on_progress: Called with the number of files done and of all files.
     """
     files = look_at_files([example.path for example in data.examples], decode=decode, on_progress=on_progress)
-    counts = {
-        split: dict.fromkeys(data.labels, 0) for split in ("train", "val", "test") if _has_split(data.examples, split)
-    }
+    counts = {split: dict.fromkeys(data.labels, 0) for split in SPLITS if _has_split(data.examples, split)}
     for example in data.examples:
         counts[example.split][example.label] += 1
     findings = [
@@ -93,7 +93,7 @@ def _copies(examples: Sequence[RecognitionExample], files: Mapping[Path, Checked
 
 
 def _unevenly_filled(counts: dict[str, dict[str, int]]) -> Iterator[Finding]:
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         if split not in counts:
             yield Finding("warning", f"no {split} split")
             continue

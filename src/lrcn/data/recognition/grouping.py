@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lrcn.data.recognition.examples import RecognitionExample, first_of
+from lrcn.data.named_files import video_stem
+from lrcn.data.problems import first_of
+from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.errors import ConfigError
-from lrcn.video.sources import VIDEO_SUFFIXES
 
 _CLIP_NAMES = [
     re.compile(pattern, re.IGNORECASE)
@@ -24,11 +25,6 @@ _CLIP_NAMES = [
     )
 ]
 """File names of clips; the first group is the source video."""
-
-
-def video_stem(path: Path) -> str:
-    """Return a video's name without its suffix; a folder of frames keeps its whole name."""
-    return path.stem if path.suffix.lower() in VIDEO_SUFFIXES or path.suffix.lower() == ".webp" else path.name
 
 
 def source_of(path: Path) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lrcn.data.csv_table import read_text
-from lrcn.data.recognition.examples import Problems, ReadOptions, RecognitionData, RecognitionExample, sorted_labels
-from lrcn.data.recognition.video_index import VideoIndex
+from lrcn.data.named_files import NamedFiles
+from lrcn.data.problems import Problems
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
 from lrcn.errors import DataError
 
 _HMDB_SPLITS = {"1": "train", "2": "test"}  # 0: in neither
@@ -29,7 +30,7 @@ def read_ucf101(path: Path, options: ReadOptions) -> RecognitionData:
         raise DataError(f"{path}: no trainlist01.txt in this folder or in ucfTrainTestlist below it")
     problems = Problems(options.skip_missing)
     class_ids = _ucf_class_ids(lists / "classInd.txt", problems)
-    index = VideoIndex(path)
+    videos = NamedFiles(path, problems)
     examples = []
     for split in ("train", "test"):
         file = _numbered(lists, f"{split}list{options.split_number:02d}.txt", f"{split}list*.txt")
@@ -43,7 +44,7 @@ def read_ucf101(path: Path, options: ReadOptions) -> RecognitionData:
                 problems.add(
                     place, f"class {label!r} has number {words[1]} here and {class_ids[label]} in classInd.txt"
                 )
-            elif video := index.find(PurePosixPath(name).stem, label=label, place=place, problems=problems):
+            elif video := videos.by_stem(PurePosixPath(name).stem, place, label=label):
                 examples.append(RecognitionExample(video, label, split))
     warnings = problems.check(len(examples), path)
     labels = sorted_labels(examples)
@@ -67,7 +68,7 @@ def read_hmdb51(path: Path, options: ReadOptions) -> RecognitionData:
     if lists is None:
         raise DataError(f"{path}: no <class>_test_split1.txt in this folder or in testTrainMulti_7030_splits below it")
     problems = Problems(options.skip_missing)
-    index = VideoIndex(path)
+    videos = NamedFiles(path, problems)
     examples = []
     ending = f"_test_split{options.split_number}.txt"
     _numbered(lists, f"*{ending}", "*_test_split*.txt")
@@ -77,7 +78,7 @@ def read_hmdb51(path: Path, options: ReadOptions) -> RecognitionData:
             if len(words) != 2 or words[1] not in ("0", *_HMDB_SPLITS):
                 problems.add(place, f"expected video.avi and 0, 1 or 2, found {' '.join(words)!r}")
             elif words[1] in _HMDB_SPLITS and (
-                video := index.find(PurePosixPath(words[0]).stem, label=label, place=place, problems=problems)
+                video := videos.by_stem(PurePosixPath(words[0]).stem, place, label=label)
             ):
                 examples.append(RecognitionExample(video, label, _HMDB_SPLITS[words[1]]))
     warnings = problems.check(len(examples), path)

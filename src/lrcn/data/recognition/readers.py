@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lrcn.data.formats import add_reader, recognised
+from lrcn.data.problems import first_of
 from lrcn.data.recognition.annotation_csv import detect_annotations_csv, read_annotations_csv
 from lrcn.data.recognition.class_folders import (
     detect_class_folders,
@@ -13,11 +15,11 @@ from lrcn.data.recognition.class_folders import (
     read_class_folders,
     read_split_folders,
 )
-from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, first_of
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample
 from lrcn.data.recognition.grouping import divide_train, torn_groups, with_groups
 from lrcn.data.recognition.official_lists import detect_hmdb51, detect_ucf101, read_hmdb51, read_ucf101
 from lrcn.data.recognition.web_lists import detect_activitynet, detect_kinetics, read_activitynet, read_kinetics
-from lrcn.errors import ConfigError, DataError, lookup
+from lrcn.errors import DataError, lookup
 from lrcn.video.sources import VIDEO_SUFFIXES
 
 __all__ = [
@@ -50,18 +52,20 @@ READERS: dict[str, Reader] = {
     "annotations-csv": Reader(detect_annotations_csv, read_annotations_csv),
     "kinetics": Reader(detect_kinetics, read_kinetics),
 }
-"""Layout -> reader. The last that recognises a path reads it: from general to special, registered ones first of all."""
+"""Layout -> reader. Registered ones go first; a path that two of ours recognise is refused, but that lists go before
+folders: videos in class folders are what most lists name."""
+
+_OWN = frozenset(READERS)
+_FOLDERS = ("class-folders", "split-folders")
 
 
 def register_reader(name: str, reader: Reader) -> None:
-    """Add a layout, so that `read_recognition_data` and the command line know it; it is asked before all others.
+    """Add a layout, so that `read_recognition_data` and the command line know it; it is asked before ours.
 
     Raises:
         ConfigError: If the name is taken.
     """
-    if name in READERS:
-        raise ConfigError(f"data format {name!r} is taken: register another name")
-    READERS[name] = reader
+    add_reader(READERS, name, reader, kind="data format")
 
 
 def read_recognition_data(
@@ -80,15 +84,15 @@ def read_recognition_data(
 
     Args:
         path: A folder, or an annotation file.
-        format: A key of `READERS`, or `auto` for the last of them that recognises the path.
+        format: A key of `READERS`, or `auto` for the one that recognises the path.
         val_fraction: Share of each class's training clips that becomes `val` where it is missing; 0 for none.
         seed: Which ones.
         split_number: Which of several official lists, from 1.
         skip_missing: Leave out listed videos that are not there, with a warning.
 
     Raises:
-        DataError: If nothing is recognised or rows are bad (`problems` holds them all), or a group given by the data
-            set lies in two splits.
+        DataError: If nothing is recognised, two layouts are, or rows are bad (`problems` holds them all), or a group
+            given by the data set lies in two splits.
         UnknownNameError: If `format` is none of `READERS`.
     """
     path = Path(path)
@@ -114,9 +118,9 @@ def read_recognition_data(
 
 
 def _recognised(path: Path) -> str:
-    for name, reader in reversed(READERS.items()):
-        if reader.detect(path):
-            return name
+    lists = {name: reader for name, reader in READERS.items() if name not in _FOLDERS}
+    if name := recognised(path, lists, _OWN) or recognised(path, READERS, _FOLDERS):
+        return name
     if path.is_dir() and any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in path.iterdir()):
         remedy = "put each video in a folder named after its class, or list them in annotations.csv (path,label,split)"
         raise DataError(f"{path}: its videos lie in no class folder; {remedy}")

@@ -6,17 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lrcn.data.annotation_rows import seconds
 from lrcn.data.csv_table import read_table, read_text, table_columns
-from lrcn.data.recognition.annotation_csv import seconds
-from lrcn.data.recognition.examples import (
-    Problems,
-    ReadOptions,
-    RecognitionData,
-    RecognitionExample,
-    sorted_labels,
-    split_of,
-)
-from lrcn.data.recognition.video_index import VideoIndex
+from lrcn.data.named_files import NamedFiles
+from lrcn.data.problems import Problems
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
+from lrcn.data.splits import split_of
 from lrcn.errors import DataError
 
 _KINETICS_COLUMNS = {"youtube_id", "time_start", "time_end"}
@@ -36,7 +31,7 @@ def read_kinetics(path: Path, options: ReadOptions) -> RecognitionData:
         DataError: If rows are bad; `problems` holds them all.
     """
     problems = Problems(options.skip_missing)
-    index = VideoIndex(path.parent if path.is_file() else path)
+    videos = NamedFiles(path.parent if path.is_file() else path, problems)
     examples = []
     for file in _kinetics_files(path):
         columns, rows = read_table(file)
@@ -56,7 +51,7 @@ def read_kinetics(path: Path, options: ReadOptions) -> RecognitionData:
             label = row.get("label", "")
             if not label:
                 problems.add(place, "the label is empty; lists without labels cannot be used")
-            elif video := index.find(stem, label=label, place=place, problems=problems):
+            elif video := videos.by_stem(stem, place, label=label):
                 examples.append(RecognitionExample(video, label, split))
     warnings = problems.check(len(examples), path)
     return RecognitionData(sorted_labels(examples), tuple(examples), path.resolve().name, warnings)
@@ -78,7 +73,7 @@ def read_activitynet(path: Path, options: ReadOptions) -> RecognitionData:
         raise DataError(f'{path}: no JSON file with a "database" here')
     database = _database(file)
     problems = Problems(options.skip_missing)
-    index = VideoIndex(file.parent)
+    videos = NamedFiles(file.parent, problems)
     examples = []
     hidden = 0
     for name, entry in sorted(database.items()):
@@ -95,8 +90,8 @@ def read_activitynet(path: Path, options: ReadOptions) -> RecognitionData:
         if not segments:
             hidden += 1
             continue
-        stem = f"v_{name}" if f"v_{name}" in index else name
-        if video := index.find(stem, label=segments[0][0], place=place, problems=problems):
+        stem = f"v_{name}" if videos.has_video(f"v_{name}") else name
+        if video := videos.by_stem(stem, place, label=segments[0][0]):
             examples += [RecognitionExample(video, label, split, start_s, end_s) for label, start_s, end_s in segments]
     warnings = problems.check(len(examples), path)
     if hidden:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from lrcn.config import CaptioningHeader, PreprocessConfig
+from lrcn.data.batches import FeatureVideo
 from lrcn.data.captioning.datasets import (
     FeatureCaptions,
     FrameCaptions,
@@ -22,7 +23,6 @@ from lrcn.data.captioning.datasets import (
 )
 from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.data.captioning.vectors import read_vectors
-from lrcn.data.recognition.datasets import FeatureVideo
 from lrcn.decoding import TokenRules
 from lrcn.errors import DataError, MediaError
 from lrcn.extraction import Part

@@ -11,9 +11,7 @@ import torch
 from lrcn.config import CaptioningHeader, PreprocessConfig
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.captioning.readers import read_caption_data
-from lrcn.data.captioning.sentences import read_sentences
 from lrcn.data.captioning.vectors import read_vectors
-from lrcn.errors import DataError
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
@@ -46,7 +44,9 @@ class CaptioningRecipe(Recipe):
         """
         self._config = config
         self._preprocess = preprocess
-        self._data = data if isinstance(data, CaptionData) else _read(Path(data), config)
+        if not isinstance(data, CaptionData):
+            data = read_caption_data(data, seed=config.seed, need_files=config.looks_at_pictures)
+        self._data = data
         for warning in self._data.warnings:
             narrator.warn(warning)
         self._splits = caption_splits(self._data, needs_validation=config.patience is not None)
@@ -106,11 +106,3 @@ class CaptioningRecipe(Recipe):
             "words": len(self._vocabulary.words),
             "fingerprint": fingerprint(self._splits),
         }
-
-
-def _read(path: Path, config: CaptioningTrainingConfig) -> CaptionData:
-    if path.suffix.lower() == ".txt":
-        if config.objective != "sentences":
-            raise DataError(f"{path}: sentences without pictures; they go with --objective sentences only")
-        return read_sentences(path)
-    return read_caption_data(path, seed=config.seed, need_files=config.looks_at_pictures)

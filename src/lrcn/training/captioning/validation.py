@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.captioning.datasets import Sentence, pad_tokens, stacked
+from lrcn.data.batches import FeatureVideo, stacked
+from lrcn.data.captioning.datasets import Sentence, pad_tokens
 from lrcn.data.captioning.examples import CaptionExample
-from lrcn.data.recognition.datasets import FeatureVideo
 from lrcn.decoding import TokenRules, greedy_search
 from lrcn.features import FeatureExtractor
 from lrcn.metrics.cider import CIDErScorer

@@ -14,14 +14,8 @@ from typing import TypeVar
 import torch
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
-from lrcn.data.recognition.datasets import (
-    FeatureClips,
-    FeatureVideo,
-    FrameClips,
-    FrameVideo,
-    collate_features,
-    collate_frames,
-)
+from lrcn.data.batches import FeatureVideo
+from lrcn.data.recognition.datasets import FeatureClips, FrameClips, FrameVideo, collate_features, collate_frames
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
 from lrcn.extraction import Part

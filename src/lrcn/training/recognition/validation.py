@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from lrcn.config import PreprocessConfig
-from lrcn.data.recognition.datasets import FeatureVideo, window_batches
+from lrcn.data.batches import FeatureVideo
+from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.features import FeatureExtractor
 from lrcn.models.recognition import RecognitionModel
