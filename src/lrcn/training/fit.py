@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lrcn.config import ModelHeader
+from lrcn.data.batches import StepSampler
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.devices import choose_device
