@@ -8,18 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lrcn.data.processes import in_processes
 from lrcn.errors import ConfigError, DataError
 from lrcn.files import replacing
-from lrcn.video.ahead import num_processors
 
 MARK_NAME = "build.json"
 """Says which builder, with which settings, a folder belongs to."""
@@ -92,7 +88,7 @@ def build_missing(
     report = on_progress or (lambda done, total: None)
     num_there = len(paths) - len(missing)
     report(num_there, len(paths))
-    for done, _ in enumerate(_in_parallel(make, missing, workers or num_processors()), start=1):
+    for done, _ in enumerate(in_processes(make, missing, workers), start=1):
         report(num_there + done, len(paths))
 
 
@@ -104,33 +100,3 @@ def write_annotations(path: Path, rows: Iterable[Sequence[str]]) -> Path:
         with replacing(path) as unfinished:
             unfinished.write_text(text.getvalue(), encoding="utf-8")
     return path
-
-
-def _in_parallel(make: Callable[..., None], calls: list[tuple[Any, ...]], workers: int) -> Iterator[None]:
-    """Make the calls one by one or in parallel; yield after each."""
-    if workers == 1 or len(calls) < 2:
-        for call in calls:
-            make(*call)
-            yield
-        return
-    # spawn: a fork of a process with threads (torch, a progress bar) may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(calls)), mp_context=context, initializer=_end_with_parent) as pool:
-        try:
-            for future in as_completed([pool.submit(make, *call) for call in calls]):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when the build is killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -114,10 +114,13 @@ def outside(examples: Iterable[tuple[HasPart, str]], files: Mapping[Path, Checke
             )
 
 
-def same_content(files: Mapping[Path, CheckedFile]) -> Iterator[list[Path]]:
-    """Yield the groups of two or more files that hold the same."""
+def same_content(files: Mapping[Path, CheckedFile]) -> Iterator[tuple[list[Path], str]]:
+    """Yield the groups of two or more files that hold the same, each with words for it."""
     same: dict[str, list[Path]] = defaultdict(list)
     for file in files.values():
         if file.digest:
             same[file.digest].append(file.path)
-    yield from (paths for paths in same.values() if len(paths) > 1)
+    for paths in same.values():
+        if len(paths) > 1:
+            more = f" ({len(paths) - 2} more)" if len(paths) > 2 else ""
+            yield paths, f"same content in {paths[0]} and {paths[1]}{more}"

@@ -110,8 +110,7 @@ def _copies(data: CaptionData, files: Mapping[Path, CheckedFile]) -> Iterator[Fi
     for path, own in splits.items():
         if len(own) > 1:
             yield Finding("error", f"{path}: parts of it in {' and '.join(sorted(own))}: scores will be too good")
-    for paths in same_content(files):
-        text = f"same content in {paths[0]} and {paths[1]}" + (f" ({len(paths) - 2} more)" if len(paths) > 2 else "")
+    for paths, text in same_content(files):
         if len(own := {split for path in paths for split in splits[path]}) > 1:
             yield Finding("error", f"{text}, in {' and '.join(sorted(own))}: scores will be too good; keep one")
         else:

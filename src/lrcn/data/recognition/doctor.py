@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, unreadable
+from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, same_content, unreadable
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.data.splits import SPLITS
@@ -74,16 +74,12 @@ def _has_split(examples: Sequence[RecognitionExample], split: str) -> bool:
 
 
 def _copies(examples: Sequence[RecognitionExample], files: Mapping[Path, CheckedFile]) -> Iterator[Finding]:
-    same: dict[str, list[RecognitionExample]] = defaultdict(list)
+    of: dict[Path, list[RecognitionExample]] = defaultdict(list)
     for example in examples:
-        if files[example.path].digest:
-            same[files[example.path].digest].append(example)
-    for copies in same.values():
-        paths = sorted({str(example.path) for example in copies})
-        if len(paths) == 1:
-            continue
+        of[example.path].append(example)
+    for paths, text in same_content(files):
+        copies = [example for path in paths for example in of[path]]
         splits, labels = ({getattr(example, name) for example in copies} for name in ("split", "label"))
-        text = f"same content in {' and '.join(paths[:2])}" + (f" ({len(paths) - 2} more)" if len(paths) > 2 else "")
         if len(labels) > 1:
             yield Finding("error", f"{text}, labelled {' and '.join(sorted(labels))}: keep one")
         elif len(splits) > 1:

@@ -6,18 +6,16 @@ goes on saying what belongs where.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from lrcn.data.processes import in_processes
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.errors import DataError, LRCNError, MediaError, require
-from lrcn.video.ahead import num_processors
 from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FLOW_SUFFIX, FlowTag, read_flow_tag, write_flow_file
 from lrcn.video.read import probe, read_frames
@@ -117,7 +115,9 @@ def build_flow(
     kept, stale = len(jobs) - len(missing), sum(path.is_file() for path in missing.values())
     report(kept, len(jobs))
     failures = []
-    for done, failure in enumerate(_build_all(missing, tag, workers), start=1):
+    for done, failure in enumerate(
+        in_processes(_build_one, [(*job, tag) for job in missing.items()], workers), start=1
+    ):
         failures += [failure] if failure else []
         report(kept + done, len(jobs))
     return FlowBuildReport(len(missing) - len(failures), kept, tuple(sorted(failures)), stale)
@@ -128,22 +128,6 @@ def _is_made(path: Path, tag: FlowTag) -> bool:
         return path.is_file() and read_flow_tag(path) == tag
     except MediaError:
         return False
-
-
-def _build_all(jobs: dict[Path, Path], tag: FlowTag, workers: int | None) -> Iterator[str | None]:
-    workers = min(workers or num_processors(), len(jobs))
-    if workers <= 1:
-        for video, path in jobs.items():
-            yield _build_one(video, path, tag)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_build_one, video, path, tag) for video, path in jobs.items()]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _build_one(video: Path, path: Path, tag: FlowTag) -> str | None:
