@@ -90,7 +90,7 @@ def test_accuracy_by_part() -> None:
 
 def test_a_build_holds_clips_and_five_sentences_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counts = ["--train-clips", "1", "--val-clips", "0", "--test-clips", "0"]
-    assert main(["mocap-captions", str(tmp_path), *counts, "--size-px", "32", "--workers", "2"]) == 0
+    assert main(["mocap-captions", str(tmp_path), *counts, "--size-px", "32", "--workers", "1"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'captions.csv'}\n"
     with (tmp_path / "captions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -115,9 +115,8 @@ def build_flow(
     kept, stale = len(jobs) - len(missing), sum(path.is_file() for path in missing.values())
     report(kept, len(jobs))
     failures = []
-    for done, failure in enumerate(
-        in_processes(_build_one, [(*job, tag) for job in missing.items()], workers), start=1
-    ):
+    calls = [(video, path, tag) for video, path in missing.items()]
+    for done, failure in enumerate(in_processes(_build_one, calls, workers), start=1):
         failures += [failure] if failure else []
         report(kept + done, len(jobs))
     return FlowBuildReport(len(missing) - len(failures), kept, tuple(sorted(failures)), stale)
