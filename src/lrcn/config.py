@@ -54,7 +54,10 @@ class HeadSettings:
 
     head: str = "lstm"
     """What reads the features: `lstm` reads the frames in order; `frame` classifies each frame alone (the paper's
-    single-frame net); `mean` classifies the mean feature of the clip; or one that `register_head` made known."""
+    single-frame net); `mean` classifies the mean feature of the clip; `statistics` its mean, spread and change; or one
+    that `register_head` made known. Several with a + between them are averaged: `lstm+statistics`."""
+    standardise: bool = False
+    """Bring each value of the feature to mean 0 and deviation 1 over the training frames first (paper: no)."""
     readout: Literal["mean", "last"] = "mean"
     """Clip probabilities: the mean of the softmax over the clip's frames (paper), or the last frame's alone."""
     embedding_size: int | None = None

@@ -13,7 +13,7 @@ State = dict[str, NDArray[np.float32]]
 
 def batch_axis(name: str) -> int:
     """Return which axis of a part of the state counts the streams or sentences."""
-    return 1 if name in ("hidden", "cell") else 0  # those are (num_layers, B, K), as torch has them
+    return 1 if name.rpartition(".")[2] in ("hidden", "cell") else 0  # those are (num_layers, B, K), as torch has them
 
 
 def join_states(states: Sequence[State]) -> State:

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from lrcn.config import RecognitionConfig
-from lrcn.errors import ShapeError, lookup
+from lrcn.errors import ShapeError
 from lrcn.models.backbones import build_backbone
-from lrcn.models.heads import HEADS, Head
+from lrcn.models.heads import build_head
 
 _HEAD = "head."
 
@@ -36,9 +36,8 @@ class RecognitionModel(nn.Module):
         """
         super().__init__()
         self.config = config
-        head_class = lookup(HEADS, config.head, kind="head")
         self.backbone = build_backbone(config.backbone, weights=backbone_weights)
-        self.head: Head = head_class(config, self.backbone.feature_size)
+        self.head = build_head(config, self.backbone.feature_size)
         self.register_state_dict_post_hook(_without_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_with_prefix)  # type: ignore[no-untyped-call]
 

@@ -1,0 +1,127 @@
+"""A head that reads how much the features of a clip change, not in which order.
+
+Shapes: B clips, T frames of a clip, D feature size, S = 3 D statistics, A classes, N training clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lrcn.config import RecognitionConfig
+from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation
+from lrcn.models.pooling import mean_over_frames, valid_steps
+
+_FREEDOM = 30.0
+"""Inverse strength of the penalty on the weights, for one standardised feature: scores hardly differ from 3 to 300."""
+
+_MOST_IN_DUAL = 4096
+"""Training clips up to which weights are sought among their combinations: faster where clips are few."""
+
+
+class StatisticsHead(Head):
+    """Mean, deviation and mean absolute change of each feature over the clip -> standardised -> class logits.
+
+    With few clips such statistics teach more than order does. Their classifier is not trained step by step: `fit` finds
+    the weights of penalised logistic regression at once, from all training clips. Where the features themselves are
+    trained, there is no `fit`, and it learns as all else does.
+    """
+
+    shift: Tensor
+    """Means of the statistics over the training clips, `(S,)`."""
+    scale: Tensor
+    """Inverses of their deviations, `(S,)`."""
+    classifier: nn.Linear
+
+    def __init__(self, config: RecognitionConfig, feature_size: int) -> None:
+        """Make the classifier."""
+        super().__init__(config, feature_size)
+        self.register_buffer("shift", torch.zeros(3 * feature_size))
+        self.register_buffer("scale", torch.ones(3 * feature_size))
+        self.classifier = nn.Linear(3 * feature_size, config.num_classes)
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """As `Head.forward`, of the clip."""
+        logits: Tensor = self.classifier((clip_statistics(features, lengths) - self.shift) * self.scale)
+        return logits.unsqueeze(1)
+
+    @torch.no_grad()
+    def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
+        """As `Head.fit`."""
+        batches = [(clip_statistics(one.features, one.lengths), one.labels, one.weights) for one in clips()]
+        rows, labels, weights = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        share = (weights / weights.sum()).unsqueeze(1)
+        self.shift.copy_((rows * share).sum(dim=0))
+        rows -= self.shift
+        self.scale.copy_(inverse_deviation((rows.square() * share).sum(dim=0)))
+        rows *= self.scale
+        weight, bias = logistic_regression(
+            rows, labels, weights, num_classes=self.config.num_classes, freedom=_FREEDOM / self.feature_size
+        )
+        self.classifier.weight.copy_(weight)
+        self.classifier.bias.copy_(bias)
+        self.classifier.requires_grad_(False)
+
+
+def clip_statistics(features: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Return mean, deviation and mean absolute change from frame to frame of each feature, `(B, 3 D)`.
+
+    Args:
+        features: `(B, T, D)`; the padding may hold anything.
+        lengths: Valid frames of each clip, `(B,)`; None means that all T are valid. A clip of one frame has no
+            deviation and no change.
+    """
+    mean = mean_over_frames(features, lengths)
+    deviation = mean_over_frames((features - mean.unsqueeze(1)).square(), lengths).clamp(min=0).sqrt()
+    changes = (features[:, 1:] - features[:, :-1]).abs()
+    if lengths is None:
+        change = changes.sum(dim=1) / max(1, changes.shape[1])
+    else:
+        between = lengths.to(features.device) - 1
+        kept = torch.where(valid_steps(between, changes).unsqueeze(2), changes, 0.0)
+        change = kept.sum(dim=1) / between.clamp(min=1).unsqueeze(1)
+    return torch.cat([mean, deviation, change], dim=1)
+
+
+def logistic_regression(
+    rows: Tensor, labels: Tensor, weights: Tensor, *, num_classes: int, freedom: float
+) -> tuple[Tensor, Tensor]:
+    """Return weights `(A, S)` and bias `(A,)` that minimise the penalised cross-entropy.
+
+        sum of weight_i * cross-entropy_i + |W|^2 / (2 freedom)
+
+    Args:
+        rows: `(N, S)`.
+        labels: Class ids `(N,)`.
+        weights: How much each row counts, `(N,)`.
+        num_classes: A.
+        freedom: Inverse strength of the penalty; the bias has none.
+    """
+    in_dual = len(rows) < min(rows.shape[1], _MOST_IN_DUAL)
+    inputs = rows
+    if in_dual:
+        # W is a combination of the rows: with rows = L Q, Q orthonormal, W Q' has the norm of W, and L is small
+        products = (rows @ rows.T).double()
+        jitter = 1e-8 * products.diagonal().mean() + 1e-12
+        inputs = torch.linalg.cholesky(products + jitter * torch.eye(len(rows), dtype=torch.float64))
+    found = torch.zeros(num_classes, inputs.shape[1], dtype=inputs.dtype, device=inputs.device)
+    bias = torch.zeros(num_classes, dtype=inputs.dtype, device=inputs.device)
+    parameters = [found.requires_grad_(), bias.requires_grad_()]
+    optimizer = torch.optim.LBFGS(parameters, max_iter=500, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        errors = F.cross_entropy(F.linear(inputs, found, bias), labels, reduction="none")
+        total = (errors * weights).sum() + found.square().sum() / (2 * freedom)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    with torch.enable_grad():
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+    found, bias = found.detach(), bias.detach()
+    if in_dual:
+        found = torch.linalg.solve_triangular(inputs.T, found.T, upper=True).T.to(rows.dtype) @ rows
+    return found.to(rows.dtype), bias.to(rows.dtype)
