@@ -181,6 +181,8 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
     )
     steps_per_epoch = sampler.batches_per_epoch // config.accumulate
     total_steps = config.max_steps or config.epochs * steps_per_epoch
+    if not any(parameter.requires_grad for parameter in run.recipe.model.parameters()):
+        total_steps = 1  # all was learnt at once: what is left is to score it
     sampler.first_batch, sampler.num_batches = state.step * config.accumulate, total_steps * config.accumulate
     plan = RunPlan(
         total_steps=total_steps,

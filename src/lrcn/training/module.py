@@ -142,8 +142,8 @@ class TrainingModule(LightningModule, ABC):
         number = self.state.step * self._config.accumulate + batch_idx % self._config.accumulate
         seed_dropout(batch_seed(self._config.seed, number, self.global_rank), self.device)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Return the weighted loss of the batch.
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """Return the weighted loss of the batch; None where nothing learns from it.
 
         Raises:
             ConfigError: If the loss is no longer a number.
@@ -155,7 +155,7 @@ class TrainingModule(LightningModule, ABC):
             raise lost_number("loss", value, self.state.step + 1, self._config, self._plan.total_steps)
         self.state.add("train_loss", value)
         self.state.num_batches += 1
-        return loss * self.loss_weight
+        return loss * self.loss_weight if loss.requires_grad else None
 
     def encode(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
         """Return the features `(B, T, D)` and lengths `(B,)` of clips of frames: one pass of the CNN for the batch.

@@ -103,6 +103,7 @@ def parameter_groups(model: Learner, config: TrainingConfig) -> list[dict[str, A
             if name.endswith("bias"):
                 multiplier *= config.bias_lr_multiplier
         groups.setdefault((multiplier, decay), []).append(param)
+    groups = groups or {(1.0, 0.0): []}  # optimisers want one, though there be nothing to train
     return [
         {"params": params, "lr": config.lr * multiplier, "multiplier": multiplier, "weight_decay": decay}
         for (multiplier, decay), params in groups.items()

@@ -35,7 +35,9 @@ class JointHead(Head):
     ) -> Tensor:
         """The sum of the losses of the parts that learn step by step; see `Head.loss`."""
         learning = [part for part in self._parts if any(parameter.requires_grad for parameter in part.parameters())]
-        losses = [part.loss(features, targets, lengths, label_smoothing=label_smoothing) for part in learning]
+        losses = [
+            part.loss(features, targets, lengths, label_smoothing=label_smoothing) for part in learning or self._parts
+        ]
         return torch.stack(losses).sum()
 
     def clip_probs(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:

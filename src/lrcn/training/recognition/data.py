@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +15,19 @@ import torch
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
-from lrcn.data.recognition.datasets import FeatureClips, FrameClips, FrameVideo, collate_features, collate_frames
+from lrcn.data.recognition.datasets import (
+    FeatureClips,
+    FrameClips,
+    FrameVideo,
+    collate_features,
+    collate_frames,
+    window_batches,
+)
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
 from lrcn.extraction import Part
-from lrcn.features import (
-    content_hash,
-)
+from lrcn.features import content_hash
+from lrcn.models.heads import TrainingClips
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Bar, Narrator
@@ -30,6 +36,7 @@ from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.validation import FeatureValidation, FrameValidation
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
+from lrcn.video.sampling import clip_windows
 from lrcn.video.views import CENTER_VIEW, View
 
 
@@ -112,9 +119,19 @@ def prepare_features(
         encoded.fill(examples, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
+    model.head.fit(partial(_all_clips, train, header.preprocess))
     clips = FeatureClips(train, header.preprocess.clip_length, seed=config.seed)
     validation = FeatureValidation(val[rank :: config.devices], header.preprocess) if val else None
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
+
+
+def _all_clips(videos: Sequence[FeatureVideo], preprocess: PreprocessConfig) -> Iterator[TrainingClips]:
+    """Yield all windows of the first view of each video, which share its weight."""
+    labels = torch.tensor([video.label for video in videos])
+    windows = [clip_windows(video.num_frames, preprocess.clip_length, preprocess.clip_stride) for video in videos]
+    weights = torch.tensor([1.0 / len(of_one) for of_one in windows])
+    for batch in window_batches(videos, preprocess.clip_length, preprocess.clip_stride):
+        yield TrainingClips(batch.features, batch.lengths, labels[batch.videos], weights[batch.videos])
 
 
 def prepare_frames(
