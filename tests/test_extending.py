@@ -15,7 +15,7 @@ from lrcn.config import RecognitionConfig
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample
 from lrcn.data.recognition.readers import READERS, Reader, read_recognition_data, register_reader
 from lrcn.errors import ConfigError
-from lrcn.evaluation.recognition.report import evaluate
+from lrcn.evaluation.evaluating import evaluate
 from lrcn.export.exporting import export_model
 from lrcn.inference.recognition.streaming import StreamingRecognizer
 from lrcn.models.backbone_specs import BackboneSpec

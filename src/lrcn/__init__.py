@@ -17,8 +17,10 @@ from lrcn.errors import require
 
 _PUBLIC = {
     "BackboneConfig": "lrcn.config",
+    "BackboneSpec": "lrcn.models.backbone_specs",
     "CaptionData": "lrcn.data.captioning.examples",
     "CaptionExample": "lrcn.data.captioning.examples",
+    "CaptionReader": "lrcn.data.captioning.readers",
     "CaptionReport": "lrcn.evaluation.captioning.report",
     "CaptionResult": "lrcn.results",
     "CaptionSearch": "lrcn.inference.captioning.search_settings",
@@ -37,7 +39,10 @@ _PUBLIC = {
     "MediaError": "lrcn.errors",
     "ModelFileError": "lrcn.errors",
     "PreprocessConfig": "lrcn.config",
+    "Reader": "lrcn.data.recognition.readers",
     "RecognitionConfig": "lrcn.config",
+    "RecognitionData": "lrcn.data.recognition.examples",
+    "RecognitionExample": "lrcn.data.recognition.examples",
     "RecognitionHeader": "lrcn.config",
     "RecognitionModel": "lrcn.models.recognition",
     "RecognitionResult": "lrcn.results",
@@ -47,19 +52,22 @@ _PUBLIC = {
     "Retriever": "lrcn.inference.captioning.retriever",
     "Segment": "lrcn.results",
     "StreamingRecognizer": "lrcn.inference.recognition.streaming",
+    "TEN_CROP_VIEWS": "lrcn.video.views",
     "TrainResult": "lrcn.training.fit",
     "TwoStreamRecognizer": "lrcn.inference.recognition.two_stream",
-    "evaluate": "lrcn.evaluation.recognition.report",
-    "evaluate_captions": "lrcn.evaluation.captioning.report",
+    "evaluate": "lrcn.evaluation.evaluating",
     "export_model": "lrcn.export.exporting",
     "extract_features": "lrcn.inference.feature_files",
+    "from_pretrained": "lrcn.model_file",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
+    "push_to_hub": "lrcn.model_file",
     "read_caption_data": "lrcn.data.captioning.readers",
     "read_recognition_data": "lrcn.data.recognition.readers",
     "register_backbone": "lrcn.models.backbones",
     "register_caption_reader": "lrcn.data.captioning.readers",
     "register_reader": "lrcn.data.recognition.readers",
+    "save_pretrained": "lrcn.model_file",
     "train": "lrcn.training.fit",
     "write_results": "lrcn.writers",
 }
@@ -76,8 +84,12 @@ if TYPE_CHECKING:
     from lrcn.config import RecognitionHeader as RecognitionHeader
     from lrcn.data.captioning.examples import CaptionData as CaptionData
     from lrcn.data.captioning.examples import CaptionExample as CaptionExample
+    from lrcn.data.captioning.readers import CaptionReader as CaptionReader
     from lrcn.data.captioning.readers import read_caption_data as read_caption_data
     from lrcn.data.captioning.readers import register_caption_reader as register_caption_reader
+    from lrcn.data.recognition.examples import RecognitionData as RecognitionData
+    from lrcn.data.recognition.examples import RecognitionExample as RecognitionExample
+    from lrcn.data.recognition.readers import Reader as Reader
     from lrcn.data.recognition.readers import read_recognition_data as read_recognition_data
     from lrcn.data.recognition.readers import register_reader as register_reader
     from lrcn.errors import ConfigError as ConfigError
@@ -86,9 +98,8 @@ if TYPE_CHECKING:
     from lrcn.errors import MediaError as MediaError
     from lrcn.errors import ModelFileError as ModelFileError
     from lrcn.evaluation.captioning.report import CaptionReport as CaptionReport
-    from lrcn.evaluation.captioning.report import evaluate_captions as evaluate_captions
+    from lrcn.evaluation.evaluating import evaluate as evaluate
     from lrcn.evaluation.recognition.report import EvaluationReport as EvaluationReport
-    from lrcn.evaluation.recognition.report import evaluate as evaluate
     from lrcn.export.exporting import ExportReport as ExportReport
     from lrcn.export.exporting import export_model as export_model
     from lrcn.inference.captioning.predictor import Captioner as Captioner
@@ -99,7 +110,11 @@ if TYPE_CHECKING:
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
+    from lrcn.model_file import from_pretrained as from_pretrained
     from lrcn.model_file import inspect as inspect
+    from lrcn.model_file import push_to_hub as push_to_hub
+    from lrcn.model_file import save_pretrained as save_pretrained
+    from lrcn.models.backbone_specs import BackboneSpec as BackboneSpec
     from lrcn.models.backbones import register_backbone as register_backbone
     from lrcn.models.captioning import CaptioningModel as CaptioningModel
     from lrcn.models.lstm import LSTMStack as LSTMStack
@@ -113,6 +128,7 @@ if TYPE_CHECKING:
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS
     from lrcn.writers import write_results as write_results
 
 

@@ -21,7 +21,8 @@ from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
 from lrcn.errors import DataError
 from lrcn.evaluation.captioning.page import PageItem, write_page
-from lrcn.evaluation.captioning.report import CaptionReport, evaluate_captions
+from lrcn.evaluation.captioning.report import CaptionReport
+from lrcn.evaluation.evaluating import evaluate
 from lrcn.features import FeatureCache, FeatureExtractor
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.metrics.captioning import score_captions
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Pat
 
 @pytest.fixture(scope="module")
 def report(captioner: Captioner, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CaptionReport:
-    return evaluate_captions(captioner, folder, cache_dir=tmp_path_factory.mktemp("cache"))
+    return evaluate(captioner, folder, cache_dir=tmp_path_factory.mktemp("cache"))
 
 
 def test_scores_are_the_metrics_of_what_the_captioner_says(
@@ -98,7 +99,7 @@ def test_the_baseline_takes_training_features_of_the_captioners_runtime_from_the
     tiny_caption_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     captioner = Captioner.load(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
-    evaluate_captions(captioner, folder, retrieval_limit=0, cache_dir=tmp_path / "features")
+    evaluate(captioner, folder, retrieval_limit=0, cache_dir=tmp_path)
     key = FeatureExtractor(captioner.model, captioner.header.preprocess, runtime="onnxruntime").key()
     assert FeatureCache(tmp_path / "features", key).has(folder / "0.png", (CENTER_VIEW,))
 
@@ -114,7 +115,7 @@ def test_a_caption_of_no_word_is_scored(captioner: Captioner, folder: Path, tiny
     silent = Captioner.load(tiny_caption_model, device="cpu")
     with torch.no_grad():
         silent.model.classifier.bias[2] = 100.0
-    report = evaluate_captions(silent, folder, baselines=False)
+    report = evaluate(silent, folder, baselines=False)
     assert {one.caption for one in report.predictions} == {""}
     assert all(np.isfinite(score) for score in report.scores.values())
     assert report.scores["exact"] == 0
@@ -125,18 +126,18 @@ def test_without_a_readable_training_picture_there_is_no_neighbour(captioner: Ca
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     Image.fromarray(textured_frames(1, 72, 90, seed=1)[0]).save(tmp_path / "good.png")
     (tmp_path / "captions.csv").write_text("path,caption,split\nbad.jpg,a cat,train\ngood.png,a dog,test\n")
-    report = evaluate_captions(captioner, tmp_path, cache_dir=tmp_path / "cache", retrieval_limit=0)
+    report = evaluate(captioner, tmp_path, cache_dir=tmp_path / "cache", retrieval_limit=0)
     assert report.num_examples == 1
     assert set(report.baselines) == {"most_frequent"}
     assert report.left_out["nearest_neighbour"] == "no training picture can be read"
 
 
 def test_without_training_captions_the_baselines_are_left_out(captioner: Captioner, folder: Path) -> None:
-    report = evaluate_captions(captioner, folder, split="train", retrieval_limit=2)
+    report = evaluate(captioner, folder, split="train", retrieval_limit=2)
     assert report.left_out["baselines"] == "no training captions other than these"
     assert report.retrieval["image_to_caption"]["num_queries"] == 2
     with pytest.raises(DataError, match="no 'tset' split"):
-        evaluate_captions(captioner, folder, split="tset")
+        evaluate(captioner, folder, split="tset")
 
 
 class Page(HTMLParser):

@@ -9,8 +9,9 @@ import pytest
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample
-from lrcn.errors import DataError
-from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
+from lrcn.errors import ConfigError, DataError
+from lrcn.evaluation.evaluating import evaluate
+from lrcn.evaluation.recognition.report import EvaluationReport
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.metrics.classification import wilson_interval
 
@@ -96,9 +97,23 @@ def test_saved_report_holds_the_same_in_every_file(report: EvaluationReport, tmp
 
 
 def test_progress_reaches_the_end(rec: Recognizer, data_dir: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    evaluate(rec, data_dir, split="val", on_progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(0, 1), (1, 1)]
+    seen: list[tuple[str, int, int]] = []
+    evaluate(rec, data_dir, split="val", on_progress=lambda *said: seen.append(said))
+    assert seen == [("val videos", 0, 1), ("val videos", 1, 1)]
+
+
+def test_a_file_is_loaded_as_told_and_says_the_same(tiny_model: Path, rec: Recognizer, data_dir: Path) -> None:
+    expected = evaluate(rec, data_dir, split="val")
+    assert evaluate(tiny_model, data_dir, split="val", device="cpu", batch_size=3).top1 == expected.top1
+    with pytest.raises(ConfigError, match="cuda:99"):
+        evaluate(tiny_model, data_dir, device="cuda:99")
+
+
+def test_what_is_for_others_is_refused(rec: Recognizer, data_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="this one has its own"):
+        evaluate(rec, data_dir, device="cpu")
+    with pytest.raises(ConfigError, match="retrieval_limit is not for recognition models"):
+        evaluate(rec, data_dir, retrieval_limit=3)
 
 
 def data_of(*examples: tuple[Path, str]) -> RecognitionData:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-from cyclopts.types import NonNegativeInt
 from rich.console import Console
 
-from lrcn.cli.exits import exit_code_after
-from lrcn.cli.options import DataFlags
-from lrcn.cli.search_flags import SearchFlags
+from lrcn.cli.evaluation_flags import EvaluationFlags
+from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
 from lrcn.errors import DataError
 
@@ -33,72 +28,47 @@ SCORES = {
 """Name in a report -> how it is printed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionFlags(SearchFlags):
-    """What is measured of a captioning model, and how it searches for captions."""
-
-    baselines: Annotated[bool, Parameter(negative="--no-baselines", show_default=False)] = True
-    """Score the nearest training picture's caption and the most frequent one, too; the first run on a data set looks at
-    all training pictures, unless training has cached their features."""
-    retrieval_limit: NonNegativeInt = 1000
-    """Search among the first so many examples; 0 for no retrieval. Its time grows with the square."""
-    vectors: Path | None = None
-    """`.safetensors` or `.csv` file of ready vectors, for models that read those and no pictures."""
-
-
-CAPTION_FLAGS = CaptionFlags()
-CaptionsMeasured = Annotated[CaptionFlags, Parameter(name="*", group="Captioning models")]
-
-
-def evaluate_captions(
-    model: str,
-    data: Path,
-    *,
-    split: str,
-    output: Path | None,
-    seed: int,
-    json_output: bool,
-    device: str,
-    runtime: str | None,
-    batch_size: int,
-    quiet: bool,
-    data_set: DataFlags,
-    captions: CaptionFlags,
-) -> int:
+def evaluate_captions(flags: EvaluationFlags) -> int:
     """Print the scores of a captioning model on a data set; return the exit code."""
     from lrcn.data.captioning.vectors import read_vectors
-    from lrcn.evaluation.captioning.report import evaluate_captions
+    from lrcn.evaluation.evaluating import evaluate
     from lrcn.inference.captioning.predictor import Captioner
 
-    search = captions.search(seed)
-    captioner = Captioner.load(model, device=device, runtime=runtime, batch_size=batch_size)
+    data_set, captions = flags.data_set, flags.captions
+    given = [flag for flag in (flags.flow_model, flags.rgb_weight, data_set.flow_dir) if flag is not None]
+    if given or flags.crops != 1 or data_set.split_number != 1:
+        raise UsageError(
+            "--flow-model, --rgb-weight, --crops, --flow-dir and --split-number are for recognition models"
+        )
+    search = captions.search(flags.seed)
+    captioner = Captioner.load(flags.model, device=flags.device, runtime=flags.runtime, batch_size=flags.batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
     wanted = captioner.header.model.vector_size
     if vectors is not None and wanted is not None and (size := next(iter(vectors.values())).shape[1]) != wanted:
-        raise DataError(f"{captions.vectors}: vectors of {size} values, and {model} reads {wanted}")
-    known = data_set.read_captions(data, seed=seed, need_files=vectors is None)
+        raise DataError(f"{captions.vectors}: vectors of {size} values, and {flags.model} reads {wanted}")
+    known = data_set.read_captions(flags.data, seed=flags.seed, need_files=vectors is None)
     for warning in known.warnings:
-        remark(f"lrcn: warning: {warning}", quiet=quiet)
-    with ProgressBar(1, quiet=quiet) as bar:
-        report = evaluate_captions(
+        remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
+    with ProgressBar(1, quiet=flags.quiet) as bar:
+        report = evaluate(
             captioner,
             known,
-            split=split,
+            split=flags.split,
             search=search,
             baselines=captions.baselines,
             retrieval_limit=captions.retrieval_limit,
             vectors=vectors,
-            on_progress=lambda what, done, total: bar.update(done, f"{what}: {done} of {total}", total),
+            on_progress=bar.count,
         )
-    if json_output:
+    if flags.json_output:
         print(report.to_json())
     else:
         _print(results_console(), report)
-    if output is not None:
-        with ProgressBar(1, quiet=quiet) as bar:
+    if flags.output is not None:
+        with ProgressBar(1, quiet=flags.quiet) as bar:
             bar.update(0, "writing the page")
-            report.save(output)
-        remark(f"report: {output}", quiet=quiet)
+            report.save(flags.output)
+        remark(f"report: {flags.output}", quiet=flags.quiet)
     return exit_code_after(report.num_examples, [failure.message for failure in report.failures], "files")
 
 

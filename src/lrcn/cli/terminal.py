@@ -69,6 +69,10 @@ class ProgressBar:
         """Show what is done of the total, and what is being done."""
         self._bar.update(self._task, completed=done, description=text, total=total)
 
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how much of something is done, as `lrcn.evaluate` reports it."""
+        self.update(done, f"{what}: {done} of {total}", total)
+
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Take the bar away while something is printed."""

@@ -13,7 +13,7 @@ from typing import Any
 from lrcn.config import PreprocessConfig
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.flow import build_flow, flow_path, with_flow_files
-from lrcn.evaluation.recognition.report import EvaluationReport, evaluate
+from lrcn.evaluation.recognition.report import EvaluationReport, evaluate_recognition
 from lrcn.files import replacing
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
@@ -185,10 +185,10 @@ def _reports(
     flow_dir: Path,
     flow_file_of: Callable[[Path], Path],
 ) -> dict[str, EvaluationReport]:
-    reports = {RGB: evaluate(streams["rgb"], data)}
+    reports = {RGB: evaluate_recognition(streams["rgb"], data)}
     if "flow" in streams:
-        reports[FLOW] = evaluate(streams["flow"], with_flow_files(data, root, flow_dir, skip_missing=True))
+        reports[FLOW] = evaluate_recognition(streams["flow"], with_flow_files(data, root, flow_dir, skip_missing=True))
         for column, weight in FUSIONS.items():
             both = TwoStreamRecognizer(streams["rgb"], streams["flow"], rgb_weight=weight, flow_file_of=flow_file_of)
-            reports[column] = evaluate(both, data)
+            reports[column] = evaluate_recognition(both, data)
     return reports

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -133,8 +133,24 @@ class CaptionReport:
         return paths
 
 
+class CaptionOptions(TypedDict, total=False):
+    """What is measured of a captioning model besides its captions, and how."""
+
+    search: CaptionSearch | None
+    """How captions are searched for; None for the defaults."""
+    baselines: bool
+    """Score the nearest neighbour's and the most frequent training caption, too (True). The features of training
+    pictures come from the cache of training where they are in it, computed by the captioner's runtime."""
+    retrieval_limit: int
+    """Retrieval among the first so many examples (1000); 0 for none. Its time grows with the square."""
+    vectors: Vectors | None
+    """Ready vectors `(T, D)` by key, for models that read those."""
+    cache_dir: Path | None
+    """As for training, whose features are looked for there."""
+
+
 def evaluate_captions(
-    model: str | Path | Captioner,
+    captioner: Captioner,
     data: str | Path | CaptionData,
     *,
     split: str = "test",
@@ -145,26 +161,23 @@ def evaluate_captions(
     cache_dir: Path | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> CaptionReport:
-    """Return the scores of a captioning model on a data set.
+    """Return the scores of a captioner on a data set.
 
     Args:
-        model: A captioner, or what `load_captioner` takes.
+        captioner: What is measured.
         data: A data set, or the path of one in any layout that training reads.
         split: Which part of it: `test`, `val` or `train`.
-        search: How captions are searched for; None for the defaults.
-        baselines: Score the nearest neighbour's and the most frequent training caption, too. The features of training
-            pictures come from the cache of training where they are in it, computed by the captioner's runtime.
-        retrieval_limit: Retrieval among the first so many examples; 0 for none. Its time grows with the square.
-        vectors: Ready vectors `(T, D)` by key, for models that read those.
-        cache_dir: As for training, whose features are looked for there.
-        on_progress: Called with what is being done, how much of it is done, and how much there is.
+        search: As in `CaptionOptions`, like those below.
+        baselines: Whether they are scored.
+        retrieval_limit: Examples.
+        vectors: By key.
+        cache_dir: As for training.
+        on_progress: As for `lrcn.evaluate`.
 
     Raises:
         DataError: If the split is empty, or none of it can be read.
-        ModelFileError: If the model file cannot be used.
         ConfigError: If the model reads vectors and none are given.
     """
-    captioner = Captioner.load(model) if isinstance(model, str | Path) else model
     known = data if isinstance(data, CaptionData) else read_caption_data(data, need_files=vectors is None)
     options = search or CaptionSearch()
     report = on_progress or (lambda what, done, total: None)

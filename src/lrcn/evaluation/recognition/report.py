@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.files import replacing_table, write_json
-from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.metrics.classification import (
     class_scores,
     confusion_matrix,
@@ -31,6 +30,10 @@ from lrcn.results import RecognitionResult
 
 class Predictor(Protocol):
     """Anything that recognises a video, such as `Recognizer`."""
+
+    @property
+    def task(self) -> str:
+        """Name of a row of `lrcn.tasks`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -127,26 +130,25 @@ class EvaluationReport:
         return paths
 
 
-def evaluate(
-    model: str | Path | Predictor,
+def evaluate_recognition(
+    recognizer: Predictor,
     data: str | Path | RecognitionData,
     *,
     split: str = "test",
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> EvaluationReport:
-    """Return the scores of a model on a data set.
+    """Return the scores of a recognizer on a data set.
 
     Args:
-        model: A recognizer, or what `load` takes.
+        recognizer: What is measured.
         data: A data set, or the path of one in any layout that training reads.
         split: Which part of it: `test`, `val` or `train`.
-        on_progress: Called with the examples done so far and their number.
+        on_progress: As for `lrcn.evaluate`.
 
     Raises:
         DataError: If the split is empty, has classes that the model does not know, or none of its videos can be read.
-        ModelFileError: If the model file cannot be used.
     """
-    recognizer: Predictor = Recognizer.load(model) if isinstance(model, str | Path) else model
+    report = on_progress or (lambda what, done, total: None)
     known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
     examples = known.split(split)
     label_ids = {label: i for i, label in enumerate(recognizer.labels)}
@@ -157,8 +159,7 @@ def evaluate(
     read: list[RecognitionExample] = []
     failures: list[FailedVideo] = []
     for done, example in enumerate(examples):
-        if on_progress is not None:
-            on_progress(done, len(examples))
+        report(f"{split} videos", done, len(examples))
         try:
             result = recognizer(example.path, start_s=example.start_s, end_s=example.end_s)
         except MediaError as exc:
@@ -167,8 +168,7 @@ def evaluate(
         probs.append(result.probs)
         model_names = result.model
         read.append(example)
-    if on_progress is not None:
-        on_progress(len(examples), len(examples))
+    report(f"{split} videos", len(examples), len(examples))
     if not read:
         raise DataError(
             f"{known.name}: none of the {len(examples)} videos of split {split!r} can be read: {failures[0].message}"

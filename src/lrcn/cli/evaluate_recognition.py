@@ -1,0 +1,76 @@
+"""`lrcn evaluate` for recognition models."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrcn.cli.evaluation_flags import CAPTION_FLAGS, EvaluationFlags
+from lrcn.cli.exits import UsageError, exit_code_after
+from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
+from lrcn.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from lrcn.evaluation.recognition.report import EvaluationReport, Predictor
+
+
+def evaluate_recognition(flags: EvaluationFlags) -> int:
+    """Print the scores of a recognition model on a data set; return the exit code."""
+    from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
+    from lrcn.data.recognition.flow import flow_path
+    from lrcn.evaluation.evaluating import evaluate
+    from lrcn.inference.recognition.predictor import Recognizer
+
+    data_set = flags.data_set
+    if flags.captions != CAPTION_FLAGS:
+        raise UsageError(f"{flags.model} is a recognition model: the flags of captioning models do nothing")
+    check_weight(flags.rgb_weight, flags.flow_model)
+    predictor: Predictor
+    if flags.flow_model is None:
+        recognizer = predictor = Recognizer.load(
+            flags.model,
+            device=flags.device,
+            runtime=flags.runtime,
+            batch_size=flags.batch_size,
+            views=views_of(flags.crops),
+        )
+        data_set.check_stream(recognizer.header.preprocess.stream)
+        known = data_set.read(flags.data, seed=flags.seed)
+    else:
+        flow_file_of = None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, flags.data)
+        predictor = load_two_stream(
+            flags.model,
+            flags.flow_model,
+            flags.rgb_weight,
+            flags.crops,
+            device=flags.device,
+            runtime=flags.runtime,
+            batch_size=flags.batch_size,
+            flow_file_of=flow_file_of,
+        )
+        known = data_set.read_videos(flags.data, seed=flags.seed)
+    for warning in known.warnings:
+        remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
+    with ProgressBar(1, quiet=flags.quiet) as bar:
+        report = evaluate(predictor, known, split=flags.split, on_progress=bar.count)
+    if flags.json_output:
+        print(report.to_json())
+    else:
+        print_report(results_console(), report)
+    if flags.output is not None:
+        _save(report, flags.output, quiet=flags.quiet)
+    return exit_code_after(report.num_videos, [failure.message for failure in report.failures], "videos")
+
+
+def _save(report: EvaluationReport, folder: Path, *, quiet: bool) -> None:
+    import numpy as np
+
+    from lrcn.plots.charts import save_confusion
+
+    report.save(folder)
+    try:
+        save_confusion(np.array(report.confusion), report.labels, folder / "confusion.png")
+    except MissingExtraError as exc:
+        remark(f"no confusion.png: {exc}", quiet=quiet)
+    remark(f"report: {folder}", quiet=quiet)
