@@ -17,7 +17,8 @@ from lrcn.cli import exits, main
 from lrcn.config import ModelHeader
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError
-from lrcn.export import calibration, recognition_graphs
+from lrcn.export import calibration
+from lrcn.export import recognition as recognition_export
 from lrcn.export.exporting import export_model
 from lrcn.graphs.exported import read_exported
 from lrcn.inference.recognition import torch_runtime
@@ -134,7 +135,7 @@ def test_int8_that_saves_no_time_is_said_beforehand(
 def test_int8_is_calibrated_and_compared_on_the_split(
     tiny_model: Path, clips: Path, clip20: Path, tmp_path: Path, format: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recognition_graphs, "LEAST_AGREEMENT", 0.0)  # three clips and a random network
+    monkeypatch.setattr(recognition_export, "LEAST_AGREEMENT", 0.0)  # three clips and a random network
     report = export_model(tiny_model, tmp_path / "q", format=format, calibrate=clips)
     assert report.parity.precision == "int8"
     assert 1e-6 < report.parity.feature_error < 0.3  # quantised, and not broken
@@ -149,7 +150,7 @@ def test_int8_is_calibrated_and_compared_on_the_split(
     assert recognize.runtime.name == "openvino-int8"
     assert recognize(clip20).probs == pytest.approx(Recognizer.load(tiny_model, device="cpu")(clip20).probs, abs=0.15)
 
-    monkeypatch.setattr(recognition_graphs, "LEAST_AGREEMENT", 1.1)
+    monkeypatch.setattr(recognition_export, "LEAST_AGREEMENT", 1.1)
     with pytest.raises(ConfigError, match="int8 changes the top class of"):
         export_model(tiny_model, tmp_path / "r", format=format, calibrate=clips)
     assert not (tmp_path / "r").exists()

@@ -95,10 +95,10 @@ def test_released_multipliers_reach_the_right_parameters() -> None:
     for name in convolutions:
         assert found[name] == (1.0, 0.005)
         assert found[name.replace("weight", "bias")] == (2.0, 0.0)
-    assert found["classifier.weight"] == (10.0, 0.005)
-    assert found["classifier.bias"] == (20.0, 0.0)
-    assert {value for name, value in found.items() if name.startswith("lstm.")} == {(1.0, 0.005)}
-    assert "lstm.layers.0.bias_ih_l0" in found
+    assert found["head.classifier.weight"] == (10.0, 0.005)
+    assert found["head.classifier.bias"] == (20.0, 0.0)
+    assert {value for name, value in found.items() if name.startswith("head.lstm.")} == {(1.0, 0.005)}
+    assert "head.lstm.layers.0.bias_ih_l0" in found
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -147,8 +147,17 @@ def test_the_fused_adamw_does_what_the_plain_one_does() -> None:
     plain = nn.Parameter(torch.tensor(START))
     expected = torch.optim.AdamW([plain], lr=0.1, weight_decay=0.01)
     config = tiny_config(optimizer="adamw", lr=0.1, weight_decay=0.01)
-    model = nn.Module()
-    model.weight = nn.Parameter(torch.tensor(START))
+
+    class OneWeight(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(START))
+            self.backbone = None
+
+        def classifier_parameters(self) -> list[nn.Parameter]:
+            return []
+
+    model = OneWeight()
     optimizer = make_optimizer(model, config)
     assert optimizer.defaults["fused"]
     np.testing.assert_allclose(
