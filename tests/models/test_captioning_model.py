@@ -211,7 +211,7 @@ def test_a_backbone_of_its_own() -> None:
 
 
 def test_without_a_backbone_there_is_nothing_to_encode_frames_with() -> None:
-    with pytest.raises(ConfigError, match="no backbone: it reads ready vectors of 5 values"):
+    with pytest.raises(ConfigError, match="no backbone: it reads ready vectors"):
         make().encode(torch.zeros(1, 3, 8, 8))
 
 

@@ -37,6 +37,7 @@ from lrcn.inference.recognition.parity import (
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.models.captioning import CaptioningModel
+from lrcn.models.network import Network
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
 
@@ -117,7 +118,7 @@ def open_caption_runtime(
 
 
 def open_backbone_runtime(
-    name: str, header: ModelHeader, model: RecognitionModel | CaptioningModel, *, device: str, cache_dir: Path
+    name: str, header: ModelHeader, model: Network, *, device: str, cache_dir: Path
 ) -> FrameEncoder:
     """Return what runs a frozen backbone whose head is still to be trained, checked on its features alone.
 
@@ -136,9 +137,7 @@ def open_backbone_runtime(
 class _Encoders:
     """What can run the backbone of a model."""
 
-    def __init__(
-        self, header: ModelHeader, model: RecognitionModel | CaptioningModel, kept: _Kept, device: str
-    ) -> None:
+    def __init__(self, header: ModelHeader, model: Network, kept: _Kept, device: str) -> None:
         if model.backbone is None or header.preprocess is None:
             raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
         self.kept, self.preprocess = kept, header.preprocess
@@ -175,7 +174,7 @@ class _Kept:
     def __init__(
         self,
         header: ModelHeader,
-        model: RecognitionModel | CaptioningModel,
+        model: Network,
         folder: Path,
         *,
         names: tuple[str, ...] | None = None,

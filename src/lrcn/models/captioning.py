@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrcn.config import VARIANTS, CaptioningConfig
-from lrcn.errors import ConfigError, ShapeError
+from lrcn.errors import ShapeError
 from lrcn.models.backbones import build_backbone
 from lrcn.models.lstm import LSTMStack, LSTMState
+from lrcn.models.network import Network
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 INIT_RANGE = 0.08
@@ -36,7 +37,7 @@ class CaptionState(NamedTuple):
         return CaptionState(self.lstm.select(index), self.context.index_select(0, index))
 
 
-class CaptioningModel(nn.Module):
+class CaptioningModel(Network):
     """Features -> context; word -> embedding -> LSTM layers, one of which also reads the context -> logits.
 
     A feature passes normalisation, `feature_dropout` and the linear projection, those that there are. The context is
@@ -48,6 +49,7 @@ class CaptioningModel(nn.Module):
     Source: Donahue et al. 2015 (arXiv:1411.4389), sec. 5 and 6; lrcn.prototxt of the release.
     """
 
+    config: CaptioningConfig
     feature_size: int
     """D: what the backbone gives for a frame, or `vector_size`."""
     context_size: int
@@ -98,25 +100,9 @@ class CaptioningModel(nn.Module):
                 else:
                     nn.init.uniform_(parameter, -bound, bound)
 
-    def freeze_backbone(self) -> None:
-        """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
-        if self.backbone is not None:
-            self.backbone.freeze()
-
     def classifier_parameters(self) -> Iterable[nn.Parameter]:
         """Those of the word logits, which learn `head_lr_multiplier` times as fast."""
         return self.classifier.parameters()
-
-    def encode(self, frames: Tensor) -> Tensor:
-        """The backbone's features `(N, D)` of preprocessed frames `(N, 3, H, W)`.
-
-        Raises:
-            ConfigError: If the model has no backbone.
-        """
-        if self.backbone is None:
-            raise ConfigError(f"this model has no backbone: it reads ready vectors of {self.feature_size} values")
-        features: Tensor = self.backbone(frames)
-        return features
 
     def context(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """One vector for all frames of each video; an image is a video of one frame.

@@ -10,17 +10,21 @@ from torch import Tensor, nn
 
 from lrcn.config import RecognitionConfig
 from lrcn.errors import ShapeError
-from lrcn.models.backbones import build_backbone
+from lrcn.models.backbones import Backbone, build_backbone
 from lrcn.models.heads import build_head
+from lrcn.models.network import Network
 
 _HEAD = "head."
 
 
-class RecognitionModel(nn.Module):
+class RecognitionModel(Network):
     """Frames -> backbone -> features -> head -> class logits.
 
     In files the tensors of the head have no prefix (`classifier.weight`), those of the backbone have one.
     """
+
+    config: RecognitionConfig
+    backbone: Backbone
 
     def __init__(self, config: RecognitionConfig, *, backbone_weights: str | Path = "none") -> None:
         """Make the network.
@@ -41,18 +45,9 @@ class RecognitionModel(nn.Module):
         self.register_state_dict_post_hook(_without_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_with_prefix)  # type: ignore[no-untyped-call]
 
-    def freeze_backbone(self) -> None:
-        """Keep the backbone as it is: no gradient, evaluation mode (batch-norm statistics too) through `.train()`."""
-        self.backbone.freeze()
-
     def classifier_parameters(self) -> Iterable[nn.Parameter]:
         """Those that learn `head_lr_multiplier` times as fast."""
         return self.head.classifier_parameters()
-
-    def encode(self, frames: Tensor) -> Tensor:
-        """The backbone's features `(N, D)` of preprocessed frames `(N, 3, H, W)`."""
-        features: Tensor = self.backbone(frames)
-        return features
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Class logits from frame features, as `Head.forward`.

@@ -18,8 +18,7 @@ from lrcn.extraction import Part, batch_size_on, extract_all
 from lrcn.features import FeatureCache, FeatureExtractor, half_precision, load_or_encode
 from lrcn.files import cache_folder
 from lrcn.inference.runtimes import open_backbone_runtime
-from lrcn.models.captioning import CaptioningModel
-from lrcn.models.recognition import RecognitionModel
+from lrcn.models.network import Network
 from lrcn.training.config import TrainingConfig
 from lrcn.training.progress import Bar
 from lrcn.video.views import CENTER_VIEW, View, random_view
@@ -55,7 +54,7 @@ class EncodedVideos:
     def __init__(
         self,
         header: ModelHeader,
-        model: RecognitionModel | CaptioningModel,
+        model: Network,
         *,
         runtime: str,
         cache_dir: Path | None,

@@ -19,16 +19,12 @@ from torch.utils.checkpoint import checkpoint
 
 from lrcn.config import PreprocessConfig
 from lrcn.errors import ConfigError, DataError
-from lrcn.models.captioning import CaptioningModel
-from lrcn.models.recognition import RecognitionModel
+from lrcn.models.network import Network
 from lrcn.training.config import TrainingConfig
 from lrcn.training.optimizers import lr_at, make_optimizer, set_lr
 from lrcn.training.run_state import RunState
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import View
-
-TrainedModel = RecognitionModel | CaptioningModel
-"""What can be trained."""
 
 
 class FrameBatch(Protocol):
@@ -68,7 +64,7 @@ class TrainingModule(LightningModule, ABC):
 
     def __init__(
         self,
-        model: TrainedModel,
+        model: Network,
         preprocess: PreprocessConfig,
         config: TrainingConfig,
         state: RunState,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from lrcn.models.network import Network
 from lrcn.training.config import TrainingConfig
 
 WARM_UP = 0.05
@@ -52,20 +53,7 @@ class CaffeSGD(Optimizer):
         return loss
 
 
-class Learner(Protocol):
-    """A network as optimisers see it; `RecognitionModel` and `CaptioningModel` are."""
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """As `nn.Module.named_parameters`."""
-
-    def modules(self) -> Iterator[nn.Module]:
-        """As `nn.Module.modules`."""
-
-    def classifier_parameters(self) -> Iterable[nn.Parameter]:
-        """Return those of the last layer."""
-
-
-def make_optimizer(model: Learner, config: TrainingConfig) -> Optimizer:
+def make_optimizer(model: Network, config: TrainingConfig) -> Optimizer:
     """Return the configured optimiser over all trainable parameters."""
     groups = parameter_groups(model, config)
     if config.optimizer == "sgd":
@@ -75,7 +63,7 @@ def make_optimizer(model: Learner, config: TrainingConfig) -> Optimizer:
     return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
 
-def parameter_groups(model: Learner, config: TrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: Network, config: TrainingConfig) -> list[dict[str, Any]]:
     """Return the trainable parameters in groups of one learning rate and weight decay each.
 
     Each group has a `multiplier`, which stays, and an `lr`, which `set_lr` changes. As in the release, an LSTM's bias

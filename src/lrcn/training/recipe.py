@@ -12,8 +12,9 @@ import torch
 from torch.utils.data import Dataset
 
 from lrcn.config import ModelHeader
+from lrcn.models.network import Network
 from lrcn.training.initial import InitReport
-from lrcn.training.module import RunPlan, TrainedModel, TrainingModule
+from lrcn.training.module import RunPlan, TrainingModule
 from lrcn.training.progress import Narrator
 from lrcn.training.run_state import RunState
 from lrcn.training.validation import Validation
@@ -40,7 +41,7 @@ class PreparedData:
 class Recipe(ABC):
     """How one task is trained on one data set."""
 
-    model: TrainedModel
+    model: Network
     """Set by `build`."""
     init: InitReport | None
     """What `init_from` brought; set by `build`."""
