@@ -20,9 +20,9 @@ from PIL import Image
 from benchmarks.subjects import write_clip
 from benchmarks.timing import Figure, compare
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
-from lrcn.encoding import Encode
+from lrcn.encoding import FrameEncoder
 from lrcn.extraction import Part, extract_all
-from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.features import FeatureCache, TorchEncoder, load_or_encode
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.backbones import default_preprocess
 from lrcn.models.recognition import RecognitionModel
@@ -39,7 +39,7 @@ def run() -> list[Figure]:
     model = RecognitionModel(RecognitionConfig(backbone=backbone, num_classes=2)).eval()
     preprocess = PreprocessConfig(**{**default_preprocess(backbone.name), "sample_fps": 10.0})
     header = RecognitionHeader(model=model.config, preprocess=preprocess, labels=("a", "b"))
-    extractor = FeatureExtractor(model, preprocess)
+    encoder = TorchEncoder(model.backbone, preprocess)
     figures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,23 +48,23 @@ def run() -> list[Figure]:
         pictures = [_write_picture(folder / f"{i}.jpg", seed=i) for i in range(NUM_PICTURES)]
         caches = {way: FeatureCache(folder / way, "key") for way in ("torch", "openvino", "plain")}
 
-        def together(files: list[Path], way: str, encode: Encode) -> None:
+        def together(files: list[Path], way: str, encoder: FrameEncoder) -> None:
             shutil.rmtree(folder / way, ignore_errors=True)
-            extract_all(files, _part_of, encode, preprocess, caches[way])
+            extract_all(files, _part_of, encoder, preprocess, caches[way])
 
         def one_by_one(files: list[Path]) -> None:
             shutil.rmtree(folder / "plain", ignore_errors=True)
             for path in files:
-                load_or_encode(extractor, caches["plain"], path, VIEWS)
+                load_or_encode(encoder, preprocess, caches["plain"], path, VIEWS)
 
         for title, files in ((f"{NUM_CLIPS} short clips", clips), (f"{NUM_PICTURES} pictures", pictures)):
-            ours, plain = partial(together, files, "torch", extractor.encode), partial(one_by_one, files)
+            ours, plain = partial(together, files, "torch", encoder), partial(one_by_one, files)
             ours()
             plain()
             same = _same(files, caches["torch"], caches["plain"])
             figures.append(Figure(f"features of {title}", "file after file", *compare(ours, plain, rounds=3), same))
-        ours = partial(together, clips, "torch", extractor.encode)
-        other = partial(together, clips, "openvino", openvino.encode)
+        ours = partial(together, clips, "torch", encoder)
+        other = partial(together, clips, "openvino", openvino)
         ours()
         other()
         same = _same(clips, caches["openvino"], caches["torch"])

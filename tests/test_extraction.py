@@ -21,7 +21,7 @@ from lrcn.config import RecognitionHeader
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import MediaError
 from lrcn.extraction import Part, extract_all
-from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.features import FeatureCache, TorchEncoder, encode_video, features_key, load_or_encode
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -66,11 +66,9 @@ def open_backbone(name: str, model: RecognitionModel, kept: Path) -> FrameEncode
 def extract(
     model: RecognitionModel, parts: list[Part], root: Path, runtime: FrameEncoder | None = None, **options: Any
 ) -> FeatureCache:
-    extractor = FeatureExtractor(model, PIXELS)
-    if runtime is not None:
-        extractor = FeatureExtractor(model, PIXELS, encode=runtime.encode, runtime=runtime.name)
-    cache = FeatureCache(root, extractor.key())
-    report = extract_all(parts, lambda part: part, extractor.encode, PIXELS, cache, **options)
+    encoder = runtime or TorchEncoder(model.backbone, PIXELS)
+    cache = FeatureCache(root, features_key(model, PIXELS, encoder.name))
+    report = extract_all(parts, lambda part: part, encoder, PIXELS, cache, **options)
     assert not report.failures
     assert report.encoded + report.kept == len(parts)
     return cache
@@ -85,11 +83,11 @@ def test_features_are_those_of_one_file_after_the_other(
 ) -> None:
     cache = extract(model, parts, tmp_path / "together", workers=3)
 
-    extractor = FeatureExtractor(model, PIXELS)
-    alone = FeatureCache(tmp_path / "alone", extractor.key())
+    encoder = TorchEncoder(model.backbone, PIXELS)
+    alone = FeatureCache(tmp_path / "alone", "key")
     for part in parts:
         where = {"start_s": part.start_s, "end_s": part.end_s}
-        expected = load_or_encode(extractor, alone, part.path, part.views, **where)
+        expected = load_or_encode(encoder, PIXELS, alone, part.path, part.views, **where)
         found = cache.get(part.path, part.views, **where)
         assert found is not None
         # as near as float16 lets them be: its neighbours are 2^-11 of the value apart
@@ -127,9 +125,9 @@ def test_each_crop_passes_the_cnn_once_in_batches_of_one_size(
 
 
 def test_same_part_is_encoded_once(model: RecognitionModel, parts: list[Part], tmp_path: Path) -> None:
-    extractor = FeatureExtractor(model, PIXELS)
-    cache = FeatureCache(tmp_path, extractor.key())
-    report = extract_all([parts[0]] * 4, lambda part: part, extractor.encode, PIXELS, cache, workers=4)
+    encoder = TorchEncoder(model.backbone, PIXELS)
+    cache = FeatureCache(tmp_path, "key")
+    report = extract_all([parts[0]] * 4, lambda part: part, encoder, PIXELS, cache, workers=4)
     assert (report.encoded, report.kept) == (1, 3)
 
 
@@ -140,7 +138,7 @@ def test_squashed_views_are_those_of_the_whole_frame(
     cache = extract(model, [part], tmp_path)
     found = cache.get(part.path, part.views)
     assert found is not None
-    expected = FeatureExtractor(model, PIXELS).encode_video(part.path, part.views).features
+    expected = encode_video(part.path, TorchEncoder(model.backbone, PIXELS), PIXELS, part.views).features
     torch.testing.assert_close(found.features, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -150,14 +148,14 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(
     broken, missing = Part(tmp_path / "broken.mp4"), Part(tmp_path / "missing.mp4")
     broken.path.write_bytes(b"no video")
     beyond = replace(parts[0], start_s=50.0)
-    extractor = FeatureExtractor(model, PIXELS)
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
+    encoder = TorchEncoder(model.backbone, PIXELS)
+    cache = FeatureCache(tmp_path / "cache", "key")
     seen: list[int] = []
 
     report = extract_all(
         [broken, *parts, missing, beyond],
         lambda part: part,
-        extractor.encode,
+        encoder,
         PIXELS,
         cache,
         on_progress=lambda done, kept: seen.append(done),
@@ -176,9 +174,9 @@ def test_item_whose_part_is_unknown_is_left_out(model: RecognitionModel, parts: 
             raise MediaError("cannot be read")
         return part
 
-    extractor = FeatureExtractor(model, PIXELS)
-    cache = FeatureCache(tmp_path, extractor.key())
-    report = extract_all(parts, part_of, extractor.encode, PIXELS, cache)
+    encoder = TorchEncoder(model.backbone, PIXELS)
+    cache = FeatureCache(tmp_path, "key")
+    report = extract_all(parts, part_of, encoder, PIXELS, cache)
     assert (report.encoded, report.failures) == (len(parts) - 1, {})
 
 
@@ -192,12 +190,13 @@ def test_other_errors_end_all_threads(model: RecognitionModel, parts: list[Part]
     def encode(images: Any, view: View) -> Any:
         if place == "cnn":
             raise RuntimeError("out of order")
-        return extractor.encode(images, view)
+        return encode_rightly(images, view)
 
-    extractor = FeatureExtractor(model, PIXELS)
-    cache = FeatureCache(tmp_path, extractor.key())
+    encoder = TorchEncoder(model.backbone, PIXELS)
+    encode_rightly, encoder.encode = encoder.encode, encode  # type: ignore[method-assign]
+    cache = FeatureCache(tmp_path, "key")
     with pytest.raises(RuntimeError, match="out of order"):
-        extract_all(parts, part_of, encode, PIXELS, cache, workers=3)
+        extract_all(parts, part_of, encoder, PIXELS, cache, workers=3)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lrcn-decode")]
 
 
@@ -233,9 +232,8 @@ def test_killed_extraction_goes_on_where_it_stopped(
     kept = len([*where.rglob("[!.]*.json")])
     assert kept < len(files)
 
-    extractor = FeatureExtractor(model, PIXELS, encode=runtime.encode, runtime=runtime.name)
-    cache = FeatureCache(where, extractor.key())
-    report = extract_all(files, lambda part: part, extractor.encode, PIXELS, cache)
+    cache = FeatureCache(where, features_key(model, PIXELS, runtime.name))
+    report = extract_all(files, lambda part: part, runtime, PIXELS, cache)
 
     assert (report.kept, report.encoded) == (kept, len(files) - kept)
     extract(model, files, tmp_path / "whole", runtime)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,16 @@ import torch
 from torch import nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
-from lrcn.errors import MediaError
-from lrcn.features import FeatureCache, FeatureExtractor, VideoFeatures, content_hash, load_or_encode
+from lrcn.errors import ConfigError, MediaError
+from lrcn.features import (
+    FeatureCache,
+    TorchEncoder,
+    VideoFeatures,
+    content_hash,
+    encode_video,
+    features_key,
+    load_or_encode,
+)
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FlowTag, write_flow_file
@@ -42,8 +51,8 @@ def model() -> RecognitionModel:
 
 
 @pytest.fixture
-def extractor(model: RecognitionModel) -> FeatureExtractor:
-    return FeatureExtractor(model, PIXELS)
+def encoder(model: RecognitionModel) -> TorchEncoder:
+    return TorchEncoder(model.backbone, PIXELS)
 
 
 def frame_by_frame(model: RecognitionModel, images: np.ndarray, config: PreprocessConfig, view: View) -> torch.Tensor:
@@ -53,7 +62,7 @@ def frame_by_frame(model: RecognitionModel, images: np.ndarray, config: Preproce
 
 
 def test_features_are_those_of_each_frame_alone(model: RecognitionModel, clip20: Path) -> None:
-    encoded = FeatureExtractor(model, PIXELS, batch_size=7).encode_video(clip20, (CENTER_VIEW, CORNER))
+    encoded = encode_video(clip20, TorchEncoder(model.backbone, PIXELS), PIXELS, (CENTER_VIEW, CORNER), batch_size=7)
 
     frames, times_s = read_all(clip20, sample_fps=10, resize=72)
     assert encoded.features.shape == (2, 20, 8)
@@ -66,21 +75,21 @@ def test_features_are_those_of_each_frame_alone(model: RecognitionModel, clip20:
 def test_each_frame_passes_the_cnn_once_per_view(model: RecognitionModel, clip20: Path) -> None:
     seen: list[int] = []
     hook = model.backbone.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
-    FeatureExtractor(model, PIXELS, batch_size=8).encode_video(clip20, TEN_CROP_VIEWS)
+    encode_video(clip20, TorchEncoder(model.backbone, PIXELS), PIXELS, TEN_CROP_VIEWS, batch_size=8)
     hook.remove()
     assert sum(seen) == 20 * 10
 
 
-def test_part_of_a_video_has_the_features_of_that_part(extractor: FeatureExtractor, clip20: Path) -> None:
-    whole = extractor.encode_video(clip20)
-    part = extractor.encode_video(clip20, start_s=0.5, end_s=1.2)
+def test_part_of_a_video_has_the_features_of_that_part(encoder: TorchEncoder, clip20: Path) -> None:
+    whole = encode_video(clip20, encoder, PIXELS)
+    part = encode_video(clip20, encoder, PIXELS, start_s=0.5, end_s=1.2)
     torch.testing.assert_close(part.features, whole.features[:, 5:12], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(part.times_s, whole.times_s[5:12])
     assert part.duration_s == pytest.approx(1.2)
 
 
-def test_array_has_the_features_of_the_file(extractor: FeatureExtractor, clip20: Path, frames20: np.ndarray) -> None:
-    from_file, from_array = extractor.encode_video(clip20), extractor.encode_video(frames20)
+def test_array_has_the_features_of_the_file(encoder: TorchEncoder, clip20: Path, frames20: np.ndarray) -> None:
+    from_file, from_array = encode_video(clip20, encoder, PIXELS), encode_video(frames20, encoder, PIXELS)
     torch.testing.assert_close(from_array.features, from_file.features, rtol=0.02, atol=0.02)
     np.testing.assert_allclose(from_array.times_s, from_file.times_s)
     assert from_array.duration_s == pytest.approx(from_file.duration_s)
@@ -89,22 +98,20 @@ def test_array_has_the_features_of_the_file(extractor: FeatureExtractor, clip20:
 @pytest.mark.parametrize(
     "frames", [np.zeros((3, 8, 8), np.uint8), np.zeros((3, 8, 8, 3)), np.zeros((0, 8, 8, 3), np.uint8)]
 )
-def test_array_of_another_layout_is_refused(extractor: FeatureExtractor, frames: Any) -> None:
+def test_array_of_another_layout_is_refused(encoder: TorchEncoder, frames: Any) -> None:
     with pytest.raises(MediaError, match="must be RGB"):
-        extractor.encode_video(frames)
+        encode_video(frames, encoder, PIXELS)
 
 
-def test_part_without_frames_is_refused(extractor: FeatureExtractor, clip20: Path) -> None:
+def test_part_without_frames_is_refused(encoder: TorchEncoder, clip20: Path) -> None:
     with pytest.raises(MediaError, match="7 s"):
-        extractor.encode_video(clip20, start_s=7.0, end_s=8.0)
+        encode_video(clip20, encoder, PIXELS, start_s=7.0, end_s=8.0)
 
 
-def test_backbone_is_used_in_evaluation_mode(
-    model: RecognitionModel, clip20: Path, extractor: FeatureExtractor
-) -> None:
-    expected = extractor.encode_video(clip20).features
+def test_backbone_is_used_in_evaluation_mode(model: RecognitionModel, clip20: Path, encoder: TorchEncoder) -> None:
+    expected = encode_video(clip20, encoder, PIXELS).features
     model.train()
-    found = extractor.encode_video(clip20).features
+    found = encode_video(clip20, encoder, PIXELS).features
     model.eval()
     assert torch.equal(found, expected)
 
@@ -115,7 +122,7 @@ FLOW = replace(PIXELS, stream="flow", mean=(128.0,) * 3)
 
 
 def test_flow_features_are_those_of_the_images_between_frames(model: RecognitionModel, clip20: Path) -> None:
-    encoded = FeatureExtractor(model, FLOW, batch_size=6).encode_video(clip20, (CENTER_VIEW, CORNER))
+    encoded = encode_video(clip20, TorchEncoder(model.backbone, FLOW), FLOW, (CENTER_VIEW, CORNER), batch_size=6)
 
     frames, times_s = read_all(clip20, sample_fps=10, resize=72)
     images = FlowImages("dis").push(frames)
@@ -126,7 +133,7 @@ def test_flow_features_are_those_of_the_images_between_frames(model: Recognition
 
 
 def test_single_frame_has_one_flow_feature(model: RecognitionModel, frames20: np.ndarray) -> None:
-    encoded = FeatureExtractor(model, FLOW).encode_video(frames20[:1])
+    encoded = encode_video(frames20[:1], TorchEncoder(model.backbone, FLOW), FLOW)
     assert encoded.features.shape == (1, 1, 8)
     np.testing.assert_array_equal(encoded.times_s, [0.0])
 
@@ -135,13 +142,16 @@ def test_flow_file_stands_for_the_video(model: RecognitionModel, clip20: Path, t
     frames, _ = read_all(clip20, sample_fps=10, resize=72)
     path = tmp_path / "clip20.flow.mkv"
     write_flow_file(path, FlowImages("dis").push(frames), fps=10, tag=FlowTag("dis", 10.0, 72))
-    extractor = FeatureExtractor(model, FLOW)
+    encoder = TorchEncoder(model.backbone, FLOW)
 
-    stored, computed = extractor.encode_video(path), extractor.encode_video(clip20)
+    stored, computed = encode_video(path, encoder, FLOW), encode_video(clip20, encoder, FLOW)
     np.testing.assert_allclose(stored.times_s, computed.times_s, atol=1e-3)
     assert stored.duration_s == pytest.approx(computed.duration_s, abs=1e-3)
     assert (stored.features - computed.features).abs().mean() < 0.1 * computed.features.abs().mean()
-    part = extractor.encode_video(path, start_s=0.5, end_s=1.2), extractor.encode_video(clip20, start_s=0.5, end_s=1.2)
+    part = (
+        encode_video(path, encoder, FLOW, start_s=0.5, end_s=1.2),
+        encode_video(clip20, encoder, FLOW, start_s=0.5, end_s=1.2),
+    )
     np.testing.assert_allclose(part[0].times_s, part[1].times_s, atol=1e-3)
 
 
@@ -154,7 +164,7 @@ def test_flow_file_made_otherwise_is_refused(
     path = tmp_path / "v.flow.mkv"
     write_flow_file(path, frames20, fps=10, tag=FlowTag("dis", 10.0, 72))
     with pytest.raises(MediaError, match=message):
-        FeatureExtractor(model, config).encode_video(path)
+        encode_video(path, TorchEncoder(model.backbone, config), config)
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------
@@ -165,15 +175,13 @@ def video(clip20: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(clip20, tmp_path / "video.avi"))
 
 
-def test_cache_gives_back_what_was_put_rounded_to_float16(
-    extractor: FeatureExtractor, video: Path, tmp_path: Path
-) -> None:
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
+def test_cache_gives_back_what_was_put_rounded_to_float16(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
     assert cache.get(video, (CENTER_VIEW, CORNER)) is None
-    encoded = extractor.encode_video(video, (CENTER_VIEW, CORNER))
+    encoded = encode_video(video, encoder, PIXELS, (CENTER_VIEW, CORNER))
     cache.put(video, encoded, (CENTER_VIEW, CORNER))
 
-    found = FeatureCache(tmp_path / "cache", extractor.key()).get(video, (CENTER_VIEW, CORNER))
+    found = FeatureCache(tmp_path / "cache", "key").get(video, (CENTER_VIEW, CORNER))
     assert found is not None
     assert torch.equal(found.features, encoded.features.half().float())
     np.testing.assert_array_equal(found.times_s, encoded.times_s)
@@ -182,56 +190,79 @@ def test_cache_gives_back_what_was_put_rounded_to_float16(
     assert np.load(cache.file(video, CORNER)).dtype == np.float16
 
 
-def test_encoding_and_cache_give_the_same_values(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
-    first = load_or_encode(extractor, cache, video)
+def test_encoding_and_cache_give_the_same_values(
+    model: RecognitionModel, encoder: TorchEncoder, video: Path, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
+    first = load_or_encode(encoder, PIXELS, cache, video)
     seen: list[int] = []
-    hook = extractor._backbone.register_forward_hook(lambda module, args, output: seen.append(1))
-    again = load_or_encode(extractor, cache, video)
+    hook = model.backbone.register_forward_hook(lambda module, args, output: seen.append(1))
+    again = load_or_encode(encoder, PIXELS, cache, video)
     hook.remove()
     assert torch.equal(first.features, again.features)
     assert not seen
 
 
-def test_renamed_video_is_found(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
-    load_or_encode(extractor, cache, video)
+def test_renamed_video_is_found(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
+    load_or_encode(encoder, PIXELS, cache, video)
     assert cache.get(video.rename(tmp_path / "other.avi")) is not None
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(lambda: FeatureExtractor(make_model(seed=1), PIXELS), id="weights"),
-        pytest.param(lambda: FeatureExtractor(make_model(layer="fc7"), PIXELS), id="layer"),
-        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, resize=80)), id="resize"),
-        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, mean=(1.0, 2.0, 3.0))), id="mean"),
-        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, channel_order="bgr")), id="channels"),
-        pytest.param(lambda: FeatureExtractor(make_model(), replace(PIXELS, sample_fps=5.0)), id="sample_fps"),
-        pytest.param(lambda: FeatureExtractor(make_model(), FLOW), id="stream"),
+        pytest.param(lambda: features_key(make_model(seed=1), PIXELS), id="weights"),
+        pytest.param(lambda: features_key(make_model(layer="fc7"), PIXELS), id="layer"),
+        pytest.param(lambda: features_key(make_model(), replace(PIXELS, resize=80)), id="resize"),
+        pytest.param(lambda: features_key(make_model(), replace(PIXELS, mean=(1.0, 2.0, 3.0))), id="mean"),
+        pytest.param(lambda: features_key(make_model(), replace(PIXELS, channel_order="bgr")), id="channels"),
+        pytest.param(lambda: features_key(make_model(), replace(PIXELS, sample_fps=5.0)), id="sample_fps"),
+        pytest.param(lambda: features_key(make_model(), FLOW), id="stream"),
     ],
 )
-def test_other_features_have_another_key(other: Callable[[], FeatureExtractor]) -> None:
-    assert FeatureExtractor(make_model(), PIXELS).key() == FeatureExtractor(make_model(), PIXELS).key()
-    assert other().key() != FeatureExtractor(make_model(), PIXELS).key()
+def test_other_features_have_another_key(other: Callable[[], str]) -> None:
+    assert features_key(make_model(), PIXELS) == features_key(make_model(), PIXELS)
+    assert other() != features_key(make_model(), PIXELS)
+
+
+def test_keys_are_those_of_caches_made_before() -> None:
+    model = make_model()
+    with torch.no_grad():
+        for values in model.backbone.parameters():
+            values.copy_(torch.arange(values.numel()).reshape(values.shape) % 7 - 3.0)
+    assert [features_key(model, PIXELS), features_key(model, FLOW), features_key(model, PIXELS, "openvino")] == [
+        "2363136518cb809ebc5050c80fb6cacfa49af0ef48d8025ea5406e526f4980ac",
+        "8fb77d9099a70ec88c2f49e58836a61a0fad554aa73f09b8befc2c0e1511ed31",
+        "097bf7613105941557b54fc66bde60401997411f19b6a6db960d2d9f2183f711",
+    ]
+
+
+def test_a_model_of_ready_vectors_has_no_key() -> None:
+    class Vectors:
+        config = SimpleNamespace(backbone=None)
+        backbone = None
+
+    with pytest.raises(ConfigError, match="ready vectors"):
+        features_key(Vectors(), PIXELS)
 
 
 def test_clip_lengths_leave_features_as_they_are(model: RecognitionModel) -> None:
     shorter = replace(PIXELS, clip_length=4, clip_stride=2, flow_method="farneback")
-    assert FeatureExtractor(model, shorter).key() == FeatureExtractor(model, PIXELS).key()
+    assert features_key(model, shorter) == features_key(model, PIXELS)
 
 
 def test_one_changed_weight_changes_the_key() -> None:
     model = make_model()
-    before = FeatureExtractor(model, PIXELS).key()
+    before = features_key(model, PIXELS)
     with torch.no_grad():
         next(model.backbone.parameters())[0, 0, 0, 0] += 1e-6
-    assert FeatureExtractor(model, PIXELS).key() != before
+    assert features_key(model, PIXELS) != before
 
 
-def test_other_view_part_or_content_misses(extractor: FeatureExtractor, video: Path, tmp_path: Path) -> None:
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
-    load_or_encode(extractor, cache, video)
+def test_other_view_part_or_content_misses(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
+    load_or_encode(encoder, PIXELS, cache, video)
     assert cache.get(video, (View(0.5, 0.5, mirror=True),)) is None
     assert cache.get(video, start_s=0.1) is None
     assert cache.get(video, end_s=1.0) is None
@@ -242,14 +273,14 @@ def test_other_view_part_or_content_misses(extractor: FeatureExtractor, video: P
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
 @pytest.mark.parametrize("left", [0, 40])
 def test_torn_entry_counts_as_missing(
-    extractor: FeatureExtractor, video: Path, tmp_path: Path, suffix: str, left: int
+    encoder: TorchEncoder, video: Path, tmp_path: Path, suffix: str, left: int
 ) -> None:
-    cache = FeatureCache(tmp_path / "cache", extractor.key())
-    whole = load_or_encode(extractor, cache, video)
+    cache = FeatureCache(tmp_path / "cache", "key")
+    whole = load_or_encode(encoder, PIXELS, cache, video)
     path = cache.file(video, CENTER_VIEW).with_suffix(suffix)
     path.write_bytes(path.read_bytes()[:left])
     assert cache.get(video) is None
-    assert torch.equal(load_or_encode(extractor, cache, video).features, whole.features)
+    assert torch.equal(load_or_encode(encoder, PIXELS, cache, video).features, whole.features)
     assert cache.get(video) is not None
 
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
 from lrcn.video.ahead import read_ahead
-from lrcn.video.inputs import ARRAY_FPS, Source, network_images
-from lrcn.video.read import probe
+from lrcn.video.inputs import Source, network_images
 from lrcn.video.views import CENTER_VIEW, View
 
 Encode = Callable[[NDArray[np.uint8], View], NDArray[np.float32]]
@@ -43,6 +42,8 @@ class EncodedChunk:
     """`(V, N, D)`."""
     times_s: NDArray[np.float64]
     """When each frame is shown, `(N,)`, from the start of the video."""
+    end_s: float
+    """When the last of them gives way to the next, or ends with the video or with the part that was asked for."""
 
 
 def encode_chunks(
@@ -59,7 +60,7 @@ def encode_chunks(
     """Yield the features of a video while a thread decodes ahead; memory is bounded by three chunks of frames.
 
     Args:
-        source: Video, image or folder of images; or RGB frames `(T, H, W, 3)` uint8, each of which is used.
+        source: Video, image or folder of images, however it is given; each frame of an array or tensor is used.
         encode: Runs the CNN, once for each frame and view.
         preprocess: What the network's pixels must look like.
         views: Crops of each frame, V of them.
@@ -74,19 +75,6 @@ def encode_chunks(
     images = network_images(
         source, preprocess, start_s=start_s, end_s=end_s, chunk_size=chunk_size, on_warning=on_warning
     )
-    for frames, times_s in read_ahead(images):
-        yield EncodedChunk(np.stack([encode(frames, view) for view in views]), times_s)
-
-
-def end_of(source: Source, preprocess: PreprocessConfig, last_time_s: float, end_s: float | None = None) -> float:
-    """Return when the video ends whose last sampled frame is shown at `last_time_s`, in seconds.
-
-    That is what the file says, but no more than one frame later: files that are cut short say too much.
-    """
-    fps = preprocess.sample_fps
-    if isinstance(source, np.ndarray):
-        return last_time_s + 1.0 / (fps or ARRAY_FPS)
-    info = probe(source)
-    latest_s = last_time_s + 1.0 / (fps or info.fps)
-    limits = [limit for limit in (info.duration_s, end_s) if limit is not None and limit > last_time_s]
-    return min(latest_s, *limits) if limits else latest_s
+    for chunk in read_ahead(images):
+        features = np.stack([encode(chunk.frames, view) for view in views])
+        yield EncodedChunk(features, chunk.times_s, chunk.end_s)

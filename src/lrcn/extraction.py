@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
-from lrcn.encoding import Encode, end_of
+from lrcn.encoding import FrameEncoder
 from lrcn.errors import MediaError
 from lrcn.features import VideoFeatures
 from lrcn.video.ahead import num_processors
@@ -77,7 +77,7 @@ T = TypeVar("T")
 def extract_all(
     items: Sequence[T],
     part_of: Callable[[T], Part],
-    encode: Encode,
+    encoder: FrameEncoder,
     preprocess: PreprocessConfig,
     cache: FeatureStore,
     *,
@@ -95,7 +95,7 @@ def extract_all(
         items: What parts are wanted of.
         part_of: Says which; called in a thread of its own, for reading a file takes time. A `MediaError` that it
             raises leaves the item out of the report.
-        encode: Runs the CNN, in the calling thread.
+        encoder: Runs the CNN, in the calling thread.
         preprocess: What the network's pixels must look like.
         cache: Where features go.
         batch_size: Crops that pass through the CNN at once.
@@ -107,7 +107,7 @@ def extract_all(
     """
     report = ExtractionReport()
     progress = on_progress or (lambda done, kept: None)
-    batches = _Batches(encode, preprocess.crop, batch_size, cache, report)
+    batches = _Batches(encoder, preprocess.crop, batch_size, cache, report)
     done = left_out = 0
     with _Decoders(items, part_of, preprocess, cache, workers or num_processors()) as decoded:
         for event in decoded:
@@ -251,19 +251,16 @@ class _Decoders(Generic[T]):
             chunk_size=_CHUNK_SIZE,
             on_warning=warnings.append,
         )
-        for frames, times in images:
+        duration_s = 0.0
+        for chunk in images:
             for number, view in enumerate(part.views):
-                crops = frames if view.squash else cut_crops(frames, view, self._preprocess)
+                crops = chunk.frames if view.squash else cut_crops(chunk.frames, view, self._preprocess)
                 self._events.put(_Crops(part, number, crops))
-            times_s.append(times)
+            times_s.append(chunk.times_s)
+            duration_s = chunk.end_s
             if self._stopped.is_set():
                 break
-        if not times_s:
-            ends = "the end" if part.end_s is None else f"{part.end_s:g} s"
-            raise MediaError(f"{part.path}: no frame between {part.start_s:g} s and {ends}")
-        joined = np.concatenate(times_s)
-        duration_s = end_of(part.path, self._preprocess, float(joined[-1]), part.end_s)
-        return _Ended(part, joined, duration_s, tuple(warnings))
+        return _Ended(part, np.concatenate(times_s), duration_s, tuple(warnings))
 
 
 @dataclass
@@ -281,9 +278,9 @@ class _Batches:
     """Joins the crops of several parts into batches of one size, and puts the features of finished parts away."""
 
     def __init__(
-        self, encode: Encode, crop: int, batch_size: int, cache: FeatureStore, report: ExtractionReport
+        self, encoder: FrameEncoder, crop: int, batch_size: int, cache: FeatureStore, report: ExtractionReport
     ) -> None:
-        self._encode = encode
+        self._encode = encoder.encode
         self._cache = cache
         self._report = report
         self._open: dict[Part, _Open] = {}

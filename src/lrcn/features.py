@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.devices import has_native_bf16
-from lrcn.encoding import Encode, FrameEncoder, encode_chunks, end_of
+from lrcn.encoding import FrameEncoder, encode_chunks
 from lrcn.errors import ConfigError, MediaError
 from lrcn.files import replacing
 from lrcn.models.batch_norm import fold_batch_norm
@@ -34,16 +34,6 @@ _FORMAT = 1
 
 Precision = Literal["fp32", "bf16"]
 """Of a CNN in torch."""
-
-
-@dataclass(frozen=True)
-class FeatureChunk:
-    """Features of consecutive frames."""
-
-    features: Tensor
-    """`(V, N, D)` float32."""
-    times_s: NDArray[np.float64]
-    """When each frame is shown, `(N,)`, from the start of the video."""
 
 
 @dataclass(frozen=True)
@@ -126,102 +116,60 @@ class TorchEncoder(FrameEncoder):
         return features.float()
 
 
-class FeatureExtractor:
-    """Runs a model's backbone over videos: every sampled frame is decoded once and encoded once per view."""
+def features_key(model: HasBackbone, preprocess: PreprocessConfig, runtime: str = "torch") -> str:
+    """Return a hash of all that decides what features come out: weights, feature layer, pixels and runtime.
 
-    def __init__(
-        self,
-        model: HasBackbone,
-        preprocess: PreprocessConfig,
-        *,
-        device: str | torch.device = "cpu",
-        batch_size: int = 64,
-        encode: Encode | None = None,
-        runtime: str = "torch",
-    ) -> None:
-        """Move the backbone to the device.
+    Raises:
+        ConfigError: If the model has no backbone.
+    """
+    if model.backbone is None or model.config.backbone is None:
+        raise ConfigError("this model has no backbone: it reads ready vectors, not pictures")
+    pixels = asdict(preprocess)
+    for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
+        del pixels[name]
+    if not pixels["release_quirks"]:
+        del pixels["release_quirks"]  # came later: caches made before stay valid
+    others = [] if runtime == "torch" else [runtime]  # came later: caches made before stay valid
+    digest = hashlib.sha256(json.dumps([_FORMAT, asdict(model.config.backbone), pixels, *others]).encode())
+    for name, value in sorted(model.backbone.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
-        Args:
-            model: Only its backbone is used, as it is now and in evaluation mode.
-            preprocess: What its pixels must look like.
-            device: Where it runs.
-            batch_size: Frames that pass through it at once.
-            encode: Runs the same backbone in torch's place.
-            runtime: The name of what does.
 
-        Raises:
-            ConfigError: If the model has no backbone.
-        """
-        if model.backbone is None or model.config.backbone is None:
-            raise ConfigError("this model has no backbone: it reads ready vectors, not pictures")
-        self.preprocess_config = preprocess
-        self.device = torch.device(device)
-        self._backbone = model.backbone.to(self.device)
-        self.encode = encode or TorchEncoder(self._backbone, preprocess, device=self.device).encode
-        """Runs the backbone."""
-        self._config = model.config.backbone
-        self._batch_size = batch_size
-        self._runtime = runtime
+def encode_video(
+    source: Source,
+    encoder: FrameEncoder,
+    preprocess: PreprocessConfig,
+    views: Sequence[View] = (CENTER_VIEW,),
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    batch_size: int = 64,
+) -> VideoFeatures:
+    """Return the features of a whole video: every sampled frame is decoded once and encoded once per view.
 
-    def key(self) -> str:
-        """Return a hash of all that decides what features come out: weights, feature layer, pixels and runtime."""
-        pixels = asdict(self.preprocess_config)
-        for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
-            del pixels[name]
-        if not pixels["release_quirks"]:
-            del pixels["release_quirks"]  # came later: caches made before stay valid
-        runtime = [] if self._runtime == "torch" else [self._runtime]  # came later: caches made before stay valid
-        digest = hashlib.sha256(json.dumps([_FORMAT, asdict(self._config), pixels, *runtime]).encode())
-        for name, value in sorted(self._backbone.state_dict().items()):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
-
-    def encode_chunks(
-        self,
-        source: Source,
-        views: Sequence[View] = (CENTER_VIEW,),
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-        on_warning: Callable[[str], None] | None = None,
-    ) -> Iterator[FeatureChunk]:
-        """Yield the features of a video as it is decoded; arguments and errors as for `encoding.encode_chunks`."""
-        for chunk in encode_chunks(
+    Arguments and errors are those of `encode_chunks`, of which each holds `batch_size` frames.
+    """
+    warnings: list[str] = []
+    chunks = list(
+        encode_chunks(
             source,
-            self.encode,
-            self.preprocess_config,
+            encoder.encode,
+            preprocess,
             views,
             start_s=start_s,
             end_s=end_s,
-            chunk_size=self._batch_size,
-            on_warning=on_warning,
-        ):
-            yield FeatureChunk(torch.from_numpy(chunk.features), chunk.times_s)
-
-    def encode_video(
-        self,
-        source: Source,
-        views: Sequence[View] = (CENTER_VIEW,),
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> VideoFeatures:
-        """Return the features of a whole video; arguments and errors as for `encode_chunks`."""
-        warnings: list[str] = []
-        chunks = list(self.encode_chunks(source, views, start_s=start_s, end_s=end_s, on_warning=warnings.append))
-        if not chunks:
-            name = "the array" if isinstance(source, np.ndarray) else source
-            raise MediaError(
-                f"{name}: no frame between {start_s:g} s and {'the end' if end_s is None else f'{end_s:g} s'}"
-            )
-        times_s = np.concatenate([chunk.times_s for chunk in chunks])
-        return VideoFeatures(
-            features=torch.cat([chunk.features for chunk in chunks], dim=1),
-            times_s=times_s,
-            duration_s=end_of(source, self.preprocess_config, float(times_s[-1]), end_s),
-            warnings=tuple(warnings),
+            chunk_size=batch_size,
+            on_warning=warnings.append,
         )
+    )
+    return VideoFeatures(
+        features=torch.from_numpy(np.concatenate([chunk.features for chunk in chunks], axis=1)),
+        times_s=np.concatenate([chunk.times_s for chunk in chunks]),
+        duration_s=chunks[-1].end_s,
+        warnings=tuple(warnings),
+    )
 
 
 class FeatureCache:
@@ -231,9 +179,9 @@ class FeatureCache:
     the content of the video, not its name, and by everything that decides its features.
     """
 
-    def __init__(self, root: Path, extractor_key: str) -> None:
-        """Take the folder, made when needed, and `FeatureExtractor.key()`."""
-        self._dir = root / extractor_key[:32]
+    def __init__(self, root: Path, key: str) -> None:
+        """Take the folder, made when needed, and `features_key`."""
+        self._dir = root / key[:32]
 
     def get(
         self,
@@ -330,7 +278,8 @@ def half_precision(features: Tensor) -> Tensor:
 
 
 def load_or_encode(
-    extractor: FeatureExtractor,
+    encoder: FrameEncoder,
+    preprocess: PreprocessConfig,
     cache: FeatureCache,
     path: str | Path,
     views: Sequence[View] = (CENTER_VIEW,),
@@ -346,7 +295,7 @@ def load_or_encode(
     found = cache.get(path, views, start_s=start_s, end_s=end_s)
     if found is not None:
         return found
-    encoded = extractor.encode_video(path, views, start_s=start_s, end_s=end_s)
+    encoded = encode_video(path, encoder, preprocess, views, start_s=start_s, end_s=end_s)
     cache.put(path, encoded, views, start_s=start_s, end_s=end_s)
     rounded = half_precision(encoded.features).float()
     return VideoFeatures(rounded, encoded.times_s, encoded.duration_s, encoded.warnings)

@@ -39,8 +39,8 @@ def test_flow_files_hold_what_is_computed_on_the_fly(data: RecognitionData, tmp_
     for plain, flow in zip(data.examples, stored.examples, strict=True):
         expected = list(network_images(plain.path, CONFIG))
         found = list(network_images(flow.path, CONFIG))
-        np.testing.assert_allclose(found[0][1], expected[0][1], atol=2e-3)
-        error = np.abs(found[0][0].astype(int) - expected[0][0])[..., :2]
+        np.testing.assert_allclose(found[0].times_s, expected[0].times_s, atol=2e-3)
+        error = np.abs(found[0].frames.astype(int) - expected[0].frames)[..., :2]
         assert error.mean() < 0.6
 
 
@@ -96,7 +96,7 @@ def test_one_frame_and_odd_sizes(tmp_path: Path, make_clip: MakeClip) -> None:
     tag = FlowTag("dis", None, (33, 47))
     assert build_flow(data, path.parent, tmp_path / "flow", tag=tag, workers=1).failures == ()
     config = PreprocessConfig(stream="flow", sample_fps=None, resize=(33, 47), crop=33)
-    images, _ = next(network_images(flow_path(tmp_path / "flow", path.parent, path), config))
+    images = next(network_images(flow_path(tmp_path / "flow", path.parent, path), config)).frames
     assert images.shape == (1, 33, 47, 3)
     assert np.abs(images.astype(int) - 128).max() <= 2
 

@@ -23,7 +23,7 @@ from lrcn.errors import DataError
 from lrcn.evaluation.captioning.page import PageItem, write_page
 from lrcn.evaluation.captioning.report import CaptionReport
 from lrcn.evaluation.evaluating import evaluate
-from lrcn.features import FeatureCache, FeatureExtractor
+from lrcn.features import FeatureCache, TorchEncoder, encode_video, features_key
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
@@ -80,10 +80,11 @@ def test_scores_are_the_metrics_of_what_the_captioner_says(
 def test_baselines_are_the_nearest_and_the_most_frequent(
     report: CaptionReport, captioner: Captioner, folder: Path
 ) -> None:
-    extractor = FeatureExtractor(captioner.model, captioner.header.preprocess)
-    train = [extractor.encode_video(folder / f"{i}.png").features[0].mean(0).numpy() for i in range(6)]
+    pixels = captioner.header.preprocess
+    encoder = TorchEncoder(captioner.model.backbone, pixels)
+    train = [encode_video(folder / f"{i}.png", encoder, pixels).features[0].mean(0).numpy() for i in range(6)]
     for i, one in zip((6, 7, 8), report.predictions, strict=False):
-        asked = extractor.encode_video(folder / f"{i}.png").features[0].mean(0).numpy()
+        asked = encode_video(folder / f"{i}.png", encoder, pixels).features[0].mean(0).numpy()
         cosines = np.array([known @ asked / np.linalg.norm(known) / np.linalg.norm(asked) for known in train])
         # the first of those that float16, in which training features are kept, cannot tell apart
         assert one.nearest in [SENTENCES[place] for place in np.flatnonzero(cosines > cosines.max() - 1e-3)]
@@ -100,7 +101,7 @@ def test_the_baseline_takes_training_features_of_the_captioners_runtime_from_the
 ) -> None:
     captioner = Captioner.load(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
     evaluate(captioner, folder, retrieval_limit=0, cache_dir=tmp_path)
-    key = FeatureExtractor(captioner.model, captioner.header.preprocess, runtime="onnxruntime").key()
+    key = features_key(captioner.model, captioner.header.preprocess, "onnxruntime")
     assert FeatureCache(tmp_path / "features", key).has(folder / "0.png", (CENTER_VIEW,))
 
 

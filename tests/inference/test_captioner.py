@@ -14,7 +14,7 @@ from tests.conftest import MakeClip, textured_frames
 from lrcn import model_file
 from lrcn.decoding import beam_search, greedy_search
 from lrcn.errors import ConfigError, MediaError
-from lrcn.features import FeatureExtractor
+from lrcn.features import TorchEncoder, encode_video
 from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.inference.captioning.search_settings import CaptionSearch
@@ -42,9 +42,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_a_caption_is_that_of_the_search_over_the_pictures_own_features(
     captioner: Captioner, pictures: list[Path]
 ) -> None:
-    extractor = FeatureExtractor(captioner.model, captioner.header.preprocess)
+    pixels = captioner.header.preprocess
+    encoder = TorchEncoder(captioner.model.backbone, pixels)
     for path in pictures[:3]:
-        context = captioner.model.context(extractor.encode_video(path).features)
+        context = captioner.model.context(encode_video(path, encoder, pixels).features)
         for size in (1, 3):
             state = captioner.model.initial_state(context)
             rules = caption_rules(max_length=9)

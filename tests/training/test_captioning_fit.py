@@ -32,7 +32,7 @@ from lrcn.config import CaptioningHeader
 from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.decoding import greedy_search
 from lrcn.errors import ConfigError, DataError, LRCNError, TaskMismatchError
-from lrcn.features import FeatureExtractor
+from lrcn.features import TorchEncoder, encode_video
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.metrics.captioning import cider_d
@@ -102,9 +102,9 @@ def test_squares_are_described_from_cached_features(fit: Fit, squares: CaptionDa
     result = fit(squares, epochs=30, grid=7)
     header, model = model_file.load(result.model_path, task="captioning")
     assert header.preprocess is not None
-    extractor = FeatureExtractor(model, header.preprocess)
+    encoder = TorchEncoder(model.backbone, header.preprocess)
     val = squares.split("val")
-    features = torch.stack([extractor.encode_video(example.path).features[0] for example in val])
+    features = torch.stack([encode_video(example.path, encoder, header.preprocess).features[0] for example in val])
     said = say(model, header, features)
     references = [[" ".join(tokenise(caption)) for caption in example.captions] for example in val]
     right = np.mean([caption in own for caption, own in zip(said, references, strict=True)])
@@ -189,9 +189,13 @@ def test_videos_are_read_in_order(
     result = fit(data, context=context, epochs=25, batch_size=4, sample_fps=10.0)
     header, model = model_file.load(result.model_path, task="captioning")
     assert header.preprocess is not None
-    extractor = FeatureExtractor(model, header.preprocess)
+    encoder = TorchEncoder(model.backbone, header.preprocess)
     val = data.split("val")
-    said = say(model, header, torch.stack([extractor.encode_video(example.path).features[0] for example in val]))
+    said = say(
+        model,
+        header,
+        torch.stack([encode_video(example.path, encoder, header.preprocess).features[0] for example in val]),
+    )
     right = np.mean([caption == example.captions[0] for caption, example in zip(said, val, strict=True)])
     assert least <= right <= most  # chance: a half
 

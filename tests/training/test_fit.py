@@ -385,7 +385,7 @@ def test_second_run_encodes_nothing(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a video was encoded again")
 
-    monkeypatch.setattr("lrcn.features.FeatureExtractor.encode_video", fail)
+    monkeypatch.setattr("lrcn.features.encode_video", fail)
     moved = tmp_path / "moved"
     moved.mkdir()
     examples = tuple(replace(e, path=Path(shutil.copy(e.path, moved))) for e in bars.examples)

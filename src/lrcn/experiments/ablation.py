@@ -22,7 +22,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.features import FeatureCache, TorchEncoder, features_key, load_or_encode
 from lrcn.files import cache_folder, replacing
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.fit import train
@@ -162,13 +162,15 @@ def ablate(
 def _features(
     model: RecognitionModel, preprocess: PreprocessConfig, data: RecognitionData, split: str, cache_dir: Path
 ) -> tuple[list[Tensor], NDArray[np.int64], list[str]]:
-    extractor = FeatureExtractor(model, preprocess)
-    cache = FeatureCache(cache_dir, extractor.key())
+    encoder = TorchEncoder(model.backbone, preprocess)
+    cache = FeatureCache(cache_dir, features_key(model, preprocess))
     label_ids = {label: number for number, label in enumerate(data.labels)}
     features, targets, failures = [], [], []
     for example in data.split(split):
         try:
-            found = load_or_encode(extractor, cache, example.path, start_s=example.start_s, end_s=example.end_s)
+            found = load_or_encode(
+                encoder, preprocess, cache, example.path, start_s=example.start_s, end_s=example.end_s
+            )
         except MediaError as exc:
             failures.append(str(exc))
             continue

@@ -51,10 +51,10 @@ def _some_crops(
     """Return the crops of frames at equal distances, of which `phase`, in [0, 1), stands before the first."""
     kept: list[NDArray[np.uint8]] = []
     place, step = 0, 1
-    for images, _ in network_images(
+    for chunk in network_images(
         example.path, preprocess, start_s=example.start_s, end_s=example.end_s, on_warning=lambda message: None
     ):
-        for crop in cut_crops(images, CENTER_VIEW, preprocess):
+        for crop in cut_crops(chunk.frames, CENTER_VIEW, preprocess):
             if place % step == 0:
                 kept.append(crop.copy())
             place += 1

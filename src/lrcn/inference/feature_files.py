@@ -99,7 +99,7 @@ def extract_features(
     report = extract_all(
         list(targets),
         Part,
-        encoder.encode,
+        encoder,
         preprocess,
         files,
         batch_size=batch_size_on(encoder.device),

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-
-import numpy as np
+from typing import cast
 
 from lrcn.errors import ConfigError, MediaError
-from lrcn.video.inputs import Source
+from lrcn.video.inputs import Source, is_source
 from lrcn.video.sources import expand_sources
 
 OnFailure = Callable[[Source, MediaError], None]
 """Told what cannot be read, and why."""
 
 
-def name_of_source(source: Source) -> str:
-    """Return what a result calls its source."""
-    return "array" if isinstance(source, np.ndarray) else str(source)
-
-
 def each_source(
     sources: Source | Iterable[Source], *, pictures: bool = False, on_failure: OnFailure | None = None
 ) -> Iterator[Source]:
-    """Yield what the sources stand for, in order: the files that paths, folders and globs name, and arrays as they are.
+    """Yield what the sources stand for, in order: the files that paths, folders and globs name, and all else as it is.
 
     Args:
         sources: One, or several.
@@ -33,14 +27,13 @@ def each_source(
     Raises:
         MediaError: At a source that names nothing, unless `on_failure` is given.
     """
-    if isinstance(sources, str | Path | np.ndarray):
-        sources = [sources]
-    for source in sources:
-        if isinstance(source, np.ndarray):
+    several = [sources] if is_source(sources) else cast(Iterable[Source], sources)
+    for source in several:
+        if not isinstance(source, str | os.PathLike):
             yield source
             continue
         try:
-            found = expand_sources([source], pictures=pictures)
+            found = expand_sources([os.fspath(source)], pictures=pictures)
         except MediaError as exc:
             if on_failure is None:
                 raise

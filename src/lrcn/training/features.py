@@ -15,7 +15,7 @@ from lrcn.config import ModelHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.errors import MediaError
 from lrcn.extraction import Part, batch_size_on, extract_all
-from lrcn.features import FeatureCache, FeatureExtractor, half_precision, load_or_encode
+from lrcn.features import FeatureCache, features_key, half_precision, load_or_encode
 from lrcn.files import cache_folder
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.network import Network
@@ -68,15 +68,13 @@ class EncodedVideos:
             UnknownNameError: If there is none of this name.
         """
         kept = cache_folder("runtimes", cache_dir)
-        encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=kept)
+        self._encoder = open_backbone_runtime(runtime, header, model, device=str(device), cache_dir=kept)
         assert header.preprocess is not None  # models without a backbone were refused
-        self._extractor = FeatureExtractor(
-            model, header.preprocess, device=device, encode=encoder.encode, runtime=encoder.name
-        )
-        self.runtime = encoder.name
+        self._preprocess = header.preprocess
+        self.runtime = self._encoder.name
         """What encodes, where `auto` was asked for."""
-        self.key = self._extractor.key()
-        """`FeatureExtractor.key`"""
+        self.key = features_key(model, header.preprocess, self.runtime)
+        """`features_key`"""
         self._cache = FeatureCache(cache_folder("features", cache_dir), self.key)
         self._failures: dict[Part, MediaError] = {}
         self._free_bytes = _memory_for_features()
@@ -89,10 +87,10 @@ class EncodedVideos:
         report = extract_all(
             examples,
             part_of,
-            self._extractor.encode,
-            self._extractor.preprocess_config,
+            self._encoder,
+            self._preprocess,
             self._cache,
-            batch_size=batch_size_on(self._extractor.device.type),
+            batch_size=batch_size_on(self._encoder.device),
             on_progress=lambda done, kept: bar.update(done, kept=kept),
         )
         self._failures |= report.failures
@@ -106,7 +104,7 @@ class EncodedVideos:
         if part in self._failures:
             raise self._failures[part]
         path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
-        found = load_or_encode(self._extractor, self._cache, path, views, start_s=start_s, end_s=end_s)
+        found = load_or_encode(self._encoder, self._preprocess, self._cache, path, views, start_s=start_s, end_s=end_s)
         rows = half_precision(found.features).numpy()
         self._free_bytes -= rows.nbytes
         kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)

@@ -33,7 +33,7 @@ class PreparedData:
     skipped: tuple[str, ...]
     """Why examples were left out, one line each."""
     backbone_key: str = ""
-    """`FeatureExtractor.key` of a frozen backbone, or the hash of a file of ready vectors."""
+    """`features_key` of a frozen backbone, or the hash of a file of ready vectors."""
     runtime: str | None = None
     """What computed the features of a frozen backbone."""
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import av
 from av.codec.context import ThreadType
 from av.stream import Disposition
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, Stamps, TimedFrame, one_line, orientation_of
+from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, Stamps, TimedFrame, name_of, one_line, orientation_of
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
@@ -45,13 +45,15 @@ _MAX_READ_FAILURES = 32
 class VideoFile:
     """An open video file. Only local files are opened, and nothing that they refer to."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and find its video stream.
+    def __init__(self, file: Path | BinaryIO) -> None:
+        """Open the file, or read one that is open from its beginning on, and find its video stream.
 
         Raises:
             MediaError: If there is none, or its frames are larger than `MAX_FRAME_PIXELS`.
         """
-        self.path = path
+        self.name = name_of(file)
+        """What messages call it."""
+        self._file = file
         self.damaged = 0
         """Packets and frames found corrupt so far."""
         self.decoded = 0
@@ -64,13 +66,17 @@ class VideoFile:
         self._open(ThreadType.AUTO)
 
     def _open(self, thread_type: ThreadType) -> None:
-        options = {"protocol_whitelist": "file", "max_pixels": str(MAX_FRAME_PIXELS)}
+        file: str | BinaryIO
+        if isinstance(self._file, Path):
+            file, protocols = f"file:{os.path.abspath(self._file)}", "file"
+        else:
+            file, protocols = self._file, "pipe"  # none that opens what the bytes name
+            file.seek(0)
+        options = {"protocol_whitelist": protocols, "max_pixels": str(MAX_FRAME_PIXELS)}
         try:
-            self._container = av.open(
-                f"file:{os.path.abspath(self.path)}", mode="r", options=options, metadata_errors="replace"
-            )
+            self._container = av.open(file, mode="r", options=options, metadata_errors="replace")
         except (av.FFmpegError, ValueError) as exc:
-            raise MediaError(f"{self.path}: not a video or image ({one_line(exc)})") from exc
+            raise MediaError(f"{self.name}: not a video or image ({one_line(exc)})") from exc
         try:
             self._stream = self._video_stream()
         except BaseException:
@@ -81,18 +87,18 @@ class VideoFile:
 
     def _video_stream(self) -> av.VideoStream:
         if self._container.format.name in _NOT_VIDEO_FORMATS:
-            raise MediaError(f"{self.path}: not a video or image ({self._container.format.long_name})")
+            raise MediaError(f"{self.name}: not a video or image ({self._container.format.long_name})")
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             kind = "only sound" if self._container.streams.audio else "no video stream"
-            raise MediaError(f"{self.path}: {kind}, nothing to look at")
+            raise MediaError(f"{self.name}: {kind}, nothing to look at")
         best = self._container.streams.best("video")
         stream = next((s for s in streams if s is best), streams[0])
         if stream.codec_context is None:
-            raise MediaError(f"{self.path}: there is no decoder for its video stream; re-encode it as H.264")
+            raise MediaError(f"{self.name}: there is no decoder for its video stream; re-encode it as H.264")
         if stream.width * stream.height > MAX_FRAME_PIXELS:
             raise MediaError(
-                f"{self.path}: frames of {stream.width}x{stream.height} px, at most {MAX_FRAME_PIXELS} px are read; "
+                f"{self.name}: frames of {stream.width}x{stream.height} px, at most {MAX_FRAME_PIXELS} px are read; "
                 "scale the video down"
             )
         return stream
@@ -143,9 +149,9 @@ class VideoFile:
         found = self.decoded + self.damaged + self._trimmed
         reached = self.end_s * self.fps + self._trimmed  # more than were found where the rate varies
         if self.ended and max(found, reached) + slack < expected:
-            return f"{self.path}: decoded {self.decoded} of about {expected} frames (file cut short?)"
+            return f"{self.name}: decoded {self.decoded} of about {expected} frames (file cut short?)"
         if self.damaged:
-            return f"{self.path}: decoded {self.decoded} frames, {self.damaged} damaged ones passed over or patched up"
+            return f"{self.name}: decoded {self.decoded} frames, {self.damaged} damaged ones passed over or patched up"
         return None
 
     def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
+from PIL import Image
+
+Media = Path | BinaryIO | Image.Image
+"""What can be read: a local file or folder, an open file that can be rewound, or an image that is open already."""
 
 LONGEST_STEP_S = 600.0
 """A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
@@ -81,6 +87,16 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if abs(b) > abs(a):
         return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
     return Orientation(transpose=False, flip_rows=d < 0, flip_columns=a < 0)
+
+
+def name_of(media: Media) -> str:
+    """Return what messages call it: its path, where it has one."""
+    if isinstance(media, Path):
+        return str(media)
+    name = getattr(media, "filename" if isinstance(media, Image.Image) else "name", None)
+    if name and isinstance(name, str | Path):
+        return str(name)
+    return "image" if isinstance(media, Image.Image) else "bytes" if isinstance(media, BytesIO) else "open file"
 
 
 def one_line(error: BaseException) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (registers)
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import LONGEST_STEP_S, Picture, TimedFrame, one_line
+from lrcn.video.footage import LONGEST_STEP_S, Media, Picture, TimedFrame, name_of, one_line
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 IMAGE_SEQUENCE_FPS = 30.0
@@ -19,38 +20,48 @@ IMAGE_SEQUENCE_FPS = 30.0
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """What Pillow opens, told by content. GIF and AVIF are left to ffmpeg, which decodes them as videos."""
 
-_ANIMATED = ("WEBP", "PNG")
+_ANIMATED = ("WEBP", "PNG", "GIF")
 
 _UNTIMED_S = 0.1
 """How long a frame of an animation stays that states no time, as in browsers, or an impossible one."""
 
 
-def open_image(path: Path) -> Image.Image | None:
+def open_image(file: Path | BinaryIO) -> Image.Image | None:
     """Return the image in a file, not yet decoded; None if the file is no image.
 
     Raises:
         MediaError: If it has more than `MAX_FRAME_PIXELS`, or cannot be opened.
     """
+    name = name_of(file)
     try:
-        image = Image.open(path, formats=_FORMATS)
+        if not isinstance(file, Path):
+            file.seek(0)
+        image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         return None
     except Image.DecompressionBombError as exc:
-        raise MediaError(f"{path}: an image of more than {MAX_FRAME_PIXELS} px; scale it down") from exc
+        raise MediaError(f"{name}: an image of more than {MAX_FRAME_PIXELS} px; scale it down") from exc
     except OSError as exc:
-        raise MediaError(f"{path}: cannot be read ({one_line(exc)})") from exc
+        raise MediaError(f"{name}: cannot be read ({one_line(exc)})") from exc
     except Exception:  # Pillow's parsers raise whatever they trip over in a damaged file
         return None
-    if image.width * image.height > MAX_FRAME_PIXELS:
+    try:
+        _check_size(name, image)
+    except MediaError:
         image.close()
-        raise MediaError(
-            f"{path}: an image of {image.width}x{image.height} px, at most {MAX_FRAME_PIXELS} px are read; "
-            "scale it down"
-        )
+        raise
     return image
 
 
-def _picture(path: Path, image: Image.Image) -> Picture:
+def _check_size(name: str, image: Image.Image) -> None:
+    if image.width * image.height > MAX_FRAME_PIXELS:
+        raise MediaError(
+            f"{name}: an image of {image.width}x{image.height} px, at most {MAX_FRAME_PIXELS} px are read; "
+            "scale it down"
+        )
+
+
+def _picture(name: str, image: Image.Image) -> Picture:
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):
@@ -58,7 +69,7 @@ def _picture(path: Path, image: Image.Image) -> Picture:
         mode, pixel_format = ("RGBA", "rgba") if image.has_transparency_data else ("RGB", "rgb24")
         return Picture(av.VideoFrame.from_ndarray(np.asarray(image.convert(mode)), format=pixel_format))
     except Exception as exc:  # Pillow's parsers raise whatever they trip over in a damaged file
-        raise MediaError(f"{path}: the image is damaged ({one_line(exc)})") from exc
+        raise MediaError(f"{name}: the image is damaged ({one_line(exc)})") from exc
 
 
 def load_image(path: Path) -> Picture:
@@ -71,45 +82,60 @@ def load_image(path: Path) -> Picture:
     if image is None:
         raise MediaError(f"{path}: not an image")
     with image:
-        return _picture(path, image)
+        return _picture(str(path), image)
 
 
-def is_still(path: Path) -> bool:
-    """Whether a file holds one picture and no more, as far as its head tells; False for what cannot be opened."""
+def open_still(media: Media) -> Image.Image | None:
+    """Return the picture that a file holds alone, as far as its head tells, not yet decoded; it must be closed.
+
+    None for everything else, and for what cannot be opened.
+    """
+    if isinstance(media, Image.Image):
+        return media if num_frames(media) == 1 else None
     try:
-        image = open_image(path) if path.is_file() else None  # to open a pipe is to wait for who writes into it
+        if isinstance(media, Path) and not media.is_file():  # to open a pipe is to wait for who writes into it
+            return None
+        image = open_image(media)
     except (MediaError, OSError):
-        return False
-    if image is None:
-        return False
-    with image:
-        return image.format not in _ANIMATED or getattr(image, "n_frames", 1) == 1
+        return None
+    if image is None or num_frames(image) == 1:
+        return image
+    image.close()
+    return None
+
+
+def num_frames(image: Image.Image) -> int:
+    """Return how many frames an animation has; 1 for any other image, also for one of several pages."""
+    return getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
 
 
 class ImageFile:
     """One image file: a video of one frame, or of all frames of an animation."""
 
-    def __init__(self, path: Path, image: Image.Image) -> None:
-        """Take over an image from `open_image`."""
-        self._path = path
+    def __init__(self, name: str, image: Image.Image) -> None:
+        """Take an open image, and what messages call it.
+
+        Raises:
+            MediaError: If it has more than `MAX_FRAME_PIXELS`.
+        """
+        _check_size(name, image)
+        self._name = name
         self._image = image
-        self._num_frames = 1
-        if image.format in _ANIMATED:
-            self._num_frames = getattr(image, "n_frames", 1)
+        self._num_frames = num_frames(image)
         self._damage: str | None = None
 
     def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:
         """Yield the frames from the first on, those of an animation up to the first damaged one."""
         if self._num_frames == 1:
-            yield TimedFrame(0.0, 1.0 / IMAGE_SEQUENCE_FPS, lambda: _picture(self._path, self._image))
+            yield TimedFrame(0.0, 1.0 / IMAGE_SEQUENCE_FPS, lambda: _picture(self._name, self._image))
             return
         time_s = 0.0
         for index in range(self._num_frames):
             try:
                 self._image.seek(index)
-                picture = _picture(self._path, self._image)  # at once: the next frame replaces it
+                picture = _picture(self._name, self._image)  # at once: the next frame replaces it
             except Exception as exc:  # as above
-                self._damage = f"{self._path}: decoded {index} of {self._num_frames} frames ({one_line(exc)})"
+                self._damage = f"{self._name}: decoded {index} of {self._num_frames} frames ({one_line(exc)})"
                 return
             stated_s = float(self._image.info.get("duration") or 0) / 1000
             duration_s = stated_s if 0 < stated_s <= LONGEST_STEP_S else _UNTIMED_S

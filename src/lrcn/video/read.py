@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.video.decode import VideoFile
-from lrcn.video.footage import TimedFrame, one_line
+from lrcn.video.footage import Media, TimedFrame, name_of, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
@@ -32,7 +34,6 @@ _Footage = VideoFile | ImageFile | ImageFolder
 class VideoInfo:
     """What is known of a video after its first frame is decoded."""
 
-    path: Path
     width: int
     """In px, upright, pixels taken as square."""
     height: int
@@ -53,16 +54,18 @@ class FrameChunk:
     """RGB `(N, H, W, 3)` uint8, N at least 1."""
     times_s: npt.NDArray[np.float64]
     """`(N,)`, counted from the first frame of the video."""
+    end_s: float
+    """When the last of them gives way to the next, or ends with the video or with the part that was asked for."""
 
 
-def probe(path: str | Path) -> VideoInfo:
+def probe(source: str | Media) -> VideoInfo:
     """Return what a video says about itself.
 
     Raises:
         MediaError: If no frame of it can be decoded.
     """
-    path = Path(path)
-    with _footage(path) as footage:
+    media = Path(source) if isinstance(source, str) else source
+    with _footage(media) as footage:
         num_frames, end_s, size = 0, 0.0, None
         for frame in footage.frames():
             if size is None:
@@ -72,16 +75,16 @@ def probe(path: str | Path) -> VideoInfo:
             if size is not None and isinstance(footage, VideoFile) and footage.stated_duration_s:
                 break
         if size is None:
-            raise MediaError(f"{path}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px")
+            raise MediaError(_undecodable(media))
         if isinstance(footage, VideoFile):
             duration_s = footage.stated_duration_s
             stated = footage.stated_frames if duration_s else num_frames
-            return VideoInfo(path, size[1], size[0], duration_s or end_s, footage.fps, stated, footage.has_audio)
-        return VideoInfo(path, size[1], size[0], end_s, num_frames / end_s, num_frames, False)
+            return VideoInfo(size[1], size[0], duration_s or end_s, footage.fps, stated, footage.has_audio)
+        return VideoInfo(size[1], size[0], end_s, num_frames / end_s, num_frames, False)
 
 
 def read_frames(
-    path: str | Path,
+    source: str | Media,
     *,
     sample_fps: float | None = None,
     resize: Resize = None,
@@ -93,8 +96,8 @@ def read_frames(
     """Yield a video as chunks of RGB frames, upright, in order; no more than one chunk is held in memory.
 
     Args:
-        path: A local video file, animation or still image, told by its content, or a folder holding only images, which
-            plays at 30 fps.
+        source: A local video file, animation or still image, told by its content, or a folder holding only images,
+            which plays at 30 fps; or an open file or image.
         sample_fps: Take the frame shown at `start_s`, `start_s + 1 / sample_fps`, ...: the last one whose time is not
             later (to a millisecond). Where that is the same as before, it comes again. None takes every frame once.
         resize: New short side in px, or `(height, width)`; None keeps the size of the first frame. Where the shape of
@@ -113,32 +116,33 @@ def read_frames(
         MediaError: If nothing can be decoded there.
         ConfigError: If an argument makes no sense.
     """
-    path = Path(path)
+    media = Path(source) if isinstance(source, str) else source
+    name = name_of(media)
     if sample_fps is not None and not 0 < sample_fps < math.inf:
         raise ConfigError(f"sample_fps must be above 0 or null, got {sample_fps}")
     if chunk_size < 1:
         raise ConfigError(f"chunk_size must be at least 1, got {chunk_size}")
     if not 0 <= start_s < math.inf or (end_s is not None and not end_s > start_s):
-        raise MediaError(f"{path}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
+        raise MediaError(f"{name}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
     limit_s = math.inf if end_s is None else end_s
-    with _footage(path) as footage:
+    with _footage(media) as footage:
         shown = _Shown(footage.frames(start_s))
         chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
         empty = True
         warn = on_warning or warnings.warn
-        for chunk in _chunks(path, chosen, resize, chunk_size, warn):
+        for chunk in _chunks(name, chosen, shown, resize, chunk_size, warn):
             empty = False
             yield chunk
         if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
-            raise MediaError(f"{path}: cannot be read from {start_s:g} s, the video ends at {shown.end_s:g} s")
+            raise MediaError(f"{name}: cannot be read from {start_s:g} s, the video ends at {shown.end_s:g} s")
         if empty:
-            raise MediaError(f"{path}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px")
+            raise MediaError(_undecodable(media))
         if shortfall := footage.shortfall():
             warn(shortfall)
 
 
 def read_all(
-    path: str | Path,
+    source: str | Media,
     *,
     sample_fps: float | None = None,
     resize: Resize = None,
@@ -148,13 +152,32 @@ def read_all(
 ) -> tuple[Frames, npt.NDArray[np.float64]]:
     """Return all frames `(T, H, W, 3)` of a video that fits into memory, and their times `(T,)`, as `read_frames`."""
     chunks = list(
-        read_frames(path, sample_fps=sample_fps, resize=resize, start_s=start_s, end_s=end_s, on_warning=on_warning)
+        read_frames(source, sample_fps=sample_fps, resize=resize, start_s=start_s, end_s=end_s, on_warning=on_warning)
     )
     return np.concatenate([c.frames for c in chunks]), np.concatenate([c.times_s for c in chunks])
 
 
+def _undecodable(media: Media) -> str:
+    return f"{name_of(media)}: no frame can be decoded; it is damaged, or larger than {MAX_FRAME_PIXELS} px"
+
+
 @contextmanager
-def _footage(path: Path) -> Iterator[_Footage]:
+def _footage(media: Media) -> Iterator[_Footage]:
+    images = _images_in(media) if isinstance(media, Path) else None
+    if isinstance(media, Image.Image):
+        yield ImageFile(name_of(media), media)
+    elif images and isinstance(media, Path):
+        yield ImageFolder(media, images)
+    elif image := open_image(media):
+        with image:
+            yield ImageFile(name_of(media), image)
+    else:
+        with VideoFile(media) as video:
+            yield video
+
+
+def _images_in(path: Path) -> list[Path] | None:
+    """Return the images of a folder; None for a file with something in it."""
     try:
         images = image_sequence(path) if path.is_dir() else None
         if images == []:
@@ -165,14 +188,7 @@ def _footage(path: Path) -> Iterator[_Footage]:
             raise MediaError(f"{path}: the file is empty")
     except OSError as exc:
         raise MediaError(f"{path}: cannot be read ({one_line(exc)})") from exc
-    if images:
-        yield ImageFolder(path, images)
-    elif image := open_image(path):
-        with image:
-            yield ImageFile(path, image)
-    else:
-        with VideoFile(path) as video:
-            yield video
+    return images
 
 
 class _Shown:
@@ -182,32 +198,45 @@ class _Shown:
         self._frames = frames
         self.end_s = 0.0
         """When the last frame asked for disappears."""
+        self.ended = False
+        """Whether that is the end of the video."""
 
     def __iter__(self) -> Iterator[tuple[TimedFrame, float]]:
         frame = next(self._frames, None)
         while frame is not None:
             following = next(self._frames, None)
             self.end_s = following.time_s if following else frame.time_s + frame.duration_s
+            self.ended = following is None
             yield frame, self.end_s
             frame = following
 
 
-def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[tuple[float, TimedFrame]]:
+class _Chosen(NamedTuple):
+    """A frame that is wanted."""
+
+    time_s: float
+    """The time asked for, or that of the frame itself."""
+    until_s: float
+    """When the next one follows, or the part asked for ends."""
+    frame: TimedFrame
+
+
+def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[_Chosen]:
     """Choose every frame that begins in the interval, or the one that fills it."""
-    filling = None
+    filling: _Chosen | None = None
     for frame, until_s in shown:
         if frame.time_s >= limit_s - CLOCK_TOLERANCE_S and frame.time_s > start_s:
             break
         if frame.time_s >= start_s - CLOCK_TOLERANCE_S:
             filling = None
-            yield frame.time_s, frame
+            yield _Chosen(frame.time_s, min(until_s, limit_s), frame)
         elif until_s > start_s:
-            filling = frame
+            filling = _Chosen(frame.time_s, min(until_s, limit_s), frame)
     if filling is not None:
-        yield filling.time_s, filling
+        yield filling
 
 
-def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[tuple[float, TimedFrame]]:
+def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[_Chosen]:
     """Choose the frame shown at each sampling time."""
     count = 0
     filling = None  # what is shown at the start, for parts too short for the clock
@@ -215,29 +244,34 @@ def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[t
         filling = frame if until_s > start_s >= frame.time_s else filling
         last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
         while (time_s := start_s + count / fps) < last_s:
-            yield time_s, frame
             count += 1
+            yield _Chosen(time_s, min(start_s + count / fps, limit_s), frame)
         if until_s >= limit_s:
             break
     if count == 0 and filling is not None:
-        yield start_s, filling
+        yield _Chosen(start_s, min(start_s + 1 / fps, limit_s), filling)
 
 
 def _chunks(
-    path: Path,
-    chosen: Iterator[tuple[float, TimedFrame]],
+    name: str,
+    chosen: Iterator[_Chosen],
+    shown: _Shown,
     resize: Resize,
     chunk_size: int,
     warn: Callable[[str], object],
 ) -> Iterator[FrameChunk]:
-    """Convert what was chosen, and nothing else, into arrays of at most `chunk_size` frames."""
+    """Convert what was chosen, and nothing else, into arrays of at most `chunk_size` frames.
+
+    A full one is kept until the next frame is chosen: only then it is known whether the video goes on.
+    """
     resizer = FrameResizer(resize)
     has_one_shape = True
     height = width = count = 0
+    end_s = 0.0
     frames, times_s = np.empty((0, 0, 0, 3), np.uint8), np.empty(0)
     converted: TimedFrame | None = None
     pixels = frames
-    for time_s, frame in chosen:
+    for time_s, until_s, frame in chosen:
         if frame is not converted:
             picture = frame.load()
             if picture is None:
@@ -249,20 +283,20 @@ def _chunks(
                 elif has_one_shape and resized_size(*picture.upright_size, resize) != (height, width):
                     has_one_shape = False
                     warn(
-                        f"{path}: the shape of its frames changes at {time_s:.1f} s; from there on they are stretched "
+                        f"{name}: the shape of its frames changes at {time_s:.1f} s; from there on they are stretched "
                         "to that of the first; cut the video there"
                     )
                 upright = picture.orientation
                 pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
             except MediaError as exc:
-                raise MediaError(f"{path}: {exc}") from exc
+                raise MediaError(f"{name}: {exc}") from exc
             converted = frame
+        if count == chunk_size:
+            yield FrameChunk(frames, times_s, end_s)
+            count = 0
         if count == 0:
             frames, times_s = np.empty((chunk_size, height, width, 3), np.uint8), np.empty(chunk_size)
-        frames[count], times_s[count] = pixels, time_s
+        frames[count], times_s[count], end_s = pixels, time_s, until_s
         count += 1
-        if count == chunk_size:
-            yield FrameChunk(frames, times_s)
-            count = 0
     if count:
-        yield FrameChunk(frames[:count], times_s[:count])
+        yield FrameChunk(frames[:count], times_s[:count], min(end_s, shown.end_s) if shown.ended else end_s)

@@ -154,10 +154,7 @@ def decode_frames(example: CaptionExample, preprocess: PreprocessConfig) -> NDAr
         end_s=example.end_s,
         on_warning=lambda message: None,
     )
-    images = [images for images, _ in chunks]
-    if not images:
-        raise MediaError(f"{example.path}: no frame from {example.start_s:g} s on")
-    return np.concatenate(images)
+    return np.concatenate([chunk.frames for chunk in chunks])
 
 
 def collate_captions(items: list[tuple[NDArray[Any] | None, Sentence]]) -> CaptionBatch:

@@ -145,10 +145,7 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
             end_s=video.start_s + last / video.fps,
             on_warning=lambda message: None,
         )
-        images = [images for images, _ in chunks]
-        if not images:
-            raise MediaError(f"{video.path}: no frame can be decoded")
-        return np.concatenate(images)[: end - start]
+        return np.concatenate([chunk.frames for chunk in chunks])[: end - start]
 
 
 def collate_features(clips: list[tuple[NDArray[Any], int]]) -> FeatureBatch:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lrcn.errors import MediaError
 from lrcn.files import replacing
-from lrcn.video.images import is_still
+from lrcn.video.images import open_still
 from lrcn.video.read import probe, read_frames
 
 NUM_SHOWN = 40
@@ -131,8 +131,9 @@ def _thumbnail(item: PageItem) -> str:
     """Return a small JPEG as a data address: the picture, or three frames of the video; empty where there is none."""
     path = Path(item.path)
     try:
-        if is_still(path):
-            frames = [next(read_frames(path, resize=THUMBNAIL_PX)).frames[0]]
+        if (still := open_still(path)) is not None:
+            with still:
+                frames = [next(read_frames(still, resize=THUMBNAIL_PX)).frames[0]]
         else:
             end_s = item.end_s or probe(path).duration_s
             fps = VIDEO_FRAMES / max(end_s - item.start_s, 1e-3)

@@ -23,7 +23,7 @@ from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.data.captioning.readers import read_caption_data
 from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.captioning.page import PageItem, write_page
-from lrcn.features import FeatureCache, FeatureExtractor, load_or_encode
+from lrcn.features import FeatureCache, features_key, load_or_encode
 from lrcn.files import cache_folder, replacing_table, write_json
 from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.retriever import Retriever
@@ -295,19 +295,14 @@ def _training_features(
     else:
         assert captioner.header.preprocess is not None  # or the examples could not have been read
         assert captioner.runtime is not None
-        extractor = FeatureExtractor(
-            captioner.model,
-            captioner.header.preprocess,
-            device=captioner.device,
-            encode=captioner.runtime.encode,
-            runtime=captioner.runtime.name,
-        )
-        cache = FeatureCache(cache_folder("features", cache_dir), extractor.key())
+        encoder, preprocess = captioner.runtime, captioner.header.preprocess
+        key = features_key(captioner.model, preprocess, encoder.name)
+        cache = FeatureCache(cache_folder("features", cache_dir), key)
         for done, example in enumerate(train):
             report("looking at training pictures", done, len(train))
             try:
                 of_one = load_or_encode(
-                    extractor, cache, example.path, start_s=example.start_s, end_s=example.end_s
+                    encoder, preprocess, cache, example.path, start_s=example.start_s, end_s=example.end_s
                 ).features[0]
             except MediaError:
                 continue

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from lrcn import model_file
 from lrcn.config import CaptioningHeader, PreprocessConfig
 from lrcn.devices import choose_device
-from lrcn.encoding import FrameEncoder, encode_chunks, end_of
+from lrcn.encoding import FrameEncoder, encode_chunks
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import TorchEncoder
 from lrcn.files import cache_folder
@@ -32,15 +34,15 @@ from lrcn.inference.captioning.search import search_captions
 from lrcn.inference.captioning.search_settings import CaptionSearch, search_of
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
 from lrcn.inference.runtimes import open_caption_runtime
-from lrcn.inference.sources import OnFailure, each_source, name_of_source, refuse_for_several
+from lrcn.inference.sources import OnFailure, each_source, refuse_for_several
 from lrcn.model_file.storage import name_of_model
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.results import Caption, CaptionResult, CaptionSegment
 from lrcn.tasks import CAPTIONING
 from lrcn.text import Vocabulary
-from lrcn.video.images import is_still
-from lrcn.video.inputs import Source, network_images
+from lrcn.video.footage import Media
+from lrcn.video.inputs import Source, as_media, as_picture, name_of_source, network_images
 from lrcn.video.views import CENTER_VIEW, crop_offset
 
 SEGMENT_S = 10.0
@@ -193,8 +195,9 @@ class Captioner:
         """Return what a picture or a video shows.
 
         Args:
-            source: A picture (turned upright as its EXIF says), a video, a folder that is one image sequence; or RGB
-                frames `(T, H, W, 3)` uint8, or one picture `(H, W, 3)`. A list of these gives a list of results.
+            source: A picture (turned upright as its EXIF says), a video, a folder that is one image sequence: its path,
+                its bytes, a file opened with mode `rb`, a PIL image; or RGB frames as an array `(T, H, W, 3)` or tensor
+                `(T, 3, H, W)` of uint8, or one picture without the T. A list of these gives a list of results.
             segment_s: Videos longer than this get a caption for each such part, too; None for none.
             start_s: Where to begin, from the start of the video; of one source only.
             end_s: Where to end, exclusive; None for the end of the video; of one source only.
@@ -211,7 +214,13 @@ class Captioner:
             refuse_for_several(start_s, end_s, on_progress)
             return list(self.stream(source, segment_s=segment_s, search=search, **changes))
         settings = search_of(search, changes)
-        read = self._read_one(source, segment_s, start_s, end_s, on_progress)
+        media = as_media(source)
+        if (image := as_picture(media)) is None:
+            read = self._read_one(source, media, segment_s, start_s, end_s, on_progress)
+        else:
+            with closing(_Picture(0, source, image)):
+                read = self._read_one(source, image, segment_s, start_s, end_s, on_progress)
+            read.duration_s = 0.0
         return self._results([read], settings)[0]
 
     def stream(
@@ -278,20 +287,27 @@ class Captioner:
         on_progress: Callable[[Source, float], None] | None,
     ) -> Iterator[tuple[int, _Read]]:
         """Yield place and features of what can be read, in order; pictures go through the CNN together."""
-        pictures: list[tuple[int, Source]] = []
+        pictures: list[_Picture] = []
         for place, excerpt in enumerate(excerpts):
             source = excerpt.source
-            if _is_picture(source):
-                pictures.append((place, source))
-                if len(pictures) == self._batch_size:
-                    yield from self._read_pictures(pictures, on_failure)
-                    pictures = []
+            try:
+                media = as_media(source)
+                picture = as_picture(media)
+            except MediaError as exc:
+                if on_failure is None:
+                    raise
+                on_failure(source, exc)
                 continue
-            yield from self._read_pictures(pictures, on_failure)
-            pictures = []
+            if picture is not None:
+                pictures.append(_Picture(place, source, picture))
+            if picture is None or len(pictures) == self._batch_size:
+                yield from self._read_pictures(pictures, on_failure)
+                pictures = []
+            if picture is not None:
+                continue
             report = None if on_progress is None else partial(on_progress, source)
             try:
-                read = self._read_one(source, segment_s, excerpt.start_s, excerpt.end_s, report)
+                read = self._read_one(source, media, segment_s, excerpt.start_s, excerpt.end_s, report)
             except MediaError as exc:
                 if on_failure is None:
                     raise
@@ -300,55 +316,53 @@ class Captioner:
             yield place, read
         yield from self._read_pictures(pictures, on_failure)
 
-    def _read_pictures(
-        self,
-        pictures: Sequence[tuple[int, Source]],
-        on_failure: OnFailure | None,
-    ) -> Iterator[tuple[int, _Read]]:
-        """Decode and encode pictures together, given with their places."""
+    def _read_pictures(self, pictures: Sequence[_Picture], on_failure: OnFailure | None) -> Iterator[tuple[int, _Read]]:
+        """Decode and encode pictures together."""
         if not pictures:
             return
         encoder, preprocess = self._backbone()
         began = time.perf_counter()
         crops: list[NDArray[np.uint8]] = []
-        readable: list[tuple[int, Source, tuple[str, ...]]] = []
-        for place, source in pictures:
+        readable: list[tuple[_Picture, tuple[str, ...]]] = []
+        for picture in pictures:
             warnings: list[str] = []
             try:
-                images, _ = next(network_images(_framed(source), preprocess, on_warning=warnings.append))
+                images = next(network_images(picture.media, preprocess, on_warning=warnings.append)).frames
             except MediaError as exc:
                 if on_failure is None:
                     raise
-                on_failure(source, exc)
+                on_failure(picture.source, exc)
                 continue
+            finally:
+                picture.close()
             crops.append(_center_crop(images[:1], preprocess.crop))
-            readable.append((place, source, tuple(warnings)))
+            readable.append((picture, tuple(warnings)))
         if not crops:
             return
         features = torch.from_numpy(encoder.encode(np.concatenate(crops), CENTER_VIEW))
         share_s = (time.perf_counter() - began) / len(readable)
-        for (place, source, warnings_of), one in zip(readable, features, strict=True):
-            yield place, _Read(source, one[None], 0.0, warnings=warnings_of, features_s=share_s)
+        for (picture, warnings_of), one in zip(readable, features, strict=True):
+            yield picture.place, _Read(picture.source, one[None], 0.0, warnings=warnings_of, features_s=share_s)
 
     def _read_one(
         self,
         source: Source,
+        media: Media | NDArray[np.uint8],
         segment_s: float | None,
         start_s: float,
         end_s: float | None,
         on_progress: Callable[[float], None] | None,
     ) -> _Read:
-        """Decode and encode one source of any length."""
+        """Decode and encode one source of any length, given as `as_media` gives it, too."""
         if segment_s is not None and not segment_s > 0:
             raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
         encoder, preprocess = self._backbone()
         began = time.perf_counter()
-        framed = _framed(source)
         warnings: list[str] = []
         whole, cutter = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
-        last_s = start_s
+        duration_s = 0.0
         for chunk in encode_chunks(
-            framed,
+            media,
             encoder.encode,
             preprocess,
             start_s=start_s,
@@ -360,13 +374,9 @@ class Captioner:
             whole.push(chunk_features)
             for first_s, features in cutter.push(chunk_features, chunk.times_s):
                 self._close(cutter, first_s, features)
-            last_s = float(chunk.times_s[-1])
+            duration_s = chunk.end_s
             if on_progress is not None:
-                on_progress(last_s)
-        if not whole.num_pushed:
-            end = "the end" if end_s is None else f"{end_s:g} s"
-            raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {end}")
-        duration_s = 0.0 if _is_picture(source) else end_of(framed, preprocess, last_s, end_s)
+                on_progress(float(chunk.times_s[-1]))
         for first_s, features in cutter.finish(duration_s):
             self._close(cutter, first_s, features)
         segments = []
@@ -420,6 +430,19 @@ class Captioner:
         return self.runtime, self.header.preprocess
 
 
+class _Picture(NamedTuple):
+    """A source that is one picture."""
+
+    place: int
+    source: Source
+    media: Image.Image | NDArray[np.uint8]
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if isinstance(self.media, Image.Image) and self.media is not self.source:
+            self.media.close()
+
+
 @dataclass
 class _Read:
     """A source whose frames have been through the CNN."""
@@ -431,16 +454,6 @@ class _Read:
     """Start, end and context of each part of a long video."""
     warnings: tuple[str, ...] = ()
     features_s: float = 0.0
-
-
-def _is_picture(source: Source) -> bool:
-    if isinstance(source, np.ndarray):
-        return source.ndim == 3 or len(source) == 1
-    return is_still(Path(source))
-
-
-def _framed(source: Source) -> Source:
-    return source[None] if isinstance(source, np.ndarray) and source.ndim == 3 else source
 
 
 def _center_crop(images: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.inference.captioning.predictor import Captioner, Excerpt
-from lrcn.inference.sources import OnFailure, name_of_source
+from lrcn.inference.sources import OnFailure
 from lrcn.metrics.retrieval import normalise_over_images
 from lrcn.models.caption_scoring import score_sentences
 from lrcn.results import RetrievalMatch, RetrievalResult
 from lrcn.text import tokenise
-from lrcn.video.inputs import Source
+from lrcn.video.inputs import Source, name_of_source
 
 Scoring = Literal["release", "plain"]
 """`release`: log probability of the words, the end not scored and each word at least 1e-12, less the log of the

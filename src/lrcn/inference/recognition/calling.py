@@ -8,10 +8,10 @@ from typing import ClassVar, overload
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.inference.recognition.windows import WindowProbs, to_result
-from lrcn.inference.sources import OnFailure, each_source, name_of_source, refuse_for_several
+from lrcn.inference.sources import OnFailure, each_source, refuse_for_several
 from lrcn.results import RecognitionResult
 from lrcn.tasks import RECOGNITION
-from lrcn.video.inputs import Source
+from lrcn.video.inputs import Source, name_of_source
 
 
 class VideoRecognizer(ABC):
@@ -86,8 +86,10 @@ class VideoRecognizer(ABC):
         """Return what a video shows: the mean over its windows, and each window as a segment.
 
         Args:
-            source: A video file, a folder that is one image sequence, or RGB frames `(T, H, W, 3)` uint8, taken to have
-                the rate that the model samples at. A list of these gives a list of results, as `stream` does.
+            source: A video or picture, or a folder that is one image sequence: its path, its bytes, a file opened with
+                mode `rb`, a PIL image; or RGB frames as an array `(T, H, W, 3)` or tensor `(T, 3, H, W)` of uint8,
+                taken to have the rate that the model samples at. A list of these gives a list of results, as `stream`
+                does.
             top_k: Labels to name, most probable first.
             clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
             start_s: Where to begin, from the start of the video; of one source only.
@@ -126,7 +128,7 @@ class VideoRecognizer(ABC):
         """Yield one result a video, as each is done.
 
         Args:
-            sources: Files, folders (searched for videos and image sequences), globs, arrays of frames.
+            sources: Files, folders (searched for videos and image sequences), globs, and what else a call takes.
             top_k: As for a call.
             clip_stride: As for a call.
             on_failure: Told what names nothing or cannot be decoded, which then has no result; None raises.

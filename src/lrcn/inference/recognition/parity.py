@@ -202,9 +202,7 @@ def real_images(preprocess: PreprocessConfig) -> NDArray[np.uint8]:
 
 
 def _first_images(path: str, preprocess: PreprocessConfig) -> NDArray[np.uint8]:
-    for images, _ in network_images(path, preprocess, chunk_size=_REAL_FRAMES):
-        return images
-    raise AssertionError("the packaged clip has frames")
+    return next(network_images(path, preprocess, chunk_size=_REAL_FRAMES)).frames
 
 
 def _encode(runtime: FrameEncoder, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,15 +17,14 @@ from numpy.typing import NDArray
 
 from lrcn import model_file
 from lrcn.config import RecognitionHeader
-from lrcn.encoding import EncodedChunk, encode_chunks, end_of
-from lrcn.errors import ConfigError, MediaError
+from lrcn.encoding import EncodedChunk, encode_chunks
+from lrcn.errors import ConfigError
 from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported
 from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.graph_runtime import open_exported
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs
-from lrcn.inference.sources import name_of_source
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import name_of_model
 from lrcn.tasks import RECOGNITION
@@ -162,7 +162,7 @@ class Recognizer(VideoRecognizer):
         probs: list[NDArray[np.float64]] = []
         times_s: list[NDArray[np.float64]] = []
         warnings: list[str] = []
-        in_windows_s = 0.0
+        in_windows_s = duration_s = 0.0
 
         def empty_waiting() -> None:
             nonlocal in_windows_s
@@ -179,17 +179,15 @@ class Recognizer(VideoRecognizer):
             # views side by side, so that a window holds the same frames of all of them: (n, V, G)
             waiting += buffer.push(chunk.features.swapaxes(0, 1))
             times_s.append(chunk.times_s)
+            duration_s = chunk.end_s
             if len(waiting) >= WINDOW_BATCH:
                 empty_waiting()
             if on_progress is not None:
                 on_progress(float(chunk.times_s[-1]))
-        if not times_s:
-            raise MediaError(f"{name_of_source(source)}: no frame between {start_s:g} s and {_end_text(end_s)}")
         waiting += buffer.finish()
         empty_waiting()
 
         times = np.concatenate(times_s)
-        duration_s = end_of(source, self.header.preprocess, float(times[-1]), end_s)
         if timing_s is not None:
             total_s = time.perf_counter() - began
             timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
@@ -216,7 +214,7 @@ class Recognizer(VideoRecognizer):
             if number > 0:
                 yield chunk
             elif len(chunk.times_s) > 1:
-                yield EncodedChunk(chunk.features[:, 1:], chunk.times_s[1:])
+                yield replace(chunk, features=chunk.features[:, 1:], times_s=chunk.times_s[1:])
             else:
                 only = chunk
                 continue
@@ -247,7 +245,3 @@ class Recognizer(VideoRecognizer):
                 f"got {clip_stride}: a larger stride would skip frames silently"
             )
         return clip_stride
-
-
-def _end_text(end_s: float | None) -> str:
-    return "the end" if end_s is None else f"{end_s:g} s"

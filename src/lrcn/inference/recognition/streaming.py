@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
-from lrcn.video.inputs import ARRAY_FPS, Source
-from lrcn.video.read import read_frames
+from lrcn.video.inputs import ARRAY_FPS, Source, is_source, sampled_frames
 from lrcn.video.resize import FrameResizer
 from lrcn.video.views import CENTER_VIEW, cut_crops
 
@@ -99,11 +97,11 @@ class StreamingRecognizer:
         """Yield every segment of a stream as soon as it is there; what was pushed before is forgotten.
 
         Args:
-            frames: A video file or an array, as `Recognizer` takes them; or frames with their times, as `push` takes
+            frames: A video or picture, as `Recognizer` takes them; or frames with their times, as `push` takes
                 them, of a camera for example.
 
         Raises:
-            MediaError: If a file cannot be read.
+            MediaError: If a video cannot be read.
             ShapeError: As for `push`.
             ConfigError: As for `push`.
         """
@@ -119,12 +117,9 @@ class StreamingRecognizer:
     def _timed(
         self, frames: Source | Iterable[tuple[NDArray[np.uint8], float]]
     ) -> Iterable[tuple[NDArray[np.uint8], float]]:
-        preprocess = self.recognizer.header.preprocess
-        if isinstance(frames, np.ndarray):
-            return ((frame, t / (preprocess.sample_fps or ARRAY_FPS)) for t, frame in enumerate(frames))
-        if not isinstance(frames, str | Path):
-            return frames
-        chunks = read_frames(frames, sample_fps=preprocess.sample_fps, resize=preprocess.resize, chunk_size=_CHUNK_SIZE)
+        if not is_source(frames):
+            return cast("Iterable[tuple[NDArray[np.uint8], float]]", frames)
+        chunks = sampled_frames(frames, self.recognizer.header.preprocess, chunk_size=_CHUNK_SIZE)
         return (pair for chunk in chunks for pair in zip(chunk.frames, chunk.times_s.tolist(), strict=True))
 
     def _crops(self, frame: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8] | None:

@@ -14,7 +14,7 @@ from lrcn.data.batches import FeatureVideo, stacked
 from lrcn.data.captioning.datasets import Sentence, pad_tokens
 from lrcn.data.captioning.examples import CaptionExample
 from lrcn.decoding import TokenRules, greedy_search
-from lrcn.features import FeatureExtractor
+from lrcn.features import TorchEncoder, encode_video
 from lrcn.metrics.cider import CIDErScorer
 from lrcn.models.captioning import CaptioningModel, caption_loss
 from lrcn.text import Vocabulary
@@ -136,12 +136,15 @@ class FrameCaptionValidation(CaptionValidation):
 
     def __call__(self, model: CaptioningModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
-        extractor = FeatureExtractor(model, self._preprocess, device=device)
+        assert model.backbone is not None  # or there would be no frames to look at
+        encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
         nothing = FeatureVideo(0, 0, ())
         videos = [nothing] * len(self._examples)
         for number in self._own:
             example = self._examples[number]
-            encoded = extractor.encode_video(example.path, start_s=example.start_s, end_s=example.end_s)
+            encoded = encode_video(
+                example.path, encoder, self._preprocess, start_s=example.start_s, end_s=example.end_s
+            )
             features = encoded.features[0].cpu().numpy()
             videos[number] = FeatureVideo(number, len(features), (features,))
         return FeatureCaptionValidation(videos, *self._rest)(model, device)

@@ -179,15 +179,14 @@ def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessC
         end_s=example.end_s,
         on_warning=lambda message: None,
     )
-    if next(images(chunk_size=1), None) is None:
-        raise MediaError(f"{example.path}: no frame from {example.start_s:g} s on")
+    next(images(chunk_size=1))  # raises if there is none
     ends_s = [end_s for end_s in (info.duration_s, example.end_s) if end_s]
     if ends_s:
         # the reader shows a frame up to a millisecond before its time
         num_frames = math.ceil((min(ends_s) - example.start_s - 1e-3) * fps)
         num_frames -= preprocess.stream == "flow"
     else:
-        num_frames = sum(len(chunk) for chunk, _ in images())
+        num_frames = sum(len(chunk.frames) for chunk in images())
     return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps)
 
 

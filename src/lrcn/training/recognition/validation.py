@@ -10,7 +10,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionExample
-from lrcn.features import FeatureExtractor
+from lrcn.features import TorchEncoder, encode_video
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.validation import Sums, Validation, added
 
@@ -58,10 +58,12 @@ class FrameValidation(Validation):
 
     def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
-        extractor = FeatureExtractor(model, self._preprocess, device=device)
+        encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
         total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
         for example, label in self._examples:
-            encoded = extractor.encode_video(example.path, start_s=example.start_s, end_s=example.end_s)
+            encoded = encode_video(
+                example.path, encoder, self._preprocess, start_s=example.start_s, end_s=example.end_s
+            )
             features = encoded.features[0].cpu().numpy()
             video = FeatureVideo(label, len(features), (features,))
             total = added(total, FeatureValidation([video], self._preprocess)(model, device))
