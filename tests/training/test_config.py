@@ -17,8 +17,8 @@ from lrcn.training import config as base_config
 from lrcn.training.captioning import config as captioning_config
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.config import changed_fields
+from lrcn.training.recognition import config
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.recipe import config
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -70,6 +70,23 @@ class FrameVideo:
     """Sampled frames, as far as the file's header tells."""
     fps: float
     """Of the sampled frames."""
+
+
+class _Labelled(Protocol):
+    @property
+    def label(self) -> int: ...
+
+
+V = TypeVar("V", bound=_Labelled)
+
+
+def balanced(videos: Sequence[V]) -> list[V]:
+    """Return the videos with those of smaller classes repeated in turn, until each class has as many as the largest."""
+    of_class: dict[int, list[V]] = {}
+    for video in videos:
+        of_class.setdefault(video.label, []).append(video)
+    most = max(len(own) for own in of_class.values())
+    return [own[number % len(own)] for own in of_class.values() for number in range(most)]
 
 
 class FeatureClips(Dataset[tuple[NDArray[Any], int]]):

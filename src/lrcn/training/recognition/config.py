@@ -46,6 +46,12 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes, in [0, 1)."""
 
+    balance_classes: bool = False
+    """Let all classes count alike, however many clips each has: those of smaller classes come more often."""
+    score: Literal["accuracy", "mean_class_accuracy"] = "accuracy"
+    """What the best epoch is the best in, on the validation clips: the share of clips named rightly, or the mean of
+    that share over the classes."""
+
     def __post_init__(self) -> None:
         for name in ("resize", "change_memory"):
             if isinstance(getattr(self, name), list):  # YAML has no tuples
@@ -57,7 +63,8 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     @property
     def score_columns(self) -> tuple[str, ...]:
         """See `TrainingConfig`."""
-        return ("val_loss", "val_accuracy")
+        columns = ("val_mean_class_accuracy", "val_accuracy")
+        return ("val_loss", *(columns if self.score == "accuracy" else columns[::-1]))
 
     def recognition_config(self, num_classes: int) -> RecognitionConfig:
         """Return the network's part, as it is stored in the model file."""

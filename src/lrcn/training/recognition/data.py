@@ -19,6 +19,7 @@ from lrcn.data.recognition.datasets import (
     FeatureClips,
     FrameClips,
     FrameVideo,
+    balanced,
     collate_features,
     collate_frames,
     window_batches,
@@ -33,7 +34,7 @@ from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.validation import FeatureValidation, FrameValidation
+from lrcn.training.recognition.validation import FeatureValidation, FrameValidation, class_shares
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
 from lrcn.video.sampling import clip_windows
@@ -119,17 +120,25 @@ def prepare_features(
         encoded.fill(examples, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
-    model.head.fit(partial(_all_clips, train, header.preprocess))
-    clips = FeatureClips(train, header.preprocess.clip_length, seed=config.seed)
-    validation = FeatureValidation(val[rank :: config.devices], header.preprocess) if val else None
+    model.head.fit(partial(_all_clips, train, header.preprocess, balance=config.balance_classes))
+    items = balanced(train) if config.balance_classes else train
+    clips = FeatureClips(items, header.preprocess.clip_length, seed=config.seed)
+    own = slice(rank, None, config.devices)
+    shares = class_shares([video.label for video in val])
+    validation = FeatureValidation(val[own], header.preprocess, shares[own]) if val else None
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
 
 
-def _all_clips(videos: Sequence[FeatureVideo], preprocess: PreprocessConfig) -> Iterator[TrainingClips]:
-    """Yield all windows of the first view of each video, which share its weight."""
+def _all_clips(
+    videos: Sequence[FeatureVideo], preprocess: PreprocessConfig, *, balance: bool
+) -> Iterator[TrainingClips]:
+    """Yield all windows of the first view of each video, which share its weight: 1, or less in larger classes."""
     labels = torch.tensor([video.label for video in videos])
     windows = [clip_windows(video.num_frames, preprocess.clip_length, preprocess.clip_stride) for video in videos]
     weights = torch.tensor([1.0 / len(of_one) for of_one in windows])
+    if balance:
+        counts = labels.bincount()
+        weights *= len(videos) / len(counts) / counts[labels]
     for batch in window_batches(videos, preprocess.clip_length, preprocess.clip_stride):
         yield TrainingClips(batch.features, batch.lengths, labels[batch.videos], weights[batch.videos])
 
@@ -154,12 +163,18 @@ def prepare_frames(
 
     with narrator.bar("videos", len(used_examples(data)), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
+    videos = [video for video, _ in train]
     clips = FrameClips(
-        [video for video, _ in train], preprocess, mirror=config.mirror, jitter=config.jitter, seed=config.seed
+        balanced(videos) if config.balance_classes else videos,
+        preprocess,
+        mirror=config.mirror,
+        jitter=config.jitter,
+        seed=config.seed,
     )
-    own = val[rank :: config.devices]
-    examples, labels = [example for _, example in own], [video.label for video, _ in own]
-    validation = FrameValidation(examples, labels, preprocess) if val else None
+    own = slice(rank, None, config.devices)
+    examples, labels = [example for _, example in val], [video.label for video, _ in val]
+    shares = class_shares(labels)
+    validation = FrameValidation(examples[own], labels[own], preprocess, shares[own]) if val else None
     return PreparedData(clips, len(clips), collate_frames, validation, skipped)
 
 

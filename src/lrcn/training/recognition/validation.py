@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -18,15 +19,22 @@ _LEAST_PROB = 1e-12
 """Keeps the loss of a video finite whose class the model rules out."""
 
 
+def class_shares(labels: Sequence[int]) -> list[float]:
+    """Return, for each label, one by the number of times that it is there."""
+    counts = Counter(labels)
+    return [1.0 / counts[label] for label in labels]
+
+
 class FeatureValidation(Validation):
     """Validation on cached features: many windows at once."""
 
-    columns = ("val_loss", "val_accuracy")
+    columns = ("val_loss", "val_accuracy", "val_mean_class_accuracy")
 
-    def __init__(self, videos: Sequence[FeatureVideo], preprocess: PreprocessConfig) -> None:
-        """Take the videos, whose first view counts."""
+    def __init__(self, videos: Sequence[FeatureVideo], preprocess: PreprocessConfig, shares: Sequence[float]) -> None:
+        """Take the videos, whose first view counts, and their `class_shares` in the whole split."""
         self._videos = videos
         self._preprocess = preprocess
+        self._shares = torch.tensor(shares, dtype=torch.float64)
 
     def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
@@ -41,7 +49,12 @@ class FeatureValidation(Validation):
         right = probs.argmax(dim=1) == labels
         own = (probs / num_windows.unsqueeze(1)).gather(1, labels.unsqueeze(1))
         loss = float(-own.clamp(min=_LEAST_PROB).log().sum())
-        return {"val_loss": (loss, len(labels)), "val_accuracy": (int(right.sum()), len(labels))}
+        return {
+            "val_loss": (loss, len(labels)),
+            "val_accuracy": (int(right.sum()), len(labels)),
+            # the shares of a class add up to 1, so that this is the mean of the recalls
+            "val_mean_class_accuracy": (float(self._shares[right].sum()), float(self._shares.sum())),
+        }
 
 
 class FrameValidation(Validation):
@@ -50,21 +63,25 @@ class FrameValidation(Validation):
     columns = FeatureValidation.columns
 
     def __init__(
-        self, examples: Sequence[RecognitionExample], labels: Sequence[int], preprocess: PreprocessConfig
+        self,
+        examples: Sequence[RecognitionExample],
+        labels: Sequence[int],
+        preprocess: PreprocessConfig,
+        shares: Sequence[float],
     ) -> None:
-        """Take the examples and their label ids."""
-        self._examples = list(zip(examples, labels, strict=True))
+        """Take the examples, their label ids, and their `class_shares` in the whole split."""
+        self._examples = list(zip(examples, labels, shares, strict=True))
         self._preprocess = preprocess
 
     def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
         encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
         total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
-        for example, label in self._examples:
+        for example, label, share in self._examples:
             encoded = encode_video(
                 example.path, encoder, self._preprocess, start_s=example.start_s, end_s=example.end_s
             )
             features = encoded.features[0].cpu().numpy()
             video = FeatureVideo(label, len(features), (features,))
-            total = added(total, FeatureValidation([video], self._preprocess)(model, device))
+            total = added(total, FeatureValidation([video], self._preprocess, [share])(model, device))
         return total

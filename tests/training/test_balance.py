@@ -1,0 +1,65 @@
+"""Classes of unequal size: balanced sampling against counts, and the mean of the recalls as the score."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from tests.training.tiny_training import tiny_config
+
+from lrcn.config import PreprocessConfig
+from lrcn.data.batches import FeatureVideo
+from lrcn.data.recognition.datasets import balanced
+from lrcn.training.recognition.validation import FeatureValidation, class_shares
+
+
+def video(label: int, value: float = 0.0) -> FeatureVideo:
+    return FeatureVideo(label, 4, (np.full((4, 2), value, np.float32),))
+
+
+def test_each_class_comes_as_often_as_the_largest_and_each_video_almost_alike() -> None:
+    videos = [video(label) for label in [0] * 7 + [1] * 2 + [2] * 3]
+    chosen = balanced(videos)
+    assert Counter(one.label for one in chosen) == {0: 7, 1: 7, 2: 7}
+    times = Counter(id(one) for one in chosen)
+    assert set(times) == set(map(id, videos))
+    for label in range(3):
+        own = [times[id(one)] for one in videos if one.label == label]
+        assert max(own) - min(own) <= 1
+
+
+def test_mean_class_accuracy_is_the_mean_of_the_recalls_over_all_processes() -> None:
+    class AlwaysFirst(torch.nn.Module):
+        config = tiny_config().recognition_config(2)
+
+        def clip_probs(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[0.9, 0.1]]).expand(len(features), 2)
+
+    labels = [0] * 9 + [1]
+    shares = class_shares(labels)
+    sums = [0.0, 0.0]
+    for rank in range(3):
+        own = [video(label) for label in labels[rank::3]]
+        validation = FeatureValidation(own, PreprocessConfig(), shares[rank::3])
+        found = validation(AlwaysFirst(), torch.device("cpu"))  # type: ignore[arg-type]
+        sums = [a + b for a, b in zip(sums, found["val_mean_class_accuracy"], strict=True)]
+    assert sums[0] / sums[1] == pytest.approx(0.5)
+
+
+def test_the_score_can_be_the_mean_class_accuracy() -> None:
+    assert tiny_config().score_name == "val_accuracy"
+    assert tiny_config(score="mean_class_accuracy").score_name == "val_mean_class_accuracy"
+
+
+def test_what_is_learnt_at_once_counts_classes_alike() -> None:
+    from lrcn.training.recognition.data import _all_clips
+
+    videos = [video(0, value) for value in range(9)] + [video(1, 20.0)]
+    preprocess = PreprocessConfig(clip_length=2, clip_stride=1)
+    (plain,) = _all_clips(videos, preprocess, balance=False)
+    assert plain.weights.sum().item() == pytest.approx(10)
+    (even,) = _all_clips(videos, preprocess, balance=True)
+    for label in range(2):
+        assert even.weights[even.labels == label].sum().item() == pytest.approx(5)
