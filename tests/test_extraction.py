@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_features import CORNER, PIXELS, make_model
+from tests.test_features import CORNER, PIXELS, make_model
 
 from lrcn.config import RecognitionHeader
 from lrcn.encoding import FrameEncoder
@@ -204,8 +204,8 @@ SLOWLY = """
 import sys, time
 from pathlib import Path
 import torch
-from test_extraction import extract, open_backbone
-from test_features import make_model
+from tests.test_extraction import extract, open_backbone
+from tests.test_features import make_model
 from lrcn.extraction import Part
 torch.set_num_threads(1)
 model = make_model()
@@ -224,7 +224,7 @@ def test_killed_extraction_goes_on_where_it_stopped(
     runtimes, where = tmp_path / "runtimes", tmp_path / "killed"
     runtime = open_backbone(name, model, runtimes)
     command = [sys.executable, "-c", SLOWLY, name, *map(str, (runtimes, where, *(part.path for part in files)))]
-    with subprocess.Popen(command, cwd=Path(__file__).parent, env={**os.environ}) as process:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], env={**os.environ}) as process:
         while len([*where.rglob("[!.]*.json")]) < 2:  # those with a dot are half written
             assert process.poll() is None
             time.sleep(0.01)

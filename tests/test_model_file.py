@@ -145,7 +145,7 @@ def test_unwritable_place_is_one_line(tmp_path: Path) -> None:
 _SAVE_FOREVER = """
 import sys, torch
 from pathlib import Path
-from test_model_file import some_header
+from tests.test_model_file import some_header
 from lrcn.model_file import save
 target = Path(sys.argv[1])
 for number in range(10**9):
@@ -158,7 +158,7 @@ for number in range(10**9):
 @pytest.mark.parametrize("delay_s", [0.0, 0.023])
 def test_killed_while_saving_leaves_a_whole_file(tmp_path: Path, delay_s: float) -> None:
     path = tmp_path / "m.safetensors"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     process = subprocess.Popen(
         [sys.executable, "-c", _SAVE_FOREVER, str(path)], stdout=subprocess.PIPE, env=environment
     )

@@ -10,7 +10,7 @@ import pytest
 from tests.photo_sets import write_photos
 
 from lrcn.cli import main
-from lrcn_sets.mocap.actions import write_video
+from lrcn_sets.mocap.actions import write_clip
 from lrcn_sets.mocap.clips import clip_spec, render
 
 ROOT = Path(__file__).parent.parent
@@ -28,8 +28,8 @@ def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "work" / "clips" / label).mkdir(parents=True)
         for number in range(4):
             path = tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4"
-            write_video(path, render(clip_spec("train", label, number), 64))
-    write_video(tmp_path / "work" / "holiday.mp4", render(clip_spec("test", "walk", 0), 64))
+            write_clip(path, render(clip_spec("train", label, number), 64))
+    write_clip(tmp_path / "work" / "holiday.mp4", render(clip_spec("test", "walk", 0), 64))
     photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)
     (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
     (tmp_path / "work" / "docs").symlink_to(ROOT / "docs")

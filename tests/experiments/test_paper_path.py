@@ -15,7 +15,7 @@ from lrcn.data.recognition.flow import flow_path
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.experiments import paper_table
 from lrcn.inference.recognition.predictor import Recognizer
-from lrcn_sets.mocap.actions import write_video
+from lrcn_sets.mocap.actions import write_clip
 from lrcn_sets.mocap.clips import clip_spec, render
 
 ACTIONS = {"cartwheel": "Cartwheel", "crawl": "Crawl", "walk": "Walk"}
@@ -48,7 +48,7 @@ def ucf(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shown = [clip_spec("train", action, k) for k in range(3)] + [clip_spec("test", action, 0)]
         for group, spec in enumerate(shown, start=1):
             name = f"{label}/v_{label}_g{group:02d}_c01.avi"
-            write_video(ucf / name, render(spec, 64))
+            write_clip(ucf / name, render(spec, 64))
             names.append((name, group))
     lists = ucf / "ucfTrainTestlist"
     lists.mkdir()

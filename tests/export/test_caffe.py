@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from caffe_bytes import GOLDEN, chunk, float32, layer, rule_pixels, varint, write_rule_net
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.export.caffe_bytes import GOLDEN, chunk, float32, layer, rule_pixels, varint, write_rule_net
 
 from lrcn import model_file
 from lrcn.caffe.importing import ImportReport, import_caffe, read_labels

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_blob, shape, v1_layer, varint
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.export.caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_blob, shape, v1_layer, varint
 
 from lrcn.caffe.reader import CaffeModel, read_caffemodel, read_net, read_prototxt
 from lrcn.errors import ModelFileError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import tiny_data
+from tests.training.tiny_training import tiny_data
 
 from lrcn.data.recognition.examples import RecognitionData
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from tiny_captions import caption_config
+from tests.training.tiny_captions import caption_config
 
 from lrcn.config import CaptioningConfig, PreprocessConfig
 from lrcn.data.captioning.datasets import CaptionBatch, Sentence, collate_captions

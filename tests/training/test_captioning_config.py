@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_captions import TINY_FC, fc_network, picture_data, sentences, vector_data, write_vectors
+from tests.training.tiny_captions import TINY_FC, fc_network, picture_data, sentences, vector_data, write_vectors
 
 from lrcn import model_file
 from lrcn.cli.settings import read_settings

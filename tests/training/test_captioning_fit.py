@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_captions import (
+from tests.training.tiny_captions import (
     CHANCE,
     FACTS,
     TINY_FC,

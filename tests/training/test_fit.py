@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_training import LABELS, TINY, tiny_config, train_quietly
+from tests.training.tiny_training import LABELS, TINY, tiny_config, train_quietly
 
 from lrcn import model_file
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import LABELS, tiny_config
+from tests.training.tiny_training import LABELS, tiny_config
 
 from lrcn import model_file
 from lrcn.config import PreprocessConfig, RecognitionHeader

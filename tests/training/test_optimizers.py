@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_training import tiny_config
+from tests.training.tiny_training import tiny_config
 from torch import nn
 
 from lrcn.models.recognition import RecognitionModel

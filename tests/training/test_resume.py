@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_captions import picture_data
+from tests.training.tiny_captions import picture_data
 
 from lrcn.data.recognition.examples import RecognitionData
 
-SERVER = Path(__file__).with_name("train_server.py")
+ROOT = Path(__file__).parents[2]
 
 
 class Server:
@@ -55,7 +55,7 @@ def server(bars: RecognitionData, cache_dir: Path, tmp_path_factory: pytest.Temp
     data = {task: folder / f"{task}.pickle" for task in sets}
     for task, path in data.items():
         path.write_bytes(pickle.dumps(sets[task]))
-    command = [sys.executable, str(SERVER)]
+    command = [sys.executable, "-m", "tests.training.train_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Server(process, data, cache_dir)
         assert process.stdin is not None

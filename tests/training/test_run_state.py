@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import tiny_config
+from tests.training.tiny_training import tiny_config
 
 from lrcn.errors import DataError
 from lrcn.models.recognition import RecognitionModel

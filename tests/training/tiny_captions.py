@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tiny_training import TINY
+from tests.training.tiny_training import TINY
 from torch import nn
 
 from lrcn.data.captioning.examples import CaptionData, CaptionExample

@@ -12,8 +12,8 @@ import pickle
 import sys
 from pathlib import Path
 
-from tiny_captions import caption_config
-from tiny_training import tiny_config, train_quietly
+from tests.training.tiny_captions import caption_config
+from tests.training.tiny_training import tiny_config, train_quietly
 
 
 def run(order: dict) -> None:
