@@ -15,7 +15,6 @@ import yaml
 from lrcn.errors import ConfigError
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.config import changed_fields
-from lrcn.training.recognition import config
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "recognition"
