@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+import lrcn
 from lrcn.config import SCHEMA, BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
-from lrcn.model_file import MIGRATIONS, header_from_dict, header_to_dict, inspect, load, resolve, save
+from lrcn.model_file import MIGRATIONS, header_from_dict, header_to_dict, inspect, load, resolve, save, stated_task
 from lrcn.models.recognition import RecognitionModel
 
 on_shared_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -343,6 +344,27 @@ def test_older_headers_are_brought_up_step_by_step(monkeypatch: pytest.MonkeyPat
 
 
 # ---- resolve and load
+
+
+def test_a_model_that_is_loaded_is_hashed_once(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[object] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *args: (hashed.append(args), digest(*args))[1])
+    assert lrcn.load(tiny_model, device="cpu").labels == ("walk", "wave", "jump")
+    assert len(hashed) == 1
+
+
+def test_the_stated_task_of_a_damaged_file_is_no_task_unheard_of(saved: Path, tmp_path: Path) -> None:
+    assert stated_task(saved) == "recognition"
+    content = saved.read_bytes()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content.replace(b"recognition", b"recognisers", 1))
+    with pytest.raises(ModelFileError, match="damaged"):
+        stated_task(path)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert stated_task(path) == "recognition"
+    with pytest.raises(ModelFileError, match="damaged"):
+        lrcn.load(path, device="cpu")
 
 
 def test_resolve_takes_files_folders_and_the_names_of_shipped_models(saved: Path, tmp_path: Path) -> None:

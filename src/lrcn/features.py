@@ -192,7 +192,7 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> VideoFeatures | None:
         """Return the features of these views, or None if one of them is missing or damaged."""
-        content = _content_key(path)
+        content = content_key(path)
         features = []
         try:
             for view in views:
@@ -216,12 +216,12 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> bool:
         """Whether the files of these views are there; `get` finds out whether they are whole."""
-        stems = [self._stem(_content_key(path), view, start_s, end_s) for view in views]
+        stems = [self._stem(content_key(path), view, start_s, end_s) for view in views]
         return all(stem.with_suffix(suffix).is_file() for stem in stems for suffix in (".npy", ".json"))
 
     def file(self, path: str | Path, view: View, *, start_s: float = 0.0, end_s: float | None = None) -> Path:
         """Return where the features `(T, D)` of one view are kept, there or not."""
-        return self._stem(_content_key(path), view, start_s, end_s).with_suffix(".npy")
+        return self._stem(content_key(path), view, start_s, end_s).with_suffix(".npy")
 
     def put(
         self,
@@ -233,7 +233,7 @@ class FeatureCache:
         end_s: float | None = None,
     ) -> None:
         """Keep the features of these views."""
-        content = _content_key(path)
+        content = content_key(path)
         for view, features in zip(views, half_precision(encoded.features).numpy(), strict=True):
             entry = {
                 "source": Path(path).name,
@@ -256,7 +256,7 @@ class FeatureCache:
         return self._dir / hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
-def _content_key(path: str | Path) -> str:
+def content_key(path: str | Path) -> str:
     """Return what an entry of a video is found by."""
     content = content_hash(path)
     # The times in entries of AVI files made before were wrong where B-frames came out of order

@@ -104,7 +104,7 @@ def export_model(
     output = Path(output)
     _check_free(output)
     tell = on_progress or (lambda text: None)
-    subject: Export = TASKS[model_file.inspect(model).task].export()(model, calibrate, split, tell)
+    subject: Export = TASKS[model_file.stated_task(model)].export()(model, calibrate, split, tell)
     calibration = None if calibrate is None else subject.calibration_crops()
     with replacing_folder(output) as unfinished:
         tell("making the graphs")

@@ -68,6 +68,6 @@ def task_of(model: str | Path) -> str:
     """Return the name of the task that a model file, or a folder that `lrcn export` wrote, was made for.
 
     Raises:
-        ModelFileError: If it is missing, damaged, foreign or of a newer schema.
+        ModelFileError: If it is missing or foreign; damage is found when it is loaded.
     """
-    return exported_task(model) if is_exported(model) else model_file.inspect(model).task
+    return exported_task(model) if is_exported(model) else model_file.stated_task(model)

@@ -6,7 +6,7 @@ digest covers the whole file with its own 64 digits set to zero, so that a flipp
 
 from lrcn.model_file.header import MIGRATIONS, header_from_dict, header_to_dict
 from lrcn.model_file.pretrained import from_pretrained, push_to_hub, save_pretrained
-from lrcn.model_file.storage import inspect, load, resolve, save
+from lrcn.model_file.storage import inspect, load, resolve, save, stated_task
 
 __all__ = [
     "MIGRATIONS",
@@ -19,4 +19,5 @@ __all__ = [
     "resolve",
     "save",
     "save_pretrained",
+    "stated_task",
 ]

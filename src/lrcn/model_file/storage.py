@@ -123,6 +123,23 @@ def inspect(model: str | Path) -> ModelHeader:
     return header_from_dict(_checked_fields(path), source=str(path))
 
 
+def stated_task(model: str | Path) -> str:
+    """Return the name of the task that a model file says it was made for; whether it is whole, `load` finds out.
+
+    Raises:
+        ModelFileError: If the file is missing, foreign, or names no task that is known here.
+    """
+    path = resolve(model)
+    try:
+        with path.open("rb") as file:
+            task = _entry(_read_head(file, path), path).get("task")
+    except OSError as exc:
+        raise ModelFileError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    if isinstance(task, str) and task in TASKS:
+        return task
+    return inspect(path).task  # says what is wrong: damage, or a newer schema
+
+
 @overload
 def load(model: str | Path, *, task: Task[H, M], device: str | torch.device = "cpu") -> tuple[H, M]: ...
 
