@@ -44,7 +44,7 @@ class TrainingConfig(ABC):
     """Train the CNN too, on decoded frames, instead of keeping it fixed and caching its features. Batch normalisation
     keeps its pretrained statistics (the frames of a clip are too alike to estimate them from); its scale and shift are
     trained. Only a CNN that starts from random weights updates the statistics."""
-    runtime: str = "torch"
+    runtime: str = "auto"
     """What computes the features of a frozen backbone: `torch`, `torch-bf16`, `onnxruntime`, `openvino`,
     `openvino-bf16`, or `auto` for the fastest that is installed and gives torch's features of a packaged clip."""
     init_from: str | None = None
@@ -136,7 +136,7 @@ class TrainingConfig(ABC):
             "gradient_checkpointing goes with backbone_trainable: a frozen backbone keeps no activations",
         )
         require_setting(
-            not self.backbone_trainable or self.runtime == "torch",
+            not self.backbone_trainable or self.runtime in ("torch", "auto"),
             f"runtime {self.runtime!r} goes with a frozen backbone: a CNN is trained in torch",
         )
         # the checks of the stored configuration apply here too; what is null is not known yet and stands back

@@ -6,12 +6,15 @@ Imports no torch: the command line reads this file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
-from lrcn.config import HeadSettings, PreprocessConfig, RecognitionConfig
+from lrcn.config import PACKAGED_BACKBONE, HeadSettings, PreprocessConfig, RecognitionConfig
 from lrcn.tasks import RECOGNITION
 from lrcn.training.config import TrainingConfig, require_setting
+
+DEFAULT_LAYERS = "blocks.4+blocks.5"
+"""Of the packaged backbone: with few clips worth 5 points more than its last feature, at three quarters of the time."""
 
 FLOW_MEAN = (128.0, 128.0, 128.0)
 """Grey level of a flow image where nothing moves (released mean of the flow nets)."""
@@ -25,6 +28,29 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """How a recognition model is trained. The defaults suit a laptop: frozen packaged backbone, cached features."""
 
     task: ClassVar[str] = RECOGNITION.name
+
+    layer: str | None = None  # type: ignore[assignment]
+    """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; several with a + between
+    them are joined. Null takes, of the packaged backbone on a `head` left null, blocks.4+blocks.5: layers that still
+    know where limbs are; else the last feature before the classifier, as an empty name does."""
+    grid: int | None = None  # type: ignore[assignment]
+    """A feature map is averaged to `grid` x `grid` cells and flattened. Null takes 3 where it chooses the layer, else 1."""
+    head: str | None = None  # type: ignore[assignment]
+    """What reads the features: `lstm` reads the frames in order; `frame` classifies each frame alone (the paper's
+    single-frame net); `mean` classifies the mean feature of the clip; `statistics` its mean, spread and change; or one
+    that `register_head` made known. Several with a + between them are averaged. Null takes lstm+statistics on a frozen
+    CNN, lstm where the CNN is trained."""
+    standardise: bool = True
+    """Bring each value of the feature to mean 0 and deviation 1 over the training frames first (paper: no). Needs a
+    frozen CNN; where it is trained, nothing is done."""
+    embedding_size: int | None = 128
+    """Values that a linear layer makes of each feature before the LSTM reads it; null lets the LSTM read the feature
+    itself, as in the paper."""
+    hidden_size: int = 128
+    """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
+    views: int = 1
+    """Looks at each training video that are cached with a frozen backbone: the centre crop, then randomly cropped and
+    mirrored ones. The time to extract features grows with it."""
 
     head_init: Literal["default", "release"] = "default"
     """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of
@@ -59,6 +85,15 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
         TrainingConfig.__post_init__(self)
         HeadSettings.__post_init__(self)
         require_setting(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+
+    def resolved(self, preprocess: PreprocessConfig) -> Self:
+        """See `TrainingConfig`: layer, grid and head are chosen, too."""
+        chooses = self.head is None and self.layer is None and not self.backbone_trainable
+        chooses = chooses and self.backbone == PACKAGED_BACKBONE
+        layer = self.layer if self.layer is not None else DEFAULT_LAYERS if chooses else ""
+        grid = self.grid if self.grid is not None else 3 if chooses else 1
+        head = self.head or ("lstm" if self.backbone_trainable else "lstm+statistics")
+        return replace(super().resolved(preprocess), layer=layer, grid=grid, head=head)
 
     @property
     def score_columns(self) -> tuple[str, ...]:
