@@ -137,6 +137,7 @@ ALL = {
     "label_smoothing": 0,
 }
 LSTM = {
+    "standardise": False,
     "head": "lstm",
     "hidden_size": 256,
     "num_layers": 1,

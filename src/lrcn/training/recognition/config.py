@@ -34,7 +34,8 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     them are joined. Null takes, of the packaged backbone on a `head` left null, blocks.4+blocks.5: layers that still
     know where limbs are; else the last feature before the classifier, as an empty name does."""
     grid: int | None = None  # type: ignore[assignment]
-    """A feature map is averaged to `grid` x `grid` cells and flattened. Null takes 3 where it chooses the layer, else 1."""
+    """A feature map is averaged to `grid` x `grid` cells and flattened. Null takes 3 where it
+    chooses the layer, else 1."""
     head: str | None = None  # type: ignore[assignment]
     """What reads the features: `lstm` reads the frames in order; `frame` classifies each frame alone (the paper's
     single-frame net); `mean` classifies the mean feature of the clip; `statistics` its mean, spread and change; or one
