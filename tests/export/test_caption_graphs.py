@@ -170,7 +170,7 @@ def test_nothing_is_left_where_captions_suffer(
     ]
     monkeypatch.setattr(graphs, "write_graphs", written)
     for found, message in zip(checked, (r"from 2\.000 to 1\.890 \(3 examples; limit 5%\)", "do not say"), strict=True):
-        monkeypatch.setattr(graphs.CaptioningExport, "check", lambda self, exported, found=found: found)
+        monkeypatch.setattr(captioning_graphs.CaptioningExport, "check", lambda self, exported, found=found: found)
         with pytest.raises(ConfigError, match=message):
             export_model(tiny_caption_model, tmp_path / "r", format="openvino", calibrate=pictures)
     assert list(tmp_path.iterdir()) == []

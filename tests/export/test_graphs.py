@@ -21,7 +21,6 @@ from lrcn.export import calibration
 from lrcn.export import recognition as recognition_export
 from lrcn.export.exporting import export_model
 from lrcn.graphs.exported import read_exported
-from lrcn.inference.recognition import torch_runtime
 from lrcn.inference.recognition.parity import ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 
@@ -125,7 +124,7 @@ def test_nothing_is_left_behind_by_a_failed_export(
 def test_int8_that_saves_no_time_is_said_beforehand(
     lacks: bool, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch_runtime, "lacks_vnni", lambda: lacks)
+    monkeypatch.setattr("lrcn.devices.lacks_vnni", lambda: lacks)
     arguments = ["--int8", "--calibrate", str(tmp_path / "missing"), "--output", str(tmp_path / "out")]
     assert main(["export", str(tiny_model), *arguments]) == exits.ERROR
     assert ("no VNNI" in capsys.readouterr().err) == lacks
