@@ -42,6 +42,14 @@ def test_logistic_regression_is_at_its_minimum(rows: int, size: int) -> None:
     assert max(float(weight.grad.abs().max()), float(bias.grad.abs().max())) < 5e-5 * float(weights.sum())
 
 
+def test_clips_that_come_twice_are_no_trouble() -> None:
+    inputs = torch.randn(10, 40, generator=torch.Generator().manual_seed(0)).repeat(3, 1)
+    labels = torch.arange(10).repeat(3) % 2
+    weight, _ = logistic_regression(inputs, labels, torch.ones(30), num_classes=2, freedom=1.0)
+    once, _ = logistic_regression(inputs[:10], labels[:10], torch.full((10,), 3.0), num_classes=2, freedom=1.0)
+    torch.testing.assert_close(weight, once, atol=1e-4, rtol=0)
+
+
 def clips(seed: int = 0, number: int = 24) -> TrainingClips:
     """Clips of two classes that differ in nothing but how fast one of three features changes."""
     rng = np.random.default_rng(seed)

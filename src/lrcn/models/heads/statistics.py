@@ -104,7 +104,8 @@ def logistic_regression(
     inputs = rows
     if in_dual:
         # W is a combination of the rows: with rows = L Q, Q orthonormal, W Q' has the norm of W, and L is small
-        products = (rows @ rows.T).double()
+        exact = rows.double()  # the products of rows that are alike must stay positive definite
+        products = exact @ exact.T
         jitter = 1e-8 * products.diagonal().mean() + 1e-12
         inputs = torch.linalg.cholesky(products + jitter * torch.eye(len(rows), dtype=torch.float64))
     found = torch.zeros(num_classes, inputs.shape[1], dtype=inputs.dtype, device=inputs.device)
@@ -123,5 +124,5 @@ def logistic_regression(
         optimizer.step(loss)  # type: ignore[no-untyped-call]
     found, bias = found.detach(), bias.detach()
     if in_dual:
-        found = torch.linalg.solve_triangular(inputs.T, found.T, upper=True).T.to(rows.dtype) @ rows
+        found = torch.linalg.solve_triangular(inputs.T, found.T, upper=True).T @ exact
     return found.to(rows.dtype), bias.to(rows.dtype)
