@@ -22,7 +22,8 @@ from lrcn.config import (
     RecognitionConfig,
     RecognitionHeader,
 )
-from lrcn.model_file.storage import save
+from lrcn.graphs.exported import ExportedModel
+from lrcn.model_file.storage import load, save
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.recognition import RecognitionModel
 from lrcn.text import Vocabulary
@@ -186,3 +187,21 @@ def tiny_caption_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "tiny_captions.safetensors"
     save(path, header, network.state_dict())
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model: Path) -> tuple[RecognitionHeader, RecognitionModel]:
+    """`tiny_model`, loaded; do not write to it."""
+    return load(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def exported(
+    tiny: tuple[RecognitionHeader, RecognitionModel], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, ExportedModel]:
+    """Graphs of the tiny model by format; do not write to them."""
+    for package in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(package)
+    from lrcn.graphs.conversion import write_graphs
+
+    return {format: write_graphs(*tiny, tmp_path_factory.mktemp(format), format) for format in ("onnx", "openvino")}

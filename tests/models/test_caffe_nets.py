@@ -1,4 +1,4 @@
-"""CaffeNet and the hybrid net: sizes, feature layers, and arithmetic against NumPy (real Caffe: tests/export)."""
+"""CaffeNet and the hybrid net: sizes, feature layers, and arithmetic against NumPy (real Caffe: tests/caffe)."""
 
 from __future__ import annotations
 

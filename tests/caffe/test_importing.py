@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.export.caffe_bytes import GOLDEN, chunk, float32, layer, rule_pixels, varint, write_rule_net
+from tests.caffe.caffe_bytes import GOLDEN, chunk, float32, layer, rule_pixels, varint, write_rule_net
 
 from lrcn import model_file
 from lrcn.caffe.importing import ImportReport, import_caffe, read_labels

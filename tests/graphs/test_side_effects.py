@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack as 
 
 SCRIPT = """
 import gc, os, signal, sys
-from lrcn.graphs.side_effects import signal_stack_kept
+from lrcn.graphs.side_effects import signal_stack
 from lrcn.graphs.exported import read_exported
 from lrcn.inference.recognition.graph_runtime import GraphRuntime
 

@@ -29,6 +29,9 @@ from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
 
+for package in ("onnxscript", "onnxruntime", "openvino"):
+    pytest.importorskip(package)
+
 Tiny = tuple[RecognitionHeader, RecognitionModel]
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 72, 90, 3), dtype=np.uint8)
 

@@ -146,7 +146,7 @@ def test_unwritable_place_is_one_line(tmp_path: Path) -> None:
 _SAVE_FOREVER = """
 import sys, torch
 from pathlib import Path
-from tests.test_model_file import some_header
+from tests.model_file.test_storage import some_header
 from lrcn.model_file import save
 target = Path(sys.argv[1])
 for number in range(10**9):
@@ -159,7 +159,7 @@ for number in range(10**9):
 @pytest.mark.parametrize("delay_s", [0.0, 0.023])
 def test_killed_while_saving_leaves_a_whole_file(tmp_path: Path, delay_s: float) -> None:
     path = tmp_path / "m.safetensors"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     process = subprocess.Popen(
         [sys.executable, "-c", _SAVE_FOREVER, str(path)], stdout=subprocess.PIPE, env=environment
     )
@@ -371,7 +371,7 @@ def test_resolve_takes_files_folders_and_the_names_of_shipped_models(saved: Path
     (tmp_path / "model.safetensors").write_bytes(saved.read_bytes())
     assert resolve(saved) == saved
     assert resolve(str(tmp_path)) == tmp_path / "model.safetensors"
-    assets = Path(__file__).parents[1] / "src/lrcn/assets"
+    assets = Path(__file__).parents[2] / "src/lrcn/assets"
     for name in ("demo", "emoji"):
         assert resolve(name) == assets / f"{name}.safetensors"
 

@@ -81,6 +81,6 @@ def test_a_file_that_lacks_its_backbone_and_does_not_say_so_is_refused(model: Ca
 def test_the_shipped_captioning_model_names_what_it_has_never_seen_together(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    picture = Path(__file__).parents[1] / "docs" / "images" / "dolphin.jpg"  # of the test split
+    picture = Path(__file__).parents[2] / "docs" / "images" / "dolphin.jpg"  # of the test split
     assert main(["caption", str(picture), "--model", "emoji", "--device", "cpu"]) == 0
     assert capsys.readouterr().out.split()[1:] == ["a", "picture", "of", "a", "dolphin", "over", "a", "rainbow"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from tests.export.caffe_bytes import GOLDEN, blob, layer, rule_blob, write_rule_net
+from tests.caffe.caffe_bytes import GOLDEN, blob, layer, rule_blob, write_rule_net
 
 from lrcn.caffe.captions import CaptionWeights, caption_weights
 from lrcn.caffe.reader import CaffeLayer, CaffeModel, read_net

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.export.caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_blob, shape, v1_layer, varint
+from tests.caffe.caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_blob, shape, v1_layer, varint
 
 from lrcn.caffe.reader import CaffeModel, read_caffemodel, read_net, read_prototxt
 from lrcn.errors import ModelFileError

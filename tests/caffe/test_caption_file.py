@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.export.caffe_bytes import GOLDEN, write_rule_net
-from tests.export.test_caffe_captions import IMAGE_NET, _language_net
+from tests.caffe.caffe_bytes import GOLDEN, write_rule_net
+from tests.caffe.test_captions import IMAGE_NET, _language_net
 
 from lrcn.caffe.importing import import_caffe
 from lrcn.cli import main
