@@ -18,7 +18,7 @@ from lrcn.text import tokenise
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.fit import train
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "captioning"
+CONFIGS = Path(__file__).parents[3] / "configs" / "captioning"
 
 
 def load(name: str) -> CaptioningTrainingConfig:
