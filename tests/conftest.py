@@ -35,6 +35,16 @@ settings.load_profile("lrcn")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what fetches something, unless the command line speaks of it: nobody waits for a network unasked."""
+    if "network" in config.option.markexpr:
+        return
+    fetching = [item for item in items if item.get_closest_marker("network")]
+    if fetching:
+        config.hook.pytest_deselected(items=fetching)
+        items[:] = [item for item in items if not item.get_closest_marker("network")]
+
+
 class MakeClip(Protocol):
     """Writes RGB frames `(T, H, W, 3)` uint8 to a video file and returns its path."""
 

@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "fetch_real_clips.py"
 EXIT_TRY_LATER = 75
 
 
+@pytest.mark.network
 @pytest.mark.slow
 def test_real_clips_of_unseen_videos_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "real"

