@@ -63,6 +63,10 @@ class HeadSettings:
     embedding_size: int | None = None
     """Values that a linear layer makes of each feature before the LSTM reads it; null lets the LSTM read the feature
     itself, as in the paper. Helps where features are long (a `grid` above 1) and clips are few."""
+    embedding_kind: Literal["learnt", "principal"] = "learnt"
+    """Whether that layer is trained with all else, or is the directions in which features and, the other half, their
+    changes from frame to frame vary most over the training frames: found at once and fixed. With few clips a learnt
+    one learns the scene by heart. Needs an `embedding_size` and a frozen CNN."""
     change_memory: tuple[float, ...] = ()
     """Give the LSTM, beside each feature (or its embedding), its change against running averages of the frames before,
     one for each number in [0, 1): the weight with which that average keeps what it was. 0 compares with the frame
@@ -94,6 +98,10 @@ class HeadSettings:
         _require(
             all(0.0 <= memory < 1.0 for memory in self.change_memory),
             f"change_memory must be numbers in [0, 1), got {self.change_memory}",
+        )
+        _require(
+            self.embedding_kind == "learnt" or self.embedding_size is not None,
+            "embedding_kind 'principal' needs an embedding_size",
         )
         for name in ("input_dropout", "output_dropout"):
             value = getattr(self, name)

@@ -95,7 +95,7 @@ def test_settings_survive_yaml() -> None:
 def test_changes_are_named_but_for_those_without_effect() -> None:
     saved = RecognitionTrainingConfig().to_dict()
     config = RecognitionTrainingConfig(lr=0.5, hidden_size=8, workers=4, logger="wandb")
-    assert changed_fields(saved, config) == ["hidden_size (128 -> 8)", "lr (0.001 -> 0.5)"]
+    assert changed_fields(saved, config) == ["hidden_size (64 -> 8)", "lr (0.001 -> 0.5)"]
 
 
 def test_a_setting_newer_than_the_run_stands_at_its_default() -> None:

@@ -92,6 +92,8 @@ class TrainingConfig(ABC):
     """Examples per batch and device, at most: an epoch is cut into batches of equal size (released: 24)."""
     accumulate: int = 1
     """Batches whose gradients are added up for one optimiser step."""
+    epoch_steps: int = 1
+    """Fewest optimiser steps of an epoch: where a pass over the examples takes fewer, an epoch is several passes."""
     epochs: int = 40
     """Passes over the training examples; of each video a pass takes one random clip."""
     max_steps: int | None = None
@@ -114,7 +116,8 @@ class TrainingConfig(ABC):
     """Where to log besides `history.csv`."""
 
     def __post_init__(self) -> None:
-        for name in ("views", "accumulate", "batch_size", "epochs", "devices", "max_steps", "patience", "lr_step"):
+        counts = ("views", "accumulate", "batch_size", "epoch_steps", "epochs", "devices", "max_steps", "patience")
+        for name in (*counts, "lr_step"):
             value = getattr(self, name)
             require_setting(value is None or value >= 1, f"{name} must be at least 1, got {value}")
         multipliers = ("head_lr_multiplier", "bias_lr_multiplier", "backbone_lr_multiplier")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
 import sys
@@ -197,7 +198,8 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
         rank=process_rank(),
         num_ranks=config.devices,
     )
-    steps_per_epoch = sampler.batches_per_epoch // config.accumulate
+    steps_per_pass = sampler.batches_per_epoch // config.accumulate
+    steps_per_epoch = steps_per_pass * math.ceil(config.epoch_steps / steps_per_pass)
     total_steps = config.max_steps or config.epochs * steps_per_epoch
     if not any(parameter.requires_grad for parameter in run.recipe.model.parameters()):
         total_steps = 1  # all was learnt at once: what is left is to score it

@@ -24,6 +24,9 @@ HEADS: list[dict[str, Any]] = [
     {"change_memory": (0.0,)},
     {"change_memory": (0.9, 0.0, 0.4), "embedding_size": 6, "num_layers": 2, "hidden_size": 7},
     {"head": "mean"},
+    {"head": "statistics"},
+    {"standardise": True, "embedding_size": 5, "embedding_kind": "principal", "change_memory": (0.0, 0.9)},
+    {"head": "lstm+statistics+frame", "standardise": True, "change_memory": (0.4,)},
     {"head": "frame"},
 ]
 
@@ -41,9 +44,13 @@ def network(tiny_config: RecognitionConfig, options: dict[str, Any]) -> Recognit
         parameter.mul_(3)  # or later layers would hardly move
         if parameter.dim() == 1:
             parameter.normal_()  # biases begin at zero, and would not be missed
-    if isinstance(model.head, LSTMHead):
-        for layer in model.head.lstm.layers:
-            layer.bias_hh_l0.zero_()
+    for name, buffer in model.head.named_buffers():
+        if not name.endswith("change_memory"):
+            buffer.uniform_(0.5, 1.5)  # as if they had been found from training clips
+    for module in model.head.modules():
+        if isinstance(module, LSTMHead):
+            for layer in module.lstm.layers:
+                layer.bias_hh_l0.zero_()
     return model
 
 

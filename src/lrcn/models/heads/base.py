@@ -40,6 +40,8 @@ class Head(nn.Module, ABC):
 
     classifier: nn.Module
     """The last layer, whose learning rate is a setting of its own."""
+    share: float = 1.0
+    """How much the head's probabilities count where several are averaged."""
     feature_shift: Tensor
     """Means of the features over the training frames, `(D,)`; with `standardise` only."""
     feature_scale: Tensor

@@ -15,7 +15,7 @@ from lrcn.models.heads.base import Head, TrainingClips
 
 
 class JointHead(Head):
-    """The mean of the clip probabilities of its parts, each of which learns by itself."""
+    """The weighted mean of the clip probabilities of its parts, each of which learns by itself."""
 
     def __init__(self, config: RecognitionConfig, feature_size: int, heads: Sequence[Head]) -> None:
         """Take the heads, two or more."""
@@ -25,6 +25,11 @@ class JointHead(Head):
     @property
     def _parts(self) -> list[Head]:
         return list(self.heads)  # type: ignore[arg-type]
+
+    def _mean(self, probs: Sequence[Tensor]) -> Tensor:
+        total = sum(part.share for part in self._parts)
+        weighted = [of_part * (part.share / total) for part, of_part in zip(self._parts, probs, strict=True)]
+        return torch.stack(weighted).sum(dim=0)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.forward`, of the clip: the logarithms of the probabilities."""
@@ -42,7 +47,7 @@ class JointHead(Head):
 
     def clip_probs(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.clip_probs`."""
-        return torch.stack([part.clip_probs(features, lengths) for part in self._parts]).mean(dim=0)
+        return self._mean([part.clip_probs(features, lengths) for part in self._parts])
 
     @property
     def embedded_size(self) -> int:
@@ -57,7 +62,7 @@ class JointHead(Head):
         """As `Head.embedded_clip_probs`."""
         pieces = embedded.split([part.embedded_size for part in self._parts], dim=2)  # type: ignore[no-untyped-call]
         probs = [part.embedded_clip_probs(piece, lengths) for part, piece in zip(self._parts, pieces, strict=True)]
-        return torch.stack(probs).mean(dim=0)
+        return self._mean(probs)
 
     def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
         """As `Head.fit`."""
@@ -87,7 +92,7 @@ class JointHead(Head):
             logits, own = part.step(features, own)
             probs.append(logits.softmax(dim=-1))
             after |= {prefix + name: value for name, value in own.items()}
-        return _as_logits(torch.stack(probs).mean(dim=0)), after
+        return _as_logits(self._mean(probs)), after
 
     def classifier_parameters(self) -> Iterable[nn.Parameter]:
         """As `Head.classifier_parameters`, of all parts."""

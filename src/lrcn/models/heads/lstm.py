@@ -5,13 +5,20 @@ Shapes: N frames, B clips, T frames of a clip, D feature size, K hidden units, M
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads.base import ClipDropout, Head
+from lrcn.models.heads.base import ClipDropout, Head, TrainingClips, inverse_deviation
+from lrcn.models.heads.principal import Sample, principal_directions
 from lrcn.models.lstm import LayerWeights, LSTMStack, LSTMState, read_gates
+from lrcn.models.pooling import valid_steps
+
+_PRINCIPAL_FRAMES = 8192
+"""Frames from which principal directions are found; of longer sets, frames at equal distances."""
 
 
 class LSTMHead(Head):
@@ -26,6 +33,8 @@ class LSTMHead(Head):
     """
 
     change_memory: Tensor
+    input_scale: Tensor
+    """What brings each group of the LSTM's inputs to deviation 1, `((1 + M) E,)`; with a principal embedding only."""
     classifier: nn.Linear
 
     def __init__(self, config: RecognitionConfig, feature_size: int) -> None:
@@ -39,7 +48,11 @@ class LSTMHead(Head):
         self._size = config.embedding_size or feature_size
         memory = torch.tensor(config.change_memory).reshape(-1, 1)
         self.register_buffer("change_memory", memory, persistent=False)  # the configuration holds it
-        self.lstm = LSTMStack(self._size * (1 + len(config.change_memory)), config.hidden_size, config.num_layers)
+        num_inputs = self._size * (1 + len(config.change_memory))
+        self._is_principal = config.embedding_kind == "principal" and config.embedding_size is not None
+        if self._is_principal:
+            self.register_buffer("input_scale", torch.ones(num_inputs))
+        self.lstm = LSTMStack(num_inputs, config.hidden_size, config.num_layers)
         self.output_dropout = dropout(config.output_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_classes)
 
@@ -48,9 +61,58 @@ class LSTMHead(Head):
         hidden = self._values(self.input_dropout(self.standardised(features)))
         if self.config.change_memory:
             hidden = torch.cat([hidden, change_from_averages(hidden, self.change_memory)], dim=2)
-        hidden, _ = self.lstm(hidden, self.lstm.initial_state(hidden.shape[0]))
+        hidden, _ = self.lstm(self._scaled(hidden), self.lstm.initial_state(hidden.shape[0]))
         logits: Tensor = self.classifier(self.output_dropout(hidden))
         return logits
+
+    def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
+        """As `Head.fit`: the principal embedding, if there is to be one."""
+        super().fit(clips)
+        if self._is_principal:
+            self._fit_embedding(clips)
+
+    @torch.no_grad()
+    def _fit_embedding(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
+        assert self.embedding is not None
+        frames, changes = Sample(_PRINCIPAL_FRAMES), Sample(_PRINCIPAL_FRAMES)
+        for one in clips():
+            values = self.standardised(one.features)
+            valid = valid_steps(one.lengths, values)
+            frames.push(values[valid])
+            changes.push((values[:, 1:] - values[:, :-1])[valid[:, 1:]])
+        half = self._size // 2
+        of_changes = changes.rows()
+        spread = torch.ones(self.feature_size)
+        if len(of_changes):
+            spread = inverse_deviation(of_changes.square().mean(dim=0))
+        directions = torch.cat(
+            [
+                principal_directions(frames.rows(), self._size - half),
+                principal_directions(of_changes * spread, half) * spread,
+            ]
+        )
+        self.embedding.weight.copy_(directions)
+        self.embedding.bias.zero_()
+        self.embedding.weight.mul_(self._group_scale(frames.rows() @ directions.T, half).unsqueeze(1))
+        self.embedding.requires_grad_(False)
+        scales = [torch.ones(self._size)]
+        if self.config.change_memory:
+            moved = Sample(_PRINCIPAL_FRAMES)
+            for one in clips():
+                values = self._values(self.standardised(one.features))
+                valid = valid_steps(one.lengths, values)
+                moved.push(change_from_averages(values, self.change_memory)[valid])
+            scales += [self._group_scale(part, half) for part in moved.rows().chunk(len(self.change_memory), dim=1)]
+        self.input_scale.copy_(torch.cat(scales))
+
+    def _group_scale(self, values: Tensor, half: int) -> Tensor:
+        """Return what brings two groups of values `(N, E)` to deviation 1 each, the second of `half` values, `(E,)`."""
+        squares = values.square().mean(dim=0) if len(values) else values.new_ones(self._size)
+        groups = squares.split([self._size - half, half])  # type: ignore[no-untyped-call]
+        return torch.cat([group.mean().clamp(min=1e-12).rsqrt().expand(len(group)) for group in groups])
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        return hidden * self.input_scale if self._is_principal else hidden
 
     def _values(self, features: Tensor) -> Tensor:
         return features if self.embedding is None else self.embedding(features)
@@ -64,7 +126,7 @@ class LSTMHead(Head):
         """As `Head.embed`."""
         values = self._values(self.standardised(features))
         # (4K, (1 + M) E): of the frame, then of each change
-        parts = LayerWeights(self.lstm, 0).input_weight.chunk(1 + len(self.config.change_memory), dim=1)
+        parts = self._scaled(LayerWeights(self.lstm, 0).input_weight).chunk(1 + len(self.config.change_memory), dim=1)
         return torch.cat([F.linear(values, part) for part in parts], dim=1)
 
     def embedded_clip_probs(self, embedded: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -110,7 +172,7 @@ class LSTMHead(Head):
             change, average = _compare(hidden, average, self.change_memory)
             after = {"average": average, "started": torch.ones_like(state["started"])}
             hidden = torch.cat([hidden, change], dim=1)
-        hidden, remembered = self.lstm.step(hidden, LSTMState(state["hidden"], state["cell"]))
+        hidden, remembered = self.lstm.step(self._scaled(hidden), LSTMState(state["hidden"], state["cell"]))
         after = {"hidden": remembered.hidden, "cell": remembered.cell, **after}
         return self.classifier(self.output_dropout(hidden)), after
 

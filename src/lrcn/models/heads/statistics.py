@@ -30,6 +30,7 @@ class StatisticsHead(Head):
     trained, there is no `fit`, and it learns as all else does.
     """
 
+    share = 2.0
     shift: Tensor
     """Means of the statistics over the training clips, `(S,)`."""
     scale: Tensor

@@ -47,7 +47,14 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     embedding_size: int | None = 128
     """Values that a linear layer makes of each feature before the LSTM reads it; null lets the LSTM read the feature
     itself, as in the paper."""
-    hidden_size: int = 128
+    embedding_kind: Literal["learnt", "principal"] = "principal"
+    """Whether that layer is trained with all else (`learnt`), or is the directions in which features and, the other
+    half, their changes from frame to frame vary most over the training frames: found at once and fixed. With few clips
+    a learnt one learns the scene by heart. Where the CNN is trained, or without an `embedding_size`, it is learnt."""
+    change_memory: tuple[float, ...] = (0.0, 0.9)
+    """Give the LSTM, beside each feature (or its embedding), its change against running averages of the frames before,
+    one for each number: 0 compares with the frame before, 0.9 with about the last ten; empty: none (paper)."""
+    hidden_size: int = 64
     """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
     views: int = 1
     """Looks at each training video that are cached with a frozen backbone: the centre crop, then randomly cropped and
@@ -70,6 +77,9 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """Do to the pixels what the authors' released code does by mistake, where a published number may depend on it:
     unmirrored training clips squashed instead of cropped, red mean 128.68, the first RGB frame never trained on,
     mirrored flow not negated."""
+    epoch_steps: int = 15
+    """Fewest optimiser steps of an epoch: where a pass over the clips takes fewer, an epoch is several passes. An LSTM
+    that reads few clips needs hundreds of steps all the same."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes, in [0, 1)."""
 
@@ -95,6 +105,13 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
         grid = self.grid if self.grid is not None else 3 if chooses else 1
         head = self.head or ("lstm" if self.backbone_trainable else "lstm+statistics")
         return replace(super().resolved(preprocess), layer=layer, grid=grid, head=head)
+
+    def head_settings(self) -> dict[str, Any]:
+        """See `HeadSettings`; what needs a frozen CNN is left out where it is trained."""
+        settings = super().head_settings()
+        if self.backbone_trainable:
+            settings |= {"standardise": False, "embedding_kind": "learnt"}
+        return settings
 
     @property
     def score_columns(self) -> tuple[str, ...]:
