@@ -51,6 +51,7 @@ FORMER: dict[str, Any] = {
     "grid": 1,
     "standardise": False,
     "embedding_size": None,
+    "embedding_kind": "learnt",
     "hidden_size": 256,
     "input_dropout": 0.5,
     "output_dropout": 0.5,
@@ -63,6 +64,7 @@ FORMER: dict[str, Any] = {
     "lr_schedule": "cosine",
     "batch_size": 32,
     "epochs": 40,
+    "epoch_steps": 1,
 }
 """Defaults of version 0.1, but for the head."""
 

@@ -293,6 +293,21 @@ def test_single_class_is_refused(bars: RecognitionData, tmp_path: Path) -> None:
         train_quietly(tiny_config(), data, output=tmp_path / "run")
 
 
+def test_one_clip_a_class_trains_and_says_so(
+    bars: RecognitionData, cache_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = [next(e for e in bars.examples if (e.label, e.split) == (label, "train")) for label in LABELS]
+    own = {"head": "lstm+statistics", "standardise": True, "embedding_size": 128, "embedding_kind": "principal"}
+    config = tiny_config(**own, change_memory=(0.0, 0.9), epochs=1)
+    data = replace(bars, examples=tuple(first))
+    result = train_quietly(config, data, output=tmp_path / "alone", cache_dir=cache_dir)
+    assert result.model_path.is_file()
+    assert result.val_score is None
+    assert "one training clip only of class 'left' (2 more)" in " ".join(capsys.readouterr().err.split())
+    train_quietly(tiny_config(epochs=1), bars, output=tmp_path / "many", cache_dir=cache_dir)
+    assert "one training clip only" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("split", "changes"), [("train", {}), ("val", {"patience": 3})])
 def test_missing_split_is_refused(bars: RecognitionData, tmp_path: Path, split: str, changes: dict[str, Any]) -> None:
     data = replace(bars, examples=tuple(e for e in bars.examples if e.split != split))

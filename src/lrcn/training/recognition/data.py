@@ -15,6 +15,7 @@ import torch
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
+from lrcn.data.problems import first_of
 from lrcn.data.recognition.datasets import (
     FeatureClips,
     FrameClips,
@@ -66,6 +67,18 @@ def check_every_class(labels: Sequence[str], found: Collection[str], problem: st
     if missing:
         more = f" ({len(missing) - 1} more classes)" if len(missing) > 1 else ""
         raise DataError(f"{problem} of class {missing[0]!r}{more}")
+
+
+def lone_clips(data: RecognitionData) -> list[str]:
+    """Return a warning if classes have a single training example each: what is learnt of those is that one clip."""
+    counts = Counter(example.label for example in data.split("train"))
+    alone = [repr(label) for label in data.labels if counts[label] == 1]
+    if not alone:
+        return []
+    return [
+        f"{data.name}: one training clip only of class {first_of(alone)}: the model sees one look of it, "
+        "and other people or places may not be recognised; add clips, five of different sources go a long way"
+    ]
 
 
 def used_examples(data: RecognitionData) -> list[RecognitionExample]:

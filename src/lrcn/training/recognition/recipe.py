@@ -15,7 +15,14 @@ from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import check_labels, counts, fingerprint, prepare_features, prepare_frames
+from lrcn.training.recognition.data import (
+    check_labels,
+    counts,
+    fingerprint,
+    lone_clips,
+    prepare_features,
+    prepare_frames,
+)
 from lrcn.training.recognition.initial import initial_model
 from lrcn.training.recognition.module import RecognitionModule
 from lrcn.training.run_state import RunState
@@ -41,9 +48,9 @@ class RecognitionRecipe(Recipe):
         self._config = config
         self._preprocess = preprocess
         self._data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
-        for warning in self._data.warnings:
-            narrator.warn(warning)
         check_labels(self._data, needs_validation=config.patience is not None)
+        for warning in (*self._data.warnings, *lone_clips(self._data)):
+            narrator.warn(warning)
 
     def build(self) -> None:
         """See `Recipe`."""
