@@ -47,6 +47,7 @@ def tiny_config(**changes: Any) -> RecognitionTrainingConfig:
         "embedding_kind": "learnt",
         "change_memory": (),
         "epoch_steps": 1,
+        "refit": False,
         "runtime": "torch",
         "hidden_size": 16,
         "clip_length": 6,

@@ -161,18 +161,19 @@ def _train(
             save_curves(output / "history.csv", output / "curves.png")
     except MissingExtraError as exc:
         remark(f"no curves: {exc}", quiet=quiet)
-    if (flags := _flags_to_measure(known, settings.seed)) is not None:
+    if (flags := _flags_to_measure(known, settings)) is not None:
         remark(f"measure it: lrcn evaluate {output} {data}{flags}", quiet=quiet)
     print(result.model_path)
 
 
-def _flags_to_measure(known: RecognitionData | CaptionData, seed: int) -> str | None:
+def _flags_to_measure(known: RecognitionData | CaptionData, settings: TrainingConfig) -> str | None:
     """Return the flags with which `lrcn evaluate` finds examples that training did not see; None if there are none."""
     if all(example.path.suffix.lower() == ".txt" for example in known.examples):
         return None  # sentences alone
     splits = {example.split for example in known.examples}
     if "test" in splits:
         return ""
-    if "val" in splits:
-        return f" --split val{f' --seed {seed}' if seed else ''}"  # the seed may have drawn the validation part
+    if "val" in splits and not settings.refit:
+        # the seed may have drawn the validation part
+        return f" --split val{f' --seed {settings.seed}' if settings.seed else ''}"
     return None

@@ -98,6 +98,10 @@ class TrainingConfig(ABC):
     """Passes over the training examples; of each video a pass takes one random clip."""
     max_steps: int | None = None
     """Train for this many optimiser steps instead of `epochs` (released: 30000 RGB, 70000 flow)."""
+    refit: bool = False
+    """Once a model is scored on the validation examples, train another with the same settings, from the start, on
+    training and validation examples together, and keep that one. With few examples it is worth the time; what it would
+    score is not measured. On one device only."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; null trains to the end."""
 

@@ -6,7 +6,7 @@ import math
 import platform
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from lrcn import model_file
 from lrcn.config import ModelHeader
 from lrcn.data.batches import StepSampler
 from lrcn.data.captioning.examples import CaptionData
@@ -31,6 +32,12 @@ from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_checkpoint, load_trainable
 from lrcn.training.trainer import make_trainer, process_rank, quiet_lightning, stop_between_steps
+
+REFIT = "refit"
+"""The folder, in that of a run, of its second training on all examples."""
+
+_REFITTED = "refitted_on"
+"""Entry of the provenance: the number of examples of the second training."""
 
 CHECKPOINT_EVERY_S = 30.0
 """How much work a crash may cost."""
@@ -69,9 +76,10 @@ def train(
 ) -> TrainResult:
     """Train a model and keep the one of the best epoch; the type of the configuration says for which task.
 
-    `output` then holds `model.safetensors` (best epoch), `last.ckpt` (to go on from), `config.yaml` (all settings, for
-    `--config`), `history.csv` and `run.json`. On the CPU, a run that was killed and resumed gives the same weights, bit
-    for bit, as one that was not.
+    With `refit` the scored model is not the one that is kept: another is trained, in the folder `refit`, on training
+    and validation examples together. `output` then holds `model.safetensors`, `last.ckpt` (to go on from),
+    `config.yaml` (all settings, for `--config`), `history.csv` and `run.json`. On the CPU, a run that was killed and
+    resumed gives the same weights, bit for bit, as one that was not.
 
     >>> import tempfile
     >>> from importlib.resources import files
@@ -108,7 +116,47 @@ def train(
         DataError: If a class has no readable training video.
         LRCNError: If the data set, a backbone, `init_from` or the device cannot be had.
     """
-    folder = RunFolder(Path(output))
+    run = _Call(Path(output), resume, device, cache_dir, quiet, command, checkpoint_every_s)
+    scored, recipe = _train(config, data, run)
+    if not config.refit or config.devices > 1 or _is_refitted(scored):
+        return scored
+    preprocess = config.preprocess_config(default_preprocess(config.backbone))
+    recipe = recipe or TASKS[config.task].recipe()(config.resolved(preprocess), preprocess, data, Narrator(quiet=True))
+    together = recipe.all_data()
+    if together is None:
+        return scored
+    number = len(together.split("train"))
+    Narrator(quiet=quiet).note(f"training again on {number} examples, those of validation included")
+    again, _ = _train(replace(config, refit=False), together, replace(run, output=run.output / REFIT, resume=True))
+    header, model = model_file.load(again.model_path, task=TASKS[config.task])
+    of_scored = model_file.inspect(scored.model_path).provenance
+    kept = {name: of_scored[name] for name in ("data", *config.score_columns) if name in of_scored}
+    provenance = {**header.provenance, **kept, _REFITTED: number}
+    model_file.save(scored.model_path, replace(header, provenance=provenance), model.state_dict())
+    return scored
+
+
+def _is_refitted(result: TrainResult) -> bool:
+    return _REFITTED in model_file.inspect(result.model_path).provenance
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Arguments of `train` besides what is trained on what."""
+
+    output: Path
+    resume: bool
+    device: str
+    cache_dir: Path | None
+    quiet: bool
+    command: str | None
+    checkpoint_every_s: float
+
+
+def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult, Recipe | None]:
+    """Train once; without a recipe where the run was finished before."""
+    output, resume, quiet, command = call.output, call.resume, call.quiet, call.command
+    folder = RunFolder(output)
     is_first = process_rank() == 0  # Lightning starts this program again for every further device
     narrator = Narrator(quiet=quiet or not is_first)
     preprocess = config.preprocess_config(default_preprocess(config.backbone))
@@ -121,11 +169,11 @@ def train(
         state, saved = load_checkpoint(folder.checkpoint)
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
-            return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None)
+            return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None), None
     elif resume:
         narrator.note(f"{folder.path}: nothing to go on with yet; the run begins, with the settings given now")
 
-    target = choose_device(device)
+    target = choose_device(call.device)
     recipe: Recipe = TASKS[config.task].recipe()(config, preprocess, data, narrator)
     torch.manual_seed(config.seed)
     recipe.build()
@@ -140,7 +188,7 @@ def train(
             model.freeze_backbone()
     if recipe.init is not None:
         narrator.note(str(recipe.init))
-    prepared = recipe.prepare(cache_dir=cache_dir, device=target, narrator=narrator, rank=process_rank())
+    prepared = recipe.prepare(cache_dir=call.cache_dir, device=target, narrator=narrator, rank=process_rank())
 
     if config.runtime != "torch" and prepared.runtime is not None:
         narrator.note(f"features computed by {prepared.runtime}")
@@ -154,7 +202,7 @@ def train(
         folder.start(config, provenance)
 
     run = _Run(config, recipe, prepared, state, saved, folder, provenance)
-    _fit(run, target, narrator, checkpoint_every_s)
+    _fit(run, target, narrator, call.checkpoint_every_s)
     result = _result(config, folder, state, prepared.skipped, recipe.init)
     if is_first:
         ended = {"finished": _now(), "best_epoch": result.best_epoch, config.score_name: result.val_score}
@@ -164,7 +212,7 @@ def train(
     named = config.score_title.replace("val", "validation", 1)
     score = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
     narrator.note(f"{folder.model}: epoch {result.best_epoch}{score}")
-    return result
+    return result, recipe
 
 
 @dataclass

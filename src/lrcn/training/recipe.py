@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import Dataset
 
 from lrcn.config import ModelHeader
+from lrcn.data.captioning.examples import CaptionData
+from lrcn.data.recognition.examples import RecognitionData
 from lrcn.models.network import Network
 from lrcn.training.initial import InitReport
 from lrcn.training.module import RunPlan, TrainingModule
@@ -63,5 +65,20 @@ class Recipe(ABC):
         """Describe the model for its file."""
 
     @abstractmethod
+    def all_data(self) -> RecognitionData | CaptionData | None:
+        """Return the data set with its validation examples as training examples; None where there are none."""
+
+    @abstractmethod
     def describe_data(self) -> dict[str, Any]:
         """Return the data set's name, the number of examples in each split, and a fingerprint."""
+
+
+D = TypeVar("D", RecognitionData, CaptionData)
+
+
+def with_all_in_training(data: D) -> D | None:
+    """Return a data set with its validation examples as training examples; None where there are none."""
+    if all(example.split != "val" for example in data.examples):
+        return None
+    examples = [replace(example, split="train") if example.split == "val" else example for example in data.examples]
+    return replace(data, examples=tuple(examples), warnings=())  # they were told already

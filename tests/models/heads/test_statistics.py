@@ -66,11 +66,25 @@ def test_it_learns_at_once_what_changes_and_no_step_changes_it_again() -> None:
     head = StatisticsHead(RecognitionConfig(num_classes=2), 3)
     train, test = clips(), clips(1)
     head.fit(lambda: [TrainingClips(*(part[:10] for part in train)), TrainingClips(*(part[10:] for part in train))])
-    assert (head.clip_probs(test.features).argmax(dim=1) == test.labels).float().mean() > 0.9
+    assert (head.clip_probs(test.features).argmax(dim=1) == test.labels).float().mean() > 0.8
     assert not any(parameter.requires_grad for parameter in head.parameters())
     statistics = (clip_statistics(train.features) - head.shift) * head.scale
     torch.testing.assert_close(statistics.mean(dim=0), torch.zeros(9), atol=1e-4, rtol=0)
     torch.testing.assert_close(statistics.std(dim=0, unbiased=False), torch.ones(9), atol=1e-4, rtol=0)
+
+
+def test_the_fewer_frames_the_more_the_mean_alone_counts() -> None:
+    head = StatisticsHead(RecognitionConfig(num_classes=2), 3)
+    train = clips()
+    head.fit(lambda: [train])
+    for length, share in ((1, 1 / 16), (8, 0.5), (20, 1.0)):
+        features = torch.randn(2, 20, 3) * 5 + 20
+        statistics = (clip_statistics(features[:, :length]) - head.shift) * head.scale
+        of_all = head.classifier(statistics).softmax(dim=-1)
+        of_mean = head.mean_classifier(statistics[:, :3]).softmax(dim=-1)
+        expected = share * of_all + (1 - share) * of_mean
+        torch.testing.assert_close(head.clip_probs(features, torch.tensor([length, length])), expected)
+        torch.testing.assert_close(head.clip_probs(features[:, :length]), expected)
 
 
 def test_features_are_standardised_by_the_frames_that_count() -> None:

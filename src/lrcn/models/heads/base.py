@@ -185,6 +185,11 @@ def inverse_deviation(variance: Tensor) -> Tensor:
     return 1.0 / deviation.clamp(min=max(1e-6 * float(deviation.max()), 1e-8))
 
 
+def log_of(probs: Tensor) -> Tensor:
+    """Return logits whose softmax is `probs`."""
+    return probs.clamp(min=torch.finfo(probs.dtype).tiny).log()
+
+
 class ClipDropout(nn.Dropout):
     """Dropout that takes away the same values at all steps of a sequence.
 

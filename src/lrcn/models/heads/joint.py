@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads.base import Head, TrainingClips
+from lrcn.models.heads.base import Head, TrainingClips, log_of
 
 
 class JointHead(Head):
@@ -33,7 +33,7 @@ class JointHead(Head):
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.forward`, of the clip: the logarithms of the probabilities."""
-        return _as_logits(self.clip_probs(features, lengths)).unsqueeze(1)
+        return log_of(self.clip_probs(features, lengths)).unsqueeze(1)
 
     def loss(
         self, features: Tensor, targets: Tensor, lengths: Tensor | None = None, *, label_smoothing: float = 0.0
@@ -92,14 +92,9 @@ class JointHead(Head):
             logits, own = part.step(features, own)
             probs.append(logits.softmax(dim=-1))
             after |= {prefix + name: value for name, value in own.items()}
-        return _as_logits(self._mean(probs)), after
+        return log_of(self._mean(probs)), after
 
     def classifier_parameters(self) -> Iterable[nn.Parameter]:
         """As `Head.classifier_parameters`, of all parts."""
         for part in self._parts:
             yield from part.classifier_parameters()
-
-
-def _as_logits(probs: Tensor) -> Tensor:
-    """Return logits whose softmax is `probs`."""
-    return probs.clamp(min=torch.finfo(probs.dtype).tiny).log()

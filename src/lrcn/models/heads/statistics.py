@@ -12,22 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation
+from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation, log_of
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 _FREEDOM = 30.0
 """Inverse strength of the penalty on the weights, for one standardised feature: scores hardly differ from 3 to 300."""
+
+_TELLING_FRAMES = 16
+"""Frames from which on deviation and change are told as well as they ever are."""
 
 _MOST_IN_DUAL = 4096
 """Training clips up to which weights are sought among their combinations: faster where clips are few."""
 
 
 class StatisticsHead(Head):
-    """Mean, deviation and mean absolute change of each feature over the clip -> standardised -> class logits.
+    """Mean, deviation and mean absolute change of each feature over the clip -> standardised -> class probabilities.
 
-    With few clips such statistics teach more than order does. Their classifier is not trained step by step: `fit` finds
-    the weights of penalised logistic regression at once, from all training clips. Where the features themselves are
-    trained, there is no `fit`, and it learns as all else does.
+    Of a clip of few frames deviation and change say little. A second classifier reads the mean alone, and counts the
+    more the fewer frames there are. With few clips such statistics teach more than order does. The classifiers are not
+    trained step by step: `fit` finds the weights of penalised logistic regression at once, from all training clips.
+    Where the features themselves are trained, there is no `fit`, and they learn as all else does.
     """
 
     share = 2.0
@@ -43,11 +47,18 @@ class StatisticsHead(Head):
         self.register_buffer("shift", torch.zeros(3 * feature_size))
         self.register_buffer("scale", torch.ones(3 * feature_size))
         self.classifier = nn.Linear(3 * feature_size, config.num_classes)
+        self.mean_classifier = nn.Linear(feature_size, config.num_classes)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """As `Head.forward`, of the clip."""
-        logits: Tensor = self.classifier((clip_statistics(features, lengths) - self.shift) * self.scale)
-        return logits.unsqueeze(1)
+        """As `Head.forward`, of the clip: the logarithms of the probabilities."""
+        statistics = (clip_statistics(features, lengths) - self.shift) * self.scale
+        of_all = self.classifier(statistics).softmax(dim=-1)
+        of_mean = self.mean_classifier(statistics[:, : self.feature_size]).softmax(dim=-1)
+        if lengths is None:
+            told = torch.full((len(features), 1), features.shape[1] / _TELLING_FRAMES, device=features.device)
+        else:
+            told = lengths.to(features.device).unsqueeze(1) / _TELLING_FRAMES
+        return log_of(torch.lerp(of_mean, of_all, told.clamp(max=1.0).to(of_mean.dtype))).unsqueeze(1)
 
     @torch.no_grad()
     def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
@@ -59,12 +70,17 @@ class StatisticsHead(Head):
         rows -= self.shift
         self.scale.copy_(inverse_deviation((rows.square() * share).sum(dim=0)))
         rows *= self.scale
-        weight, bias = logistic_regression(
-            rows, labels, weights, num_classes=self.config.num_classes, freedom=_FREEDOM / self.feature_size
-        )
-        self.classifier.weight.copy_(weight)
-        self.classifier.bias.copy_(bias)
-        self.classifier.requires_grad_(False)
+        freedom = _FREEDOM / self.feature_size
+        for classifier in (self.classifier, self.mean_classifier):
+            inputs = rows[:, : classifier.in_features]
+            found = logistic_regression(inputs, labels, weights, num_classes=self.config.num_classes, freedom=freedom)
+            for parameter, value in zip((classifier.weight, classifier.bias), found, strict=True):
+                parameter.copy_(value).requires_grad_(False)
+
+    def classifier_parameters(self) -> Iterable[nn.Parameter]:
+        """As `Head.classifier_parameters`."""
+        yield from self.classifier.parameters()
+        yield from self.mean_classifier.parameters()
 
 
 def clip_statistics(features: Tensor, lengths: Tensor | None = None) -> Tensor:

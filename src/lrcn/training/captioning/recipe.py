@@ -21,7 +21,7 @@ from lrcn.training.captioning.initial import initial_model
 from lrcn.training.captioning.module import CaptioningModule, Reward
 from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
-from lrcn.training.recipe import PreparedData, Recipe
+from lrcn.training.recipe import PreparedData, Recipe, with_all_in_training
 from lrcn.training.run_state import RunState
 
 
@@ -94,6 +94,10 @@ class CaptioningRecipe(Recipe):
             vocabulary=self._vocabulary.words,
             provenance=provenance,
         )
+
+    def all_data(self) -> CaptionData | None:
+        """See `Recipe`."""
+        return with_all_in_training(self._data)
 
     def describe_data(self) -> dict[str, Any]:
         """See `Recipe`."""

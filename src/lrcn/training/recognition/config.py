@@ -77,6 +77,10 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """Do to the pixels what the authors' released code does by mistake, where a published number may depend on it:
     unmirrored training clips squashed instead of cropped, red mean 128.68, the first RGB frame never trained on,
     mirrored flow not negated."""
+    refit: bool = True
+    """Once a model is scored on the validation clips, train another with the same settings, from the start, on training
+    and validation clips together, and keep that one. With few clips it is worth the time; what it would score is not
+    measured. On one device only."""
     epoch_steps: int = 15
     """Fewest optimiser steps of an epoch: where a pass over the clips takes fewer, an epoch is several passes. An LSTM
     that reads few clips needs hundreds of steps all the same."""

@@ -13,7 +13,7 @@ from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
-from lrcn.training.recipe import PreparedData, Recipe
+from lrcn.training.recipe import PreparedData, Recipe, with_all_in_training
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.data import (
     check_labels,
@@ -74,6 +74,10 @@ class RecognitionRecipe(Recipe):
         return RecognitionHeader(
             model=self.model.config, preprocess=self._preprocess, labels=self._data.labels, provenance=provenance
         )
+
+    def all_data(self) -> RecognitionData | None:
+        """See `Recipe`."""
+        return with_all_in_training(self._data)
 
     def describe_data(self) -> dict[str, Any]:
         """See `Recipe`."""
