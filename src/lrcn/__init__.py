@@ -33,6 +33,7 @@ _PUBLIC = {
     "DataError": "lrcn.errors",
     "EvaluationReport": "lrcn.evaluation.recognition.report",
     "ExportReport": "lrcn.export.exporting",
+    "Head": "lrcn.models.heads",
     "LRCNError": "lrcn.errors",
     "LSTMStack": "lrcn.models.lstm",
     "LSTMState": "lrcn.models.lstm",
@@ -66,6 +67,7 @@ _PUBLIC = {
     "read_recognition_data": "lrcn.data.recognition.readers",
     "register_backbone": "lrcn.models.backbones",
     "register_caption_reader": "lrcn.data.captioning.readers",
+    "register_head": "lrcn.models.heads",
     "register_reader": "lrcn.data.recognition.readers",
     "save_pretrained": "lrcn.model_file",
     "train": "lrcn.training.fit",
@@ -117,6 +119,8 @@ if TYPE_CHECKING:
     from lrcn.models.backbone_specs import BackboneSpec as BackboneSpec
     from lrcn.models.backbones import register_backbone as register_backbone
     from lrcn.models.captioning import CaptioningModel as CaptioningModel
+    from lrcn.models.heads import Head as Head
+    from lrcn.models.heads import register_head as register_head
     from lrcn.models.lstm import LSTMStack as LSTMStack
     from lrcn.models.lstm import LSTMState as LSTMState
     from lrcn.models.recognition import RecognitionModel as RecognitionModel

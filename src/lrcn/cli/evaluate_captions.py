@@ -76,11 +76,7 @@ def _print(console: Console, report: CaptionReport) -> None:
     title = f"{report.data}, split {report.split}: {report.num_examples} examples"
     console.print(title, style="bold", markup=False)
     columns = {"model": report.scores, **{name.replace("_", " "): row for name, row in report.baselines.items()}}
-    rows = [
-        (SCORES[name], *(f"{column[name]:.3f}" for column in columns.values()))
-        for name in SCORES
-        if name in report.scores
-    ]
+    rows = [(SCORES.get(name, name), *(f"{column[name]:.3f}" for column in columns.values())) for name in report.scores]
     console.print(simple_table(("", *columns), rows))
     if report.retrieval:
         console.print()

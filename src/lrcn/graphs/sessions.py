@@ -105,7 +105,7 @@ def open_session(path: Path, engine: str, precision: str = "f32") -> Session:
         MissingExtraError: If the engine is not installed.
         ModelFileError: If the graph cannot be loaded.
     """
-    return (_onnxruntime_session if engine == "onnxruntime" else _openvino_session)(path, precision)
+    return SESSIONS[engine](path, precision)
 
 
 def _onnxruntime_session(path: Path, precision: str) -> Session:
@@ -141,6 +141,13 @@ def _openvino_session(path: Path, precision: str) -> Session:
         return [results[i] for i in outputs]
 
     return run
+
+
+SESSIONS: dict[str, Callable[[Path, str], Session]] = {
+    "onnxruntime": _onnxruntime_session,
+    "openvino": _openvino_session,
+}
+"""Engine -> what opens a graph in a precision."""
 
 
 def _first_line(error: Exception) -> str:

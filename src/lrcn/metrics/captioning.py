@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
@@ -164,30 +163,34 @@ def meteor(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> di
     return {"meteor": CaptionScore(corpus, tuple(items))}
 
 
-METRICS: Mapping[str, Callable[[Sequence[str], Sequence[Sequence[str]]], dict[str, CaptionScore]]] = MappingProxyType(
-    {"bleu": bleu, "rouge_l": rouge_l, "cider": cider, "cider_d": cider_d, "meteor": meteor}
-)
-"""Every metric by the name `score_captions` takes."""
+METRICS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], dict[str, CaptionScore]]] = {
+    "bleu": bleu,
+    "rouge_l": rouge_l,
+    "cider": cider,
+    "cider_d": cider_d,
+    "meteor": meteor,
+}
+"""Every metric by the name `score_captions` takes; an evaluation computes and shows them all."""
 
 
 def score_captions(
     candidates: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
-    metrics: Sequence[str] = ("bleu", "rouge_l", "cider_d", "meteor"),
+    metrics: Sequence[str] | None = None,
 ) -> CaptionScores:
     """Score tokenised captions on several metrics; METEOR is left out, with the reason, where it cannot run.
 
     Args:
         candidates: One tokenised caption for each item.
         references: The tokenised references of each item, one or more.
-        metrics: Names from `METRICS`.
+        metrics: Names from `METRICS`; None for all.
 
     Raises:
         DataError: If the two lists do not match or an item has no reference.
         UnknownNameError: If a metric is not known.
     """
-    chosen = {name: lookup(METRICS, name, kind="caption metric") for name in metrics}
+    chosen = {name: lookup(METRICS, name, kind="caption metric") for name in metrics or METRICS}
     reason = why_no_meteor() if "meteor" in chosen else None
     scores: dict[str, CaptionScore] = {}
     for name, metric in chosen.items():

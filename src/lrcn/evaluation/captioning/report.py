@@ -37,7 +37,6 @@ from lrcn.video.inputs import Source
 REPORT_SCHEMA = 1
 """Version of the JSON that `CaptionReport.to_dict` gives."""
 
-METRICS = ("bleu", "rouge_l", "cider", "cider_d", "meteor")
 ITEM_METRICS = ("bleu_4", "rouge_l", "cider_d")
 """Metrics that are also given for each example."""
 
@@ -85,7 +84,7 @@ class CaptionReport:
     num_examples: int
     """Those that could be read."""
     scores: dict[str, float]
-    """`bleu_1` to `bleu_4`, `rouge_l`, `cider`, `cider_d`, `meteor` where it can run, over all captions; `exact`: the
+    """All of `metrics.captioning.METRICS` that can run, over all captions (BLEU is `bleu_1` to `bleu_4`); `exact`: the
     share of captions with the same words as a reference."""
     baselines: dict[str, dict[str, float]]
     """The same scores of `nearest_neighbour` and `most_frequent`."""
@@ -189,7 +188,7 @@ def evaluate_captions(
     report("captions", len(examples), len(examples))
 
     references = [[" ".join(tokenise(text)) for text in example.captions] for example in examples]
-    scored, scores = _score([caption.text for caption in captions], references, METRICS)
+    scored, scores = _score([caption.text for caption in captions], references)
     left_out = dict(scored.left_out)
     nearest = [""] * len(examples)
     baseline_scores: dict[str, dict[str, float]] = {}
@@ -199,11 +198,11 @@ def evaluate_captions(
             left_out["baselines"] = "no training captions other than these"
         else:
             frequent = _most_frequent_caption(train)
-            baseline_scores["most_frequent"] = _score([frequent] * len(examples), references, METRICS)[1]
+            baseline_scores["most_frequent"] = _score([frequent] * len(examples), references)[1]
             known_means, texts = _training_features(captioner, train, vectors, cache_dir, report)
             if texts:
                 nearest = _nearest_captions(known_means, texts, features)
-                nearest_scores = {"nearest_neighbour": _score(nearest, references, METRICS)[1]}
+                nearest_scores = {"nearest_neighbour": _score(nearest, references)[1]}
                 baseline_scores = nearest_scores | baseline_scores
             else:
                 left_out["nearest_neighbour"] = "no training picture can be read"
@@ -263,12 +262,10 @@ def _vector(vectors: Vectors, example: CaptionExample) -> Tensor:
     return torch.from_numpy(vectors[example.key])
 
 
-def _score(
-    candidates: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[str]
-) -> tuple[CaptionScores, dict[str, float]]:
+def _score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[CaptionScores, dict[str, float]]:
     """Return the scores of captions, not yet tokenised, and the figures of the whole."""
     tokenised = [" ".join(tokenise(text)) for text in candidates]
-    scored = score_captions(tokenised, references, metrics=metrics)
+    scored = score_captions(tokenised, references)
     figures = {name: score.corpus for name, score in scored.scores.items()}
     exact = [text in right for text, right in zip(tokenised, references, strict=True)]
     return scored, {**figures, "exact": sum(exact) / len(exact)}

@@ -1,0 +1,59 @@
+"""CONTRIBUTING.md says what is so: the layers, the files on the walks, the tables of the rows, the place of tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SOURCES = (ROOT / "src" / "lrcn", ROOT / "src" / "lrcn_sets")
+
+WHOLE = {"contributing", "docs_captioning", "docstrings", "extending", "public_names", "readme", "real_clips"}
+"""Test files of the package as a whole, which have no module."""
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (block,) = re.findall(r"^```\n(cli .*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL)
+    stated = [re.split(r"  +", line)[0] for line in block.splitlines()]
+    assert stated == contracts[0]["layers"]
+
+
+def _places(pattern: str) -> list[str]:
+    return sorted(set(re.findall(pattern, GUIDE)))
+
+
+@pytest.mark.parametrize("place", _places(r"`([\w/]+(?:\.py|(?<!timm)/))`"))
+def test_every_place_that_is_named_is_there(place: str) -> None:
+    roots = [ROOT, *SOURCES, ROOT / "src"]
+    assert any((root / place).exists() for root in roots) or any(
+        list(folder.rglob(place))
+        for folder in (SOURCES[0], ROOT / "tests")  # beside one that is named in full
+    )
+
+
+@pytest.mark.parametrize("row", re.findall(r"row of `([A-Z]+)` in `([\w/]+\.py)`", GUIDE))
+def test_every_table_stands_where_it_is_said_to(row: tuple[str, str]) -> None:
+    table, place = row
+    tree = ast.parse((SOURCES[0] / place).read_text(encoding="utf-8"))
+    targets = [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    targets += [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assert table in [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.stem)
+def test_every_test_file_has_the_name_and_folder_of_what_it_tests(path: Path) -> None:
+    place = path.relative_to(ROOT / "tests")
+    name = path.stem.removeprefix("test_")
+    if place.parent == Path() and name in WHOLE:
+        return
+    is_of_sets = place.parts[0] == "lrcn_sets"
+    folder = SOURCES[1].joinpath(*place.parts[1:-1]) if is_of_sets else SOURCES[0] / place.parent
+    modules = {file.stem for file in folder.glob("*.py")} | {folder.name}  # a package is tested under its own name
+    words = name.split("_")
+    assert any("_".join(words[:count]) in modules for count in range(1, len(words) + 1)), f"{folder}: no module {name}"
