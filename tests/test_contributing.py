@@ -52,8 +52,8 @@ def test_every_test_file_has_the_name_and_folder_of_what_it_tests(path: Path) ->
     name = path.stem.removeprefix("test_")
     if place.parent == Path() and name in WHOLE:
         return
-    is_of_sets = place.parts[0] == "lrcn_sets"
-    folder = SOURCES[1].joinpath(*place.parts[1:-1]) if is_of_sets else SOURCES[0] / place.parent
+    others = {"lrcn_sets": SOURCES[1].parent, "benchmarks": ROOT}
+    folder = others.get(place.parts[0], SOURCES[0]) / place.parent
     modules = {file.stem for file in folder.glob("*.py")} | {folder.name}  # a package is tested under its own name
     words = name.split("_")
     assert any("_".join(words[:count]) in modules for count in range(1, len(words) + 1)), f"{folder}: no module {name}"
