@@ -10,6 +10,11 @@ lrcn train captioning emoji --config configs/captioning/emoji_scenes.yaml --outp
 lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from runs/words --output runs/emoji
 lrcn evaluate runs/emoji emoji --output runs/emoji/report
 python scripts/ship_model.py emoji runs/emoji
+
+lrcn train captioning flickr8k --config configs/captioning/photos.yaml --output runs/words8k
+lrcn train captioning flickr8k --config configs/captioning/photos_2.yaml --init-from runs/words8k --output runs/photos
+lrcn evaluate runs/photos flickr8k --output runs/photos/report
+python scripts/ship_model.py photos runs/photos
 """
 
 from __future__ import annotations
@@ -23,9 +28,27 @@ import torch
 
 from lrcn import model_file
 from lrcn.config import ModelHeader
-from lrcn.model_file.shipped import DEMO, EMOJI, shipped_path, without_backbone
+from lrcn.model_file.shipped import DEMO, EMOJI, PHOTOS, SHIPPED, shipped_path, without_backbone
 
 BACKBONE_LICENCE = "backbone: ImageNet weights of EfficientNet-Lite0, Apache-2.0 (see NOTICE)"
+
+
+CAPTIONERS = {
+    PHOTOS: {
+        "name": "LRCN on photographs with sentences",
+        "licence": "weights: Apache-2.0 as far as they are ours to license; learnt from Flickr8k, whose makers allow "
+        "non-commercial research and education; no photograph and no sentence of it is in the file; "
+        + BACKBONE_LICENCE,
+        "command": "lrcn train captioning flickr8k --config configs/captioning/photos_2.yaml --init-from WORDS",
+    },
+    EMOJI: {
+        "name": "LRCN on pictures composed of two emoji",
+        "licence": "Apache-2.0; trained on pictures of Noto Color Emoji, SIL Open Font License 1.1; "
+        + BACKBONE_LICENCE,
+        "command": "lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from WORDS",
+    },
+}
+"""What the files of captioning models say about themselves."""
 
 
 def main(name: str, run: Path) -> None:
@@ -41,19 +64,13 @@ def main(name: str, run: Path) -> None:
             "test": {key: report[key] for key in ("num_videos", "top1", "top1_interval", "mean_class_accuracy")},
         }
         save(name, replace(header, provenance=header.provenance | about), model.state_dict())
-    elif name == EMOJI:
+    elif name in CAPTIONERS:
         captioning, captioner = model_file.load(run, task="captioning")
-        about = {
-            "name": "LRCN on pictures composed of two emoji",
-            "licence": "Apache-2.0; trained on pictures of Noto Color Emoji, SIL Open Font License 1.1; "
-            + BACKBONE_LICENCE,
-            "command": "lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --init-from WORDS",
-            "test": {"num_examples": report["num_examples"], **report["scores"]},
-        }
+        about = {**CAPTIONERS[name], "test": {"num_examples": report["num_examples"], **report["scores"]}}
         whole = replace(captioning, provenance=captioning.provenance | about)
         save(name, *without_backbone(whole, captioner.state_dict()))
     else:
-        raise SystemExit(f"no shipped model is called {name!r}: {DEMO} or {EMOJI}")
+        raise SystemExit(f"no shipped model is called {name!r}; names: {', '.join(SHIPPED)}")
 
 
 def save(name: str, header: ModelHeader, state: dict[str, torch.Tensor]) -> None:

@@ -22,6 +22,7 @@ import lrcn
 from lrcn.config import SCHEMA, BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.model_file import MIGRATIONS, header_from_dict, header_to_dict, inspect, load, resolve, save, stated_task
+from lrcn.model_file.shipped import SHIPPED
 from lrcn.models.recognition import RecognitionModel
 
 on_shared_files = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -370,7 +371,7 @@ def test_resolve_takes_files_folders_and_the_names_of_shipped_models(saved: Path
     assert resolve(saved) == saved
     assert resolve(str(tmp_path)) == tmp_path / "model.safetensors"
     assets = Path(__file__).parents[2] / "src/lrcn/assets"
-    for name in ("demo", "emoji"):
+    for name in SHIPPED:
         assert resolve(name) == assets / f"{name}.safetensors"
 
 

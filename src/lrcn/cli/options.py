@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 Model = Annotated[
     str,
     Parameter(
-        help="`demo` (ships with lrcn; so does `emoji`, for captions), a `.safetensors` file, or a folder that "
-        "`lrcn train` or `lrcn export` wrote."
+        help="`demo` (ships with lrcn; so do `photos` and `emoji`, for captions), a `.safetensors` file, or a folder "
+        "that `lrcn train` or `lrcn export` wrote."
     ),
 ]
 CaptionModel = Annotated[
     str,
     Parameter(
-        help="A captioning model: `emoji` (ships with lrcn; knows pictures composed of two emoji), a `.safetensors` "
-        "file, or a folder that `lrcn train captioning` or `lrcn export` wrote."
+        help="A captioning model: `photos` (ships with lrcn), `emoji` (likewise; knows pictures of two emoji), "
+        "a `.safetensors` file, or a folder that `lrcn train captioning` or `lrcn export` wrote."
     ),
 ]
 Data = Annotated[

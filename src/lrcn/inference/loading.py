@@ -37,8 +37,8 @@ def load(
     'walk'
 
     Args:
-        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo` or `emoji`: the models that
-            ship in this package.
+        model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`, `photos` or `emoji`: the
+            models that ship in this package.
         device: `auto` (the GPU if there is one), or a torch device such as `cpu` or `cuda:1`.
         runtime: `torch`, `torch-bf16`, `onnxruntime`, `openvino`, `openvino-bf16`, or `auto`: the fastest of them that
             is installed and says what torch says. None is `torch` for a model file, and for an exported folder the

@@ -79,7 +79,7 @@ def from_pretrained(
     """Return header and network of a local model (see `resolve`) or of a repository on the Hugging Face Hub.
 
     Args:
-        model: A file, a folder, `"demo"`, `"emoji"`, or `owner/name` on the Hub where no such path exists here.
+        model: A file, a folder, the name of a shipped model, or `owner/name` on the Hub where no such path exists here.
         revision: Branch, tag or commit on the Hub.
         task: As for `load`.
         device: As for `load`.

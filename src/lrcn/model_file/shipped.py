@@ -18,8 +18,9 @@ from lrcn.errors import ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEMO, EMOJI = "demo", "emoji"
-"""Names that stand for the shipped models: one recognises actions, one captions pictures composed of emoji."""
+DEMO, PHOTOS, EMOJI = SHIPPED = ("demo", "photos", "emoji")
+"""Names that stand for the shipped models: one recognises actions, one captions photographs, one pictures composed of
+emoji."""
 
 _ASSETS = Path(str(files("lrcn"))) / "assets"
 _BACKBONE = _ASSETS / f"{PACKAGED_BACKBONE}.safetensors"

@@ -17,7 +17,7 @@ from lrcn.config import ModelHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.files import replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
-from lrcn.model_file.shipped import DEMO, EMOJI, shipped_path, with_backbone
+from lrcn.model_file.shipped import SHIPPED, shipped_path, with_backbone
 from lrcn.tasks import RECOGNITION, TASKS, H, M, Task, task_named
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ def resolve(model: str | Path) -> Path:
     """Return the model file that a name stands for.
 
     Args:
-        model: `"demo"` or `"emoji"` (they ship in this package), a file, or a folder that holds `model.safetensors`.
+        model: `"demo"`, `"photos"` or `"emoji"` (they ship in this package), a file, or a folder that holds
+            `model.safetensors`.
 
     Raises:
         ModelFileError: If there is none.
     """
-    path = shipped_path(model) if isinstance(model, str) and model in (DEMO, EMOJI) else Path(model)
+    path = shipped_path(model) if isinstance(model, str) and model in SHIPPED else Path(model)
     try:
         if path.is_dir():
             path /= MODEL_NAME
@@ -55,7 +56,8 @@ def resolve(model: str | Path) -> Path:
     except OSError as exc:  # a name too long, a folder that may not be entered
         raise ModelFileError(f"{model}: cannot be read: {exc.strerror}") from exc
     raise ModelFileError(
-        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, {DEMO!r} or {EMOJI!r}"
+        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, "
+        f"or one of {', '.join(SHIPPED)}"
     )
 
 
