@@ -25,6 +25,8 @@ def _blocks(language: str) -> list[str]:
 def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the README takes for granted: `clips/<class>/*.mp4`, a video to recognise, pictures with sentences."""
     for label in ("cartwheel", "walk"):
+        (tmp_path / "work" / "unseen" / label).mkdir(parents=True)
+        write_clip(tmp_path / "work" / "unseen" / label / "0.mp4", render(clip_spec("val", label, 0), 64))
         (tmp_path / "work" / "clips" / label).mkdir(parents=True)
         for number in range(4):
             path = tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4"
