@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Sequence
 from fractions import Fraction
@@ -215,3 +216,22 @@ def exported(
     from lrcn.graphs.conversion import write_graphs
 
     return {format: write_graphs(*tiny, tmp_path_factory.mktemp(format), format) for format in ("onnx", "openvino")}
+
+
+@pytest.fixture(scope="session")
+def _graphs(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for package in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(package)
+    from lrcn.inference.recognition.predictor import Recognizer
+
+    folder = tmp_path_factory.mktemp("kept")
+    Recognizer.load(tiny_model, device="cpu", runtime="onnxruntime", cache_dir=folder)
+    for verdict in (folder / "runtimes").glob("*.json"):
+        verdict.unlink()
+    return folder
+
+
+@pytest.fixture
+def kept_graphs(_graphs: Path, tmp_path: Path) -> Path:
+    """A cache folder that holds the graphs of `tiny_model`, which take seconds to make, and no verdict on runtimes."""
+    return shutil.copytree(_graphs, tmp_path / "kept_graphs")

@@ -10,9 +10,12 @@ import pytest
 MODULES = (
     "lrcn.evaluation.evaluating",
     "lrcn.inference.captioning.predictor",
+    "lrcn.inference.captioning.retriever",
     "lrcn.inference.loading",
     "lrcn.inference.recognition.predictor",
+    "lrcn.inference.recognition.streaming",
     "lrcn.training.fit",
+    "lrcn.writers",
 )
 """Those that have examples."""
 

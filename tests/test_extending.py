@@ -112,6 +112,9 @@ def test_toy_backbone_head_and_reader_do_all_that_ours_do(head: str, tmp_path: P
         clip_stride=2,
         epochs=30,
         lr=0.02,
+        runtime="torch",
+        refit=False,
+        epoch_steps=1,
     )
     result = train(config, data, output=tmp_path / "run", cache_dir=tmp_path / "cache", quiet=True)
     report = evaluate(result.model_path, root)
@@ -145,10 +148,8 @@ def test_a_taken_name_is_refused() -> None:
 
 
 def test_a_toy_runtime_is_checked_and_recognises(
-    tiny_model: Path, clip20: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, clip20: Path, kept_graphs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
     opened: list[str] = []
 
     def open_toy(path: Path, precision: str) -> Session:
@@ -157,7 +158,7 @@ def test_a_toy_runtime_is_checked_and_recognises(
 
     monkeypatch.setitem(SESSIONS, "toy", open_toy)
     monkeypatch.setitem(RUNTIMES, "toy", ("onnxruntime",))
-    recognizer = lrcn.Recognizer.load(tiny_model, device="cpu", runtime="toy", cache_dir=tmp_path)
+    recognizer = lrcn.Recognizer.load(tiny_model, device="cpu", runtime="toy", cache_dir=kept_graphs)
     assert recognizer.runtime.name == "toy"
     assert {"backbone", "clip"} <= set(opened)
     expected = lrcn.Recognizer.load(tiny_model, device="cpu")(clip20)
@@ -166,7 +167,7 @@ def test_a_toy_runtime_is_checked_and_recognises(
     monkeypatch.setitem(SESSIONS, "wrong", lambda path, precision: _a_bit_off(open_toy(path, precision)))
     monkeypatch.setitem(RUNTIMES, "wrong", ("onnxruntime",))
     with pytest.raises(ConfigError, match="runtime 'wrong' does not say what torch says"):
-        lrcn.Recognizer.load(tiny_model, device="cpu", runtime="wrong", cache_dir=tmp_path)
+        lrcn.Recognizer.load(tiny_model, device="cpu", runtime="wrong", cache_dir=kept_graphs)
 
 
 def _a_bit_off(session: Session) -> Session:

@@ -13,6 +13,9 @@ from tests.conftest import MakeClip, textured_frames
 from lrcn.cli import main
 from lrcn.model_file.storage import inspect
 
+PLAIN = "refit: false\nruntime: torch\nepoch_steps: 1\n"
+"""What a run may go without, to take seconds."""
+
 
 @pytest.fixture(scope="module")
 def data(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -33,7 +36,7 @@ def data(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_dir(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "first"
     config = output.parent / "small.yaml"
-    config.write_text("epochs: 9\nhidden_size: 8\nviews: 1\nclip_length: 4\nclip_stride: 2\nlr: 1e-2\n")
+    config.write_text("epochs: 9\nhidden_size: 8\nviews: 1\nclip_length: 4\nclip_stride: 2\nlr: 1e-2\n" + PLAIN)
     flags = ["--config", str(config), "--epochs", "3", "--cache-dir", str(output.parent / "cache"), "--device", "cpu"]
     assert main(["train", "recognition", str(data), "--output", str(output), *flags]) == 0
     return output
@@ -104,7 +107,7 @@ def test_the_command_that_training_ends_with_works_without_a_test_split(
 ) -> None:
     classes, output = data / "train", tmp_path / "run"  # a folder of classes, of which training holds some back
     flags = ["--hidden-size", "8", "--views", "1", "--epochs", "1", "--seed", "5", "--cache-dir", str(tmp_path / "c")]
-    flags += ["--no-refit"]  # or what was held back is learnt in the end
+    flags += ["--runtime", "torch", "--epoch-steps", "1", "--no-refit"]  # or what was held back is learnt in the end
     assert main(["train", "recognition", str(classes), "--output", str(output), "--device", "cpu", *flags]) == 0
     (hint,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("measure it: lrcn ")]
     assert main([*hint.removeprefix("measure it: lrcn ").split(), "--device", "cpu"]) == 0

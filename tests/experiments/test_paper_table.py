@@ -38,6 +38,8 @@ bias_lr_multiplier: 2
 lr_schedule: step
 lr_step: 40
 views: 1
+refit: false
+runtime: torch
 """
 
 
