@@ -28,7 +28,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = "--backbone alexnet --backbone-weights none --layer features.2 --grid 1 --crop 64 --resize 64 --hidden-size 8"
 FAST = [
     *SMALL.split(),
-    *["--runtime", "torch", "--embedding-size", "6", "--projection-size", "0", "--min-count", "1", "--epochs", "2", "--quiet"],
+    *[
+        "--runtime",
+        "torch",
+        "--embedding-size",
+        "6",
+        "--projection-size",
+        "0",
+        "--min-count",
+        "1",
+        "--epochs",
+        "2",
+        "--quiet",
+    ],
 ]
 
 
