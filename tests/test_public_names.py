@@ -47,6 +47,7 @@ NAMES = [
     "Recognizer",
     "RetrievalResult",
     "Retriever",
+    "SearchReport",
     "Segment",
     "StreamingRecognizer",
     "TEN_CROP_VIEWS",
@@ -66,6 +67,7 @@ NAMES = [
     "register_head",
     "register_reader",
     "save_pretrained",
+    "search",
     "train",
     "write_results",
 ]

@@ -51,6 +51,7 @@ _PUBLIC = {
     "Recognizer": "lrcn.inference.recognition.predictor",
     "RetrievalResult": "lrcn.results",
     "Retriever": "lrcn.inference.captioning.retriever",
+    "SearchReport": "lrcn.experiments.search",
     "Segment": "lrcn.results",
     "StreamingRecognizer": "lrcn.inference.recognition.streaming",
     "TEN_CROP_VIEWS": "lrcn.video.views",
@@ -70,6 +71,7 @@ _PUBLIC = {
     "register_head": "lrcn.models.heads",
     "register_reader": "lrcn.data.recognition.readers",
     "save_pretrained": "lrcn.model_file",
+    "search": "lrcn.experiments.search",
     "train": "lrcn.training.fit",
     "write_results": "lrcn.writers",
 }
@@ -102,6 +104,8 @@ if TYPE_CHECKING:
     from lrcn.evaluation.captioning.report import CaptionReport as CaptionReport
     from lrcn.evaluation.evaluating import evaluate as evaluate
     from lrcn.evaluation.recognition.report import EvaluationReport as EvaluationReport
+    from lrcn.experiments.search import SearchReport as SearchReport
+    from lrcn.experiments.search import search as search
     from lrcn.export.exporting import ExportReport as ExportReport
     from lrcn.export.exporting import export_model as export_model
     from lrcn.inference.captioning.predictor import Captioner as Captioner
@@ -143,7 +147,7 @@ def __getattr__(name: str) -> Any:
         return version("lrcn")
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _PUBLIC[name] == "lrcn.training.fit":
+    if _PUBLIC[name] in ("lrcn.training.fit", "lrcn.experiments.search"):
         require("lightning", extra="train", wanted_by=f"lrcn.{name}")
     value = getattr(importlib.import_module(_PUBLIC[name]), name)
     globals()[name] = value

@@ -18,7 +18,7 @@ from cyclopts.token import Token
 from lrcn.cli.numbers import split_numbers
 from lrcn.errors import ConfigError
 from lrcn.training.config import TrainingConfig
-from lrcn.training.run_folder import CONFIG_FILE
+from lrcn.training.run_folder import CONFIG_FILE, SEARCH_FOLDER
 
 CONFIG_FLAG, OUTPUT_FLAG, RESUME_FLAG = "--config", "--output", "--resume"
 _FLOAT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")
@@ -115,6 +115,7 @@ def _path_given(arguments: ArgumentCollection) -> Path | None:
     if CONFIG_FLAG in given:
         return Path(given[CONFIG_FLAG].value)
     if RESUME_FLAG in given and OUTPUT_FLAG in given:
-        started = Path(given[OUTPUT_FLAG].value) / CONFIG_FILE
-        return started if started.is_file() else None
+        output = Path(given[OUTPUT_FLAG].value)
+        started = [output / SEARCH_FOLDER / CONFIG_FILE, output / CONFIG_FILE]  # what a search was given, or a run
+        return next((path for path in started if path.is_file()), None)
     return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from lrcn.cli.exits import UsageError
 from lrcn.cli.options import (
@@ -25,6 +26,7 @@ from lrcn.errors import MissingExtraError, require
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.config import TrainingConfig
 from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.run_folder import SEARCH_FOLDER
 
 if TYPE_CHECKING:
     from lrcn.data.captioning.examples import CaptionData
@@ -48,6 +50,26 @@ _Resume = Annotated[
         "settings given now.",
     ),
 ]
+_Search = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Try several recipes on your clips first (heads, layers, lengths of a clip), by holding out whole sources "
+        "(people, places) in turn; then train the best on all training and validation clips. `search.csv` in "
+        "`--output` holds all scores. The nested estimate among them is what to expect on new sources. Takes 15 "
+        "trainings a recipe, on the same features.",
+    ),
+]
+_Minutes = Annotated[
+    float | None,
+    Parameter(
+        show_default=False,
+        validator=Number(gt=0),
+        help="With `--search`: begin no further training after this time, and choose among the recipes that are "
+        "through. Features count; the last training comes on top. Left out, all recipes are tried.",
+    ),
+]
 _PrintConfig = Annotated[
     bool,
     Parameter(
@@ -65,6 +87,8 @@ def recognition(
     *,
     output: Path | None = None,
     config: Path | None = None,
+    search: _Search = False,
+    minutes: _Minutes = None,
     resume: _Resume = False,
     print_config: _PrintConfig = False,
     device: Device = "auto",
@@ -87,9 +111,15 @@ def recognition(
         _print(settings)
         return
     data, output = _both(data, output, "recognition")
+    search = search or (resume and (output / SEARCH_FOLDER).is_dir())
+    if minutes is not None and not search:
+        raise UsageError("--minutes is the time of a search; add --search")
     data_set.check_stream(settings.stream)
     known = data_set.read(data, seed=settings.seed)
-    _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
+    if search:
+        _search(settings, known, data, output, minutes, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
+    else:
+        _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
 
 
 @app.command(config=YamlBelowFlags(CaptioningTrainingConfig))
@@ -152,18 +182,54 @@ def _train(
     cache_dir: Path | None,
     quiet: bool,
 ) -> None:
-    from lrcn.plots.charts import save_curves
     from lrcn.training.fit import train
 
     result = train(settings, known, output=output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
-    try:
-        if result.history:
-            save_curves(output / "history.csv", output / "curves.png")
-    except MissingExtraError as exc:
-        remark(f"no curves: {exc}", quiet=quiet)
+    if result.history:
+        _draw_curves(output, quiet=quiet)
     if (flags := _flags_to_measure(known, settings)) is not None:
         remark(f"measure it: lrcn evaluate {output} {data}{flags}", quiet=quiet)
     print(result.model_path)
+
+
+def _search(
+    settings: RecognitionTrainingConfig,
+    known: RecognitionData,
+    data: Path,
+    output: Path,
+    minutes: float | None,
+    *,
+    resume: bool,
+    device: str,
+    cache_dir: Path | None,
+    quiet: bool,
+) -> None:
+    from lrcn.experiments.search import SEARCH_TABLE, search
+
+    report = search(
+        settings,
+        known,
+        output=output,
+        minutes=minutes,
+        resume=resume,
+        device=device,
+        cache_dir=cache_dir,
+        quiet=quiet,
+    )
+    _draw_curves(output, quiet=quiet)
+    remark(f"all scores: {output / SEARCH_TABLE}", quiet=quiet)
+    if any(example.split == "test" for example in known.examples):
+        remark(f"measure it: lrcn evaluate {output} {data}", quiet=quiet)
+    print(report.model_path)
+
+
+def _draw_curves(output: Path, *, quiet: bool) -> None:
+    from lrcn.plots.charts import save_curves
+
+    try:
+        save_curves(output / "history.csv", output / "curves.png")
+    except MissingExtraError as exc:
+        remark(f"no curves: {exc}", quiet=quiet)
 
 
 def _flags_to_measure(known: RecognitionData | CaptionData, settings: TrainingConfig) -> str | None:

@@ -6,6 +6,7 @@ import math
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -72,6 +73,7 @@ def train(
     cache_dir: Path | None = None,
     quiet: bool = False,
     command: str | None = None,
+    provenance: Mapping[str, Any] | None = None,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> TrainResult:
     """Train a model and keep the one of the best epoch; the type of the configuration says for which task.
@@ -109,6 +111,7 @@ def train(
             folder.
         quiet: Print nothing but warnings.
         command: Command line for the record; None takes that of this process.
+        provenance: What else `run.json` and the model file say about where the model comes from.
         checkpoint_every_s: Seconds between checkpoints; results do not depend on it.
 
     Raises:
@@ -116,7 +119,7 @@ def train(
         DataError: If a class has no readable training video.
         LRCNError: If the data set, a backbone, `init_from` or the device cannot be had.
     """
-    run = _Call(Path(output), resume, device, cache_dir, quiet, command, checkpoint_every_s)
+    run = _Call(Path(output), resume, device, cache_dir, quiet, command, provenance or {}, checkpoint_every_s)
     scored, recipe = _train(config, data, run)
     if not config.refit or config.devices > 1 or _is_refitted(scored):
         return scored
@@ -150,6 +153,7 @@ class _Call:
     cache_dir: Path | None
     quiet: bool
     command: str | None
+    provenance: Mapping[str, Any]
     checkpoint_every_s: float
 
 
@@ -193,20 +197,20 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
     if config.runtime != "torch" and prepared.runtime is not None:
         narrator.note(f"features computed by {prepared.runtime}")
 
-    provenance = _provenance(config, recipe, prepared, command)
+    record = {**_provenance(config, recipe, prepared, command), **call.provenance}
     if saved is not None:
-        folder.check_same_data(provenance)
+        folder.check_same_data(record)
         load_trainable(model, saved["model"])
         narrator.note(f"going on from step {state.step}")
     if is_first:
-        folder.start(config, provenance)
+        folder.start(config, record)
 
-    run = _Run(config, recipe, prepared, state, saved, folder, provenance)
+    run = _Run(config, recipe, prepared, state, saved, folder, record)
     _fit(run, target, narrator, call.checkpoint_every_s)
     result = _result(config, folder, state, prepared.skipped, recipe.init)
     if is_first:
         ended = {"finished": _now(), "best_epoch": result.best_epoch, config.score_name: result.val_score}
-        folder.write_run({**provenance, **ended})
+        folder.write_run({**record, **ended})
     if prepared.skipped:
         narrator.note(f"left out: {'; '.join(prepared.skipped)}")
     named = config.score_title.replace("val", "validation", 1)

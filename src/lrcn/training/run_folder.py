@@ -22,6 +22,8 @@ HISTORY_FILE = "history.csv"
 """One row an epoch."""
 RUN_FILE = "run.json"
 """Where the run comes from: command, versions, data, result."""
+SEARCH_FOLDER = "search"
+"""The scores of the recipes that a search has tried, to go on from."""
 
 
 class RunFolder:
@@ -33,6 +35,7 @@ class RunFolder:
         self.model = path / MODEL_FILE
         self.checkpoint = path / CHECKPOINT_FILE
         self.history = path / HISTORY_FILE
+        self.run_file = path / RUN_FILE
 
     def check_new(self) -> None:
         """Make sure that the folder holds no run.
@@ -40,7 +43,7 @@ class RunFolder:
         Raises:
             ConfigError: If it does.
         """
-        for name in (CONFIG_FILE, RUN_FILE, CHECKPOINT_FILE, MODEL_FILE):
+        for name in (CONFIG_FILE, RUN_FILE, CHECKPOINT_FILE, MODEL_FILE, SEARCH_FOLDER):
             if (self.path / name).exists():
                 raise ConfigError(
                     f"{self.path} holds a training run already ({name}): use --resume to go on with it, "
@@ -82,9 +85,9 @@ class RunFolder:
             ConfigError: If it is missing or damaged.
         """
         try:
-            return dict(json.loads((self.path / RUN_FILE).read_text(encoding="utf-8")))
+            return dict(json.loads(self.run_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as exc:
-            raise ConfigError(f"{self.path / RUN_FILE}: missing or damaged; train in another --output") from exc
+            raise ConfigError(f"{self.run_file}: missing or damaged; train in another --output") from exc
 
     def start(self, config: TrainingConfig, run: dict[str, Any]) -> None:
         """Write down the settings and where the run comes from; remove what a killed run left half-written."""
@@ -98,4 +101,4 @@ class RunFolder:
 
     def write_run(self, run: dict[str, Any]) -> None:
         """Write down where the run comes from and how it went."""
-        write_json(self.path / RUN_FILE, run, indent=2)
+        write_json(self.run_file, run, indent=2)

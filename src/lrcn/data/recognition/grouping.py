@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from lrcn.data.named_files import video_stem
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.examples import RecognitionExample
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, DataError
 
 _CLIP_NAMES = [
     re.compile(pattern, re.IGNORECASE)
@@ -108,6 +108,48 @@ def divide_train(
     divided = [replace(e, split="val") if e.split == "train" and moved[e.group] else e for e in examples]
     warnings = [f"no clip for validation, because all clips are of one video: class {first_of(alone)}"] if alone else []
     return divided, warnings
+
+
+def grouped_folds(examples: Sequence[RecognitionExample], *, most: int, seed: int) -> list[list[RecognitionExample]]:
+    """Divide examples into folds of whole groups, with classes spread over them as evenly as groups allow.
+
+    The division follows from `seed` and the groups' names and sizes, not from the order of the examples.
+
+    Args:
+        examples: With groups filled in.
+        most: How many folds to make, if there are as many groups; else one for each group.
+        seed: Decides between groups of one size.
+
+    Raises:
+        DataError: If a class has examples of one group only: no fold could be held out without losing it.
+    """
+    sizes: dict[str, Counter[str]] = defaultdict(Counter)  # group -> label -> number of examples
+    groups: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        sizes[example.group][example.label] += 1
+        groups[example.label].add(example.group)
+    alone = [f"{label!r} ({next(iter(found))!r})" for label, found in sorted(groups.items()) if len(found) == 1]
+    if alone:
+        raise DataError(
+            f"all clips of one source: class {first_of(alone)}; sources are held out in turn, so each class needs two "
+            "or more: add clips, or say in a group column of annotations.csv which belong together"
+        )
+    of_class = Counter(example.label for example in examples)
+    folds: list[Counter[str]] = [Counter() for _ in range(min(most, len(sizes)))]
+    fold_of: dict[str, int] = {}
+    for group in sorted(sizes, key=lambda group: (-sizes[group].total(), _shuffled(seed, group))):
+        added = sizes[group]
+
+        def cost(number: int, added: Counter[str] = added) -> tuple[float, int]:
+            crowd = sum(count * folds[number][label] / of_class[label] ** 2 for label, count in added.items())
+            return crowd, folds[number].total()  # an empty fold comes first
+
+        fold_of[group] = min(range(len(folds)), key=cost)
+        folds[fold_of[group]] += added
+    divided: list[list[RecognitionExample]] = [[] for _ in folds]
+    for example in examples:
+        divided[fold_of[example.group]].append(example)
+    return divided
 
 
 def torn_groups(examples: Iterable[RecognitionExample]) -> list[str]:

@@ -120,10 +120,7 @@ def prepare_features(
     label_ids = {label: i for i, label in enumerate(data.labels)}
 
     def part_of(example: RecognitionExample) -> Part:
-        views: tuple[View, ...] = (CENTER_VIEW,)
-        if example.split == "train":
-            views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
-        return Part(example.path, views, example.start_s, example.end_s)
+        return training_part(example, config)
 
     def load(example: RecognitionExample) -> FeatureVideo:
         return encoded.get(part_of(example), label_id=label_ids[example.label])
@@ -140,6 +137,18 @@ def prepare_features(
     shares = class_shares([video.label for video in val])
     validation = FeatureValidation(val[own], header.preprocess, shares[own]) if val else None
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
+
+
+def training_part(example: RecognitionExample, config: RecognitionTrainingConfig) -> Part:
+    """Return what of an example is encoded: all views of a training example, the centre of others.
+
+    Raises:
+        MediaError: If its file cannot be read.
+    """
+    views: tuple[View, ...] = (CENTER_VIEW,)
+    if example.split == "train":
+        views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
+    return Part(example.path, views, example.start_s, example.end_s)
 
 
 def _all_clips(

@@ -15,7 +15,7 @@ from lrcn.features import TorchEncoder, encode_video
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.validation import Sums, Validation, added
 
-_LEAST_PROB = 1e-12
+LEAST_PROB = 1e-12
 """Keeps the loss of a video finite whose class the model rules out."""
 
 
@@ -48,7 +48,7 @@ class FeatureValidation(Validation):
         labels = torch.tensor([video.label for video in self._videos], dtype=torch.int64)
         right = probs.argmax(dim=1) == labels
         own = (probs / num_windows.unsqueeze(1)).gather(1, labels.unsqueeze(1))
-        loss = float(-own.clamp(min=_LEAST_PROB).log().sum())
+        loss = float(-own.clamp(min=LEAST_PROB).log().sum())
         return {
             "val_loss": (loss, len(labels)),
             "val_accuracy": (int(right.sum()), len(labels)),

@@ -1,0 +1,660 @@
+"""Which recipe suits a data set? Each is tried on cached features by folds of whole sources; the best trains on all.
+
+What the search promises is a nested estimate: the score of choosing like this, on sources that neither the choice nor
+the training has seen. The score of the chosen recipe itself is too good, for it was chosen by that score.
+
+Shapes: K folds. A training leaves out one fold, or two: a network that has seen neither fold j nor fold k says how good
+its recipe is on j without k, and on k without j. So K (K - 1) / 2 trainings serve the inner folds of all outer ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrcn import model_file
+from lrcn.config import PACKAGED_BACKBONE
+from lrcn.data.batches import FeatureVideo
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.grouping import grouped_folds, with_groups
+from lrcn.data.recognition.readers import read_recognition_data
+from lrcn.devices import choose_device
+from lrcn.errors import ConfigError, DataError, LRCNError, MediaError
+from lrcn.extraction import Part
+from lrcn.files import replacing_table
+from lrcn.models.backbones import default_preprocess
+from lrcn.tasks import RECOGNITION
+from lrcn.training.features import EncodedVideos
+from lrcn.training.fit import train
+from lrcn.training.progress import Narrator, clock
+from lrcn.training.recognition.config import RecognitionTrainingConfig
+from lrcn.training.recognition.data import check_every_class, check_labels, training_part, used_examples
+from lrcn.training.recognition.recipe import RecognitionRecipe
+from lrcn.training.recognition.validation import LEAST_PROB, FeatureValidation
+from lrcn.training.run_folder import SEARCH_FOLDER, RunFolder
+
+AS_GIVEN = "as given"
+"""The recipe that changes nothing; always tried, and first."""
+
+MOST_FOLDS = 5
+SEARCH_TABLE = "search.csv"
+NESTED_ROW = "nested estimate"
+
+_HEADS: dict[str, dict[str, Any]] = {
+    AS_GIVEN: {},
+    "statistics": {"head": "statistics"},
+    "mean": {"head": "mean"},
+    "lstm with changes": {"head": "lstm", "change_memory": (0.0, 0.9)},
+    "lstm with changes, statistics": {"head": "lstm+statistics", "change_memory": (0.0, 0.9)},
+    "clips of 32": {"clip_length": 32, "clip_stride": 16},
+}
+"""Recipe -> settings that it changes; the cheap ones first."""
+
+_LAYERS: dict[str, dict[str, Any]] = {
+    "blocks.4": {"layer": "blocks.4", "grid": 3},
+    "blocks.5": {"layer": "blocks.5", "grid": 3},
+    "last layer": {"layer": "", "grid": 1},
+}
+"""The same of the packaged backbone: each costs features of its own."""
+
+_SCHEMA = 1
+"""Version of what is kept to go on from."""
+
+Recipes = Mapping[str, Mapping[str, Any]]
+
+
+def recipes_for(config: RecognitionTrainingConfig) -> dict[str, dict[str, Any]]:
+    """Return the recipes that are tried if nobody says which: name -> settings changed."""
+    return {**_HEADS, **(_LAYERS if config.backbone == PACKAGED_BACKBONE else {})}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How clips were named whose sources the network had not seen."""
+
+    right: Mapping[str, int]
+    """Class -> clips named rightly."""
+    total: Mapping[str, int]
+    """Class -> clips."""
+    loss: float
+    """Sum over the clips: minus the logarithm of the probability of their class."""
+
+    def score(self, name: str) -> float:
+        """Return `accuracy` or `mean_class_accuracy`, in 0-1."""
+        if name == "accuracy":
+            return sum(self.right.values()) / sum(self.total.values())
+        return sum(self.right[label] / count for label, count in self.total.items()) / len(self.total)
+
+
+def added(tallies: Iterable[Tally]) -> Tally:
+    """Return the tally of several folds together."""
+    right: dict[str, int] = {}
+    total: dict[str, int] = {}
+    loss = 0.0
+    for tally in tallies:
+        loss += tally.loss
+        for label, count in tally.total.items():
+            right[label] = right.get(label, 0) + tally.right[label]
+            total[label] = total.get(label, 0) + count
+    return Tally(right, total, loss)
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """One recipe that was tried on all folds."""
+
+    recipe: str
+    changes: dict[str, Any]
+    """Settings that differ from those given."""
+    score: float
+    """On all clips, each named by a network that had not seen its source."""
+    fold_scores: tuple[float, ...]
+    seconds: float
+    """That its trainings took, features included."""
+
+
+@dataclass(frozen=True)
+class NestedEstimate:
+    """What to expect of the model on clips of new sources."""
+
+    score: float
+    """On all clips, each named by a network of the recipe that the other folds chose among themselves."""
+    fold_scores: tuple[float, ...]
+    recipes: tuple[str, ...]
+    """Which recipe was chosen without each fold."""
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What a search tried, chose and promises."""
+
+    data: str
+    num_clips: int
+    """Training and validation clips that can be read."""
+    num_groups: int
+    """Their sources, of which each lies in one fold."""
+    score_name: str
+    """`accuracy` or `mean_class_accuracy`: what all scores here are, in 0-1."""
+    rows: tuple[SearchRow, ...]
+    """In the order in which they were tried."""
+    chosen: str
+    nested: NestedEstimate | None
+    """None with two folds: without one of them, the other cannot be divided again."""
+    left_out: dict[str, str]
+    """Recipes that could not be tried, or not in time, and why."""
+    model_path: Path | None = None
+    """The chosen recipe, trained on all clips but those of the test split."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object, as `run.json` and the model file have it."""
+        return {name: value for name, value in asdict(self).items() if name != "model_path"}
+
+    def save(self, path: Path) -> None:
+        """Write the table as CSV: one row a recipe, and one of the nested estimate."""
+        folds = [f"fold_{number}" for number in range(1, 1 + len(self.rows[0].fold_scores))]
+        with replacing_table(path) as file:
+            writer = csv.writer(file)
+            writer.writerow(["recipe", self.score_name, *folds, "seconds", "chosen", "settings"])
+            for row in self.rows:
+                chosen = "yes" if row.recipe == self.chosen else ""
+                scores = [f"{score:.4f}" for score in (row.score, *row.fold_scores)]
+                writer.writerow([row.recipe, *scores, f"{row.seconds:.1f}", chosen, json.dumps(row.changes)])
+            if self.nested is not None:
+                scores = [f"{score:.4f}" for score in (self.nested.score, *self.nested.fold_scores)]
+                writer.writerow([NESTED_ROW, *scores, "", "", ""])
+
+
+@dataclass
+class _Trial:
+    """A recipe and the trainings that it has behind it."""
+
+    name: str
+    changes: dict[str, Any]
+    config: RecognitionTrainingConfig
+    tallies: dict[tuple[int, ...], dict[int, Tally]]
+    """Folds left out -> of each of them, how its clips were named."""
+    seconds: float = 0.0
+
+    def outer(self, fold: int) -> Tally:
+        """Of a fold that was left out alone."""
+        return self.tallies[fold,][fold]
+
+    def inner(self, fold: int, without: int) -> Tally:
+        """Of a fold that was left out besides another one."""
+        return self.tallies[min(fold, without), max(fold, without)][fold]
+
+
+def search(
+    config: RecognitionTrainingConfig,
+    data: str | Path | RecognitionData,
+    *,
+    output: str | Path,
+    recipes: Recipes | None = None,
+    minutes: float | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> SearchReport:
+    """Try recipes by folds of whole sources, and train the best one on all training and validation clips.
+
+    `output` then holds what `train` leaves, `search.csv` with the scores of all recipes on all folds, and the folder
+    `search`, from which a search that was killed goes on, to the same end. The test split is not touched.
+
+    Args:
+        config: What all recipes have in common; its `score` is what they are compared by.
+        data: A data set, or the path of one.
+        output: Folder of the run; it must not hold another.
+        recipes: Name -> settings that it changes; None takes those of `recipes_for`. The first must fit into the time.
+        minutes: No training begins after this time; a recipe that is not through by then is not chosen. The training
+            on all clips comes on top. None tries all.
+        resume: Go on with the search in `output`, with its recipes and its minutes, unless others are given; begin it
+            if there is none yet.
+        device: As for `train`.
+        cache_dir: As for `train`.
+        quiet: As for `train`.
+        command: As for `train`.
+
+    Raises:
+        ConfigError: If settings do not suit a search or contradict the run in `output`, or there is not even time for
+            one recipe.
+        DataError: If a class has clips of one source only, or none that can be read.
+        LRCNError: As for `train`.
+    """
+    _check_settings(config, minutes)
+    output = Path(output)
+    narrator = Narrator(quiet=quiet)
+    if not resume:
+        RunFolder(output).check_new()
+    data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
+    for warning in data.warnings:
+        narrator.warn(warning)
+    run = _Search(
+        config.resolved(config.preprocess_config(default_preprocess(config.backbone))),
+        _pooled(data),
+        output,
+        narrator,
+        device=device,
+        cache_dir=cache_dir,
+    )
+    try:
+        report = run.report(recipes, minutes, resume=resume)
+    except KeyboardInterrupt:
+        narrator.note("stopped; --resume goes on from here")
+        raise
+    report.save(output / SEARCH_TABLE)
+    _tell(report, narrator)
+    result = train(
+        run.config_of(report),
+        replace(data, examples=tuple(_training(example) for example in data.examples), warnings=()),
+        output=output,
+        resume=True,
+        device=device,
+        cache_dir=cache_dir,
+        quiet=quiet,
+        command=command,
+        provenance={"search": report.to_dict()},
+    )
+    return replace(report, model_path=result.model_path)
+
+
+def _check_settings(config: RecognitionTrainingConfig, minutes: float | None) -> None:
+    if config.backbone_trainable:
+        raise ConfigError("a search tries recipes on cached features: leave backbone_trainable off")
+    if config.patience is not None:
+        raise ConfigError("a search trains on the validation clips, too: leave patience out, and set epochs")
+    if config.devices > 1:
+        raise ConfigError(f"a search trains on one device, got devices {config.devices}")
+    if minutes is not None and not minutes > 0:
+        raise ConfigError(f"the minutes of a search must be above 0, got {minutes}")
+
+
+def _training(example: RecognitionExample) -> RecognitionExample:
+    return replace(example, split="train") if example.split == "val" else example
+
+
+def _pooled(data: RecognitionData) -> RecognitionData:
+    """Return training and validation examples as one training split, with groups; no test split, no warnings."""
+    examples, _ = with_groups([_training(example) for example in used_examples(data)], Path())
+    pooled = replace(data, examples=tuple(examples), warnings=())
+    check_labels(pooled, needs_validation=False)
+    return pooled
+
+
+class _Search:
+    """A search under way: trains, scores, and writes down what it knows after each training."""
+
+    def __init__(
+        self,
+        base: RecognitionTrainingConfig,
+        data: RecognitionData,
+        output: Path,
+        narrator: Narrator,
+        *,
+        device: str,
+        cache_dir: Path | None,
+    ) -> None:
+        """Take the resolved settings, and the examples that recipes are tried on, all of them in `train`."""
+        self._base, self._data, self._narrator = base, data, narrator
+        self._output = output
+        self._folder = RunFolder(output / SEARCH_FOLDER)
+        self._device, self._cache_dir = device, cache_dir
+        self._marked = time.monotonic()
+        self._state: dict[str, Any] = {}
+
+    def report(self, recipes: Recipes | None, minutes: float | None, *, resume: bool) -> SearchReport:
+        """Try the recipes, or go on with that, and choose."""
+        there = resume and self._folder.run_file.is_file()
+        if there:
+            self._folder.check_same(self._base)
+            self._state = self._folder.read_run()
+            if self._state.get("schema") != _SCHEMA:
+                raise ConfigError(f"{self._folder.path}: of another version of lrcn; search in another --output")
+        elif resume and RunFolder(self._output).checkpoint.exists():
+            raise ConfigError(f"{self._output} holds a training run that is no search: leave --search out")
+        wanted = recipes or (dict(self._state["recipes"]) if there else recipes_for(self._base))
+        trials = self._trials(wanted)
+        unread, folds = self._folds(trials[0])
+        known = {
+            "schema": _SCHEMA,
+            "data": _fingerprint(self._data, folds),
+            "minutes": minutes if minutes is not None else self._state.get("minutes"),
+            "recipes": [[name, _plain(changes)] for name, changes in wanted.items()],
+        }
+        if there:
+            for part in ("data", "recipes"):
+                if self._state[part] != known[part]:
+                    raise ConfigError(f"{self._output} was started with other {part}; search in another --output")
+        self._state = {"trainings": {}, "chosen": None, "left_out": {}, **self._state, **known}
+        self._folder.start(self._base, self._state)
+
+        num_groups = len({example.group for fold in folds for example in fold})
+        num_clips = sum(map(len, folds))
+        fewer = f", no more than there are sources (of {MOST_FOLDS} wanted)" if len(folds) < MOST_FOLDS else ""
+        missing = f" ({unread} more cannot be read)" if unread else ""
+        self._narrator.note(
+            f"{num_clips} clips{missing} of {num_groups} sources in {len(folds)} folds{fewer}; "
+            f"{len(trials)} recipes of {len(held_out(len(folds)))} trainings each"
+        )
+        if self._state["chosen"] is None:
+            try:
+                self._try(trials[0], folds, first=True)
+            except LRCNError:
+                self._discard()
+                raise
+            self._try_others(trials[1:], folds)
+        complete = self._complete(trials, len(folds))
+        score = self._base.score
+        chosen = self._state["chosen"] or best(complete, lambda trial: added(outer_tallies(trial)), score).name
+        self._state["chosen"] = chosen
+        self._folder.write_run(self._state)
+        for left in self._folder.path.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+        return SearchReport(
+            data=self._data.name,
+            num_clips=num_clips,
+            num_groups=num_groups,
+            score_name=score,
+            rows=tuple(_row(trial, score) for trial in complete),
+            chosen=chosen,
+            nested=nested_estimate(complete, len(folds), score),
+            left_out=dict(self._state["left_out"]),
+        )
+
+    def config_of(self, report: SearchReport) -> RecognitionTrainingConfig:
+        """Return the settings of the chosen recipe."""
+        changes = next(row.changes for row in report.rows if row.recipe == report.chosen)
+        return replace(self._base, **changes)
+
+    def _trials(self, recipes: Recipes) -> list[_Trial]:
+        """Return the recipes, without those that come to the same as one before."""
+        if not recipes:
+            raise ConfigError("a search needs at least one recipe")
+        trials: list[_Trial] = []
+        for name, changes in recipes.items():
+            unknown = sorted(changes.keys() - self._base.to_dict().keys())
+            if unknown:
+                raise ConfigError(f"recipe {name!r}: unknown setting {unknown[0]!r}")
+            config = replace(self._base, **changes)
+            _check_settings(config, None)
+            if all(config != trial.config for trial in trials):
+                trials.append(_Trial(name, _plain(changes), config, {}))
+        return trials
+
+    def _folds(self, first: _Trial) -> tuple[int, list[list[RecognitionExample]]]:
+        """Return how many examples cannot be read, and the others in folds; what the first recipe reads is cached."""
+        encoded, _ = self._encoded(first.config)
+        examples: list[RecognitionExample] = []
+        failures: list[str] = []
+        for example in self._data.examples:
+            try:
+                encoded.get(training_part(example, first.config))
+                examples.append(example)
+            except MediaError as exc:
+                failures.append(str(exc))
+        if not examples:
+            raise DataError(f"{self._data.name}: no video can be read; the first: {failures[0]}")
+        readable = {example.label for example in examples}
+        check_every_class(self._data.labels, readable, f"{self._data.name}: no video can be read")
+        try:
+            return len(failures), grouped_folds(examples, most=MOST_FOLDS, seed=self._base.seed)
+        except DataError as exc:
+            raise DataError(f"{self._data.name}: {exc}") from exc
+
+    def _encoded(self, config: RecognitionTrainingConfig) -> tuple[EncodedVideos, torch.device]:
+        """Return the features of all examples as a recipe has them, made or found."""
+        preprocess = config.preprocess_config(default_preprocess(config.backbone))
+        recipe = RecognitionRecipe(config, preprocess, self._data, self._narrator)
+        torch.manual_seed(config.seed)  # so that a CNN of random weights is that of the trainings
+        recipe.build()
+        assert recipe.model.backbone is not None
+        recipe.model.backbone.check_input(preprocess.crop)
+        target = choose_device(self._device)
+        header = recipe.header({})
+        encoded = EncodedVideos(header, recipe.model, runtime=config.runtime, cache_dir=self._cache_dir, device=target)
+        with self._narrator.bar("features", len(self._data.examples), unit="videos") as bar:
+            encoded.fill(self._data.examples, lambda example: training_part(example, config), bar)
+        return encoded, target
+
+    def _try_others(self, trials: Sequence[_Trial], folds: Sequence[Sequence[RecognitionExample]]) -> None:
+        left_out = self._state["left_out"]
+        for trial in trials:
+            if trial.name in left_out:
+                continue
+            try:
+                if not self._try(trial, folds):
+                    left_out[trial.name] = "the minutes were over"
+            except LRCNError as exc:
+                left_out[trial.name] = str(exc)
+                self._folder.write_run(self._state)
+            if trial.name in left_out:
+                self._narrator.note(f"{trial.name}: left out, {left_out[trial.name]}")
+
+    def _try(self, trial: _Trial, folds: Sequence[Sequence[RecognitionExample]], *, first: bool = False) -> bool:
+        """Train a recipe without each fold and each pair of them; return whether there was time for all of it.
+
+        Raises:
+            ConfigError: If it was the first and there was not.
+        """
+        wanted = held_out(len(folds))
+        kept = self._state["trainings"].get(trial.name, {})
+        left = [without for without in wanted if _key(without) not in kept]
+        encoded: EncodedVideos | None = None
+        with self._narrator.bar(trial.name, len(wanted), unit="trainings") as bar:
+            for done, without in enumerate(left, start=len(wanted) - len(left)):
+                if self._over():
+                    if first:
+                        raise self._too_few_minutes(done, len(wanted))
+                    return False
+                bar.update(done)
+                if encoded is None:
+                    encoded, target = self._encoded(trial.config)
+                tallies = self._train(trial, folds, without, encoded, target)
+                self._keep(trial, without, tallies)
+        row = _row(self._complete([trial], len(folds))[0], self._base.score)
+        shown = " ".join(f"{100 * score:.1f}" for score in row.fold_scores)
+        self._narrator.note(f"{trial.name}: {100 * row.score:.1f} % (folds {shown}), {clock(row.seconds)}")
+        return True
+
+    def _train(
+        self,
+        trial: _Trial,
+        folds: Sequence[Sequence[RecognitionExample]],
+        without: tuple[int, ...],
+        encoded: EncodedVideos,
+        device: torch.device,
+    ) -> dict[int, Tally]:
+        """Train without these folds, and return how their clips are named."""
+        examples = [e for number, fold in enumerate(folds) if number not in without for e in fold]
+        labels = tuple(label for label in self._data.labels if any(e.label == label for e in examples))
+        if len(labels) < 2:  # nothing to learn: the one class is the answer
+            return {fold: _constant(labels, folds[fold]) for fold in without}
+        number = [name for name, _ in self._state["recipes"]].index(trial.name)
+        run = self._folder.path / f"{number}-without-{'-'.join(map(str, without))}"
+        result = train(
+            replace(trial.config, logger="none"),
+            RecognitionData(labels, tuple(examples), self._data.name),
+            output=run,
+            resume=True,
+            device=self._device,
+            cache_dir=self._cache_dir,
+            quiet=True,
+        )
+        tallies = {fold: _tally(result.model_path, folds[fold], encoded, device) for fold in without}
+        shutil.rmtree(run)
+        return tallies
+
+    def _keep(self, trial: _Trial, without: tuple[int, ...], tallies: Mapping[int, Tally]) -> None:
+        now = time.monotonic()
+        entry = {
+            "seconds": round(now - self._marked, 3),
+            "tallies": {str(fold): asdict(tally) for fold, tally in tallies.items()},
+        }
+        self._marked = now
+        self._state["trainings"].setdefault(trial.name, {})[_key(without)] = entry
+        self._folder.write_run(self._state)
+
+    def _used_s(self) -> float:
+        entries = (entry for kept in self._state["trainings"].values() for entry in kept.values())
+        return float(sum(entry["seconds"] for entry in entries))
+
+    def _over(self) -> bool:
+        """Whether the minutes are over; what a killed part of the search took counts."""
+        minutes = self._state["minutes"]
+        return minutes is not None and bool(self._state["trainings"]) and self._used_s() >= 60 * minutes
+
+    def _too_few_minutes(self, done: int, wanted: int) -> ConfigError:
+        needed = math.ceil(self._used_s() / 60 * wanted / done + 0.5)
+        return ConfigError(
+            f"{self._state['minutes']:g} minutes are too few for one recipe: {done} of its {wanted} trainings took "
+            f"{clock(self._used_s())}; give the search {needed} minutes or more"
+        )
+
+    def _discard(self) -> None:
+        shutil.rmtree(self._folder.path)
+        if not any(self._output.iterdir()):
+            self._output.rmdir()
+
+    def _complete(self, trials: Sequence[_Trial], num_folds: int) -> list[_Trial]:
+        """Return those of the recipes that are through, with all that their trainings brought."""
+        complete = []
+        for trial in trials:
+            kept = self._state["trainings"].get(trial.name, {})
+            if all(_key(without) in kept for without in held_out(num_folds)):
+                tallies = {
+                    without: {int(fold): Tally(**tally) for fold, tally in kept[_key(without)]["tallies"].items()}
+                    for without in held_out(num_folds)
+                }
+                seconds = sum(entry["seconds"] for entry in kept.values())
+                complete.append(replace(trial, tallies=tallies, seconds=seconds))
+        return complete
+
+
+def held_out(num_folds: int) -> list[tuple[int, ...]]:
+    """Return which folds each training of a recipe leaves out: each one, then, from three on, each pair."""
+    pairs = combinations(range(num_folds), 2) if num_folds > 2 else ()
+    return [*((fold,) for fold in range(num_folds)), *pairs]
+
+
+def best(trials: Sequence[_Trial], tally_of: Callable[[_Trial], Tally], score: str) -> _Trial:
+    """Return the recipe with the highest score; of several, the one with the lowest loss, or the first."""
+
+    def rank(trial: _Trial) -> tuple[float, float]:
+        tally = tally_of(trial)
+        return tally.score(score), -tally.loss
+
+    return max(trials, key=rank)
+
+
+def outer_tallies(trial: _Trial) -> list[Tally]:
+    """Return how the clips of each fold are named without it."""
+    return [trial.outer(without[0]) for without in trial.tallies if len(without) == 1]
+
+
+def nested_estimate(trials: Sequence[_Trial], num_folds: int, score: str) -> NestedEstimate | None:
+    """Return the score of choosing: for each fold, that of the recipe which is the best on the others without it.
+
+    None with fewer than three folds.
+    """
+    if num_folds < 3:
+        return None
+
+    def chosen_without(fold: int) -> _Trial:
+        others = [other for other in range(num_folds) if other != fold]
+        return best(trials, lambda trial: added(trial.inner(other, fold) for other in others), score)
+
+    winners = [chosen_without(fold) for fold in range(num_folds)]
+    tallies = [winner.outer(fold) for fold, winner in enumerate(winners)]
+    return NestedEstimate(
+        score=added(tallies).score(score),
+        fold_scores=tuple(tally.score(score) for tally in tallies),
+        recipes=tuple(winner.name for winner in winners),
+    )
+
+
+@torch.no_grad()
+def _tally(
+    model_path: Path, examples: Sequence[RecognitionExample], encoded: EncodedVideos, device: torch.device
+) -> Tally:
+    """Name clips as recognition does, from their cached features; those of an unknown class are named wrongly."""
+    header, model = model_file.load(model_path, task=RECOGNITION)
+    model.to(device).eval()
+    right: dict[str, int] = {}
+    total: dict[str, int] = {}
+    loss = 0.0
+    for label in sorted({example.label for example in examples}):
+        own = [example for example in examples if example.label == label]
+        right[label], total[label] = 0, len(own)
+        if label not in header.labels:
+            loss -= len(own) * math.log(LEAST_PROB)
+            continue
+        label_id = header.labels.index(label)
+        videos: list[FeatureVideo] = [
+            encoded.get(Part(e.path, start_s=e.start_s, end_s=e.end_s), label_id=label_id) for e in own
+        ]
+        sums = FeatureValidation(videos, header.preprocess, [1.0] * len(own))(model, device)
+        right[label] = int(sums["val_accuracy"][0])
+        loss += sums["val_loss"][0]
+    return Tally(right, total, loss)
+
+
+def _constant(labels: Sequence[str], examples: Sequence[RecognitionExample]) -> Tally:
+    """Return the tally of saying always the same."""
+    total: dict[str, int] = {}
+    for example in examples:
+        total[example.label] = total.get(example.label, 0) + 1
+    right = {label: count if label in labels else 0 for label, count in total.items()}
+    return Tally(right, total, (len(examples) - sum(right.values())) * -math.log(LEAST_PROB))
+
+
+def _row(trial: _Trial, score: str) -> SearchRow:
+    tallies = outer_tallies(trial)
+    return SearchRow(
+        recipe=trial.name,
+        changes=trial.changes,
+        score=added(tallies).score(score),
+        fold_scores=tuple(tally.score(score) for tally in tallies),
+        seconds=round(trial.seconds, 1),
+    )
+
+
+def _tell(report: SearchReport, narrator: Narrator) -> None:
+    row = next(row for row in report.rows if row.recipe == report.chosen)
+    name = report.score_name.replace("_", " ")
+    narrator.note(f"chosen: {report.chosen}, {name} {100 * row.score:.1f} % on sources held out")
+    if report.nested is None:
+        narrator.note("no nested estimate: it takes clips of three sources or more")
+        return
+    shown = " ".join(f"{100 * score:.1f}" for score in report.nested.fold_scores)
+    narrator.note(
+        f"nested estimate: {name} {100 * report.nested.score:.1f} % (folds {shown}), what choosing like this promises "
+        "for new sources; the score of the chosen one is too good, for it was chosen by it"
+    )
+
+
+def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON holds them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
+
+
+def _key(without: tuple[int, ...]) -> str:
+    return " ".join(map(str, without))
+
+
+def _fingerprint(data: RecognitionData, folds: Sequence[Sequence[RecognitionExample]]) -> str:
+    """Return a hash of the labels and of the examples in each fold, wherever their files lie."""
+    rows = [sorted((e.path.name, e.label, e.start_s, e.end_s or 0.0, e.group) for e in fold) for fold in folds]
+    return hashlib.sha256(json.dumps([data.labels, rows]).encode(errors="surrogateescape")).hexdigest()
