@@ -51,7 +51,7 @@ _PUBLIC = {
     "Recognizer": "lrcn.inference.recognition.predictor",
     "RetrievalResult": "lrcn.results",
     "Retriever": "lrcn.inference.captioning.retriever",
-    "SearchReport": "lrcn.experiments.search",
+    "SearchReport": "lrcn.experiments.search_report",
     "Segment": "lrcn.results",
     "StreamingRecognizer": "lrcn.inference.recognition.streaming",
     "TEN_CROP_VIEWS": "lrcn.video.views",
@@ -104,8 +104,8 @@ if TYPE_CHECKING:
     from lrcn.evaluation.captioning.report import CaptionReport as CaptionReport
     from lrcn.evaluation.evaluating import evaluate as evaluate
     from lrcn.evaluation.recognition.report import EvaluationReport as EvaluationReport
-    from lrcn.experiments.search import SearchReport as SearchReport
     from lrcn.experiments.search import search as search
+    from lrcn.experiments.search_report import SearchReport as SearchReport
     from lrcn.export.exporting import ExportReport as ExportReport
     from lrcn.export.exporting import export_model as export_model
     from lrcn.inference.captioning.predictor import Captioner as Captioner

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-import pickle
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,61 +15,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.training.tiny_captions import picture_data
+from tests.training.train_client import Server, serving, wait_for_writes
 
 from lrcn.data.recognition.examples import RecognitionData
 
 ROOT = Path(__file__).parents[2]
 
 
-class Server:
-    """Starts training runs and waits for them."""
-
-    def __init__(self, process: subprocess.Popen[str], data: dict[str, Path], cache_dir: Path) -> None:
-        self._process = process
-        self._data = data
-        self._cache_dir = cache_dir
-
-    def start(self, task: str, settings: dict[str, Any], output: Path) -> int:
-        folders = {"data": str(self._data[task]), "output": str(output), "cache_dir": str(self._cache_dir)}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"task": task, "settings": settings, **folders}) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def wait(self) -> int:
-        return self._answer()
-
-    def _answer(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
-
-
 @pytest.fixture(scope="module")
 def server(bars: RecognitionData, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     sets = {"recognition": bars, "captioning": picture_data(folder)}
-    data = {task: folder / f"{task}.pickle" for task in sets}
-    for task, path in data.items():
-        path.write_bytes(pickle.dumps(sets[task]))
-    command = [sys.executable, "-m", "tests.training.train_server"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Server(process, data, cache_dir)
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-def written(checkpoint: Path) -> int:
-    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-
-
-def wait_for_checkpoints(checkpoint: Path, count: int, pid: int) -> None:
-    """Return when `count` more checkpoints were written, or the process has ended."""
-    seen = written(checkpoint)
-    while count > 0 and Path(f"/proc/{pid}").exists():
-        time.sleep(0.002)
-        if written(checkpoint) != seen:
-            seen = written(checkpoint)
-            count -= 1
+    with serving(sets, folder, cache_dir) as server:
+        yield server
 
 
 def history(output: Path) -> list[dict[str, str]]:
@@ -109,7 +63,7 @@ def test_killed_and_resumed_run_ends_bit_equal(
         if number == 0:
             time.sleep(random.uniform(0.0, 0.3))  # before or soon after the first step
         else:
-            wait_for_checkpoints(pieces / "last.ckpt", random.randint(1, 4), pid)
+            wait_for_writes(pieces / "last.ckpt", random.randint(1, 4), pid)
             time.sleep(random.uniform(0.0, 0.03))
         os.kill(pid, signal.SIGKILL)
         kills.append(server.wait())

@@ -2,22 +2,15 @@
 
 What the search promises is a nested estimate: the score of choosing like this, on sources that neither the choice nor
 the training has seen. The score of the chosen recipe itself is too good, for it was chosen by that score.
-
-Shapes: K folds. A training leaves out one fold, or two: a network that has seen neither fold j nor fold k says how good
-its recipe is on j without k, and on k without j. So K (K - 1) / 2 trainings serve the inner folds of all outer ones.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +24,15 @@ from lrcn.data.recognition.grouping import grouped_folds, with_groups
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.devices import choose_device
 from lrcn.errors import ConfigError, DataError, LRCNError, MediaError
+from lrcn.experiments.search_report import SearchReport, Tally, Trial, best, held_out, nested_estimate
 from lrcn.extraction import Part
-from lrcn.files import replacing_table
 from lrcn.models.backbones import default_preprocess
 from lrcn.tasks import RECOGNITION
 from lrcn.training.features import EncodedVideos
 from lrcn.training.fit import train
 from lrcn.training.progress import Narrator, clock
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import check_every_class, check_labels, training_part, used_examples
+from lrcn.training.recognition.data import check_every_class, check_labels, fingerprint, training_part
 from lrcn.training.recognition.recipe import RecognitionRecipe
 from lrcn.training.recognition.validation import LEAST_PROB, FeatureValidation
 from lrcn.training.run_folder import SEARCH_FOLDER, RunFolder
@@ -49,7 +42,6 @@ AS_GIVEN = "as given"
 
 MOST_FOLDS = 5
 SEARCH_TABLE = "search.csv"
-NESTED_ROW = "nested estimate"
 
 _HEADS: dict[str, dict[str, Any]] = {
     AS_GIVEN: {},
@@ -77,122 +69,6 @@ Recipes = Mapping[str, Mapping[str, Any]]
 def recipes_for(config: RecognitionTrainingConfig) -> dict[str, dict[str, Any]]:
     """Return the recipes that are tried if nobody says which: name -> settings changed."""
     return {**_HEADS, **(_LAYERS if config.backbone == PACKAGED_BACKBONE else {})}
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How clips were named whose sources the network had not seen."""
-
-    right: Mapping[str, int]
-    """Class -> clips named rightly."""
-    total: Mapping[str, int]
-    """Class -> clips."""
-    loss: float
-    """Sum over the clips: minus the logarithm of the probability of their class."""
-
-    def score(self, name: str) -> float:
-        """Return `accuracy` or `mean_class_accuracy`, in 0-1."""
-        if name == "accuracy":
-            return sum(self.right.values()) / sum(self.total.values())
-        return sum(self.right[label] / count for label, count in self.total.items()) / len(self.total)
-
-
-def added(tallies: Iterable[Tally]) -> Tally:
-    """Return the tally of several folds together."""
-    right: dict[str, int] = {}
-    total: dict[str, int] = {}
-    loss = 0.0
-    for tally in tallies:
-        loss += tally.loss
-        for label, count in tally.total.items():
-            right[label] = right.get(label, 0) + tally.right[label]
-            total[label] = total.get(label, 0) + count
-    return Tally(right, total, loss)
-
-
-@dataclass(frozen=True)
-class SearchRow:
-    """One recipe that was tried on all folds."""
-
-    recipe: str
-    changes: dict[str, Any]
-    """Settings that differ from those given."""
-    score: float
-    """On all clips, each named by a network that had not seen its source."""
-    fold_scores: tuple[float, ...]
-    seconds: float
-    """That its trainings took, features included."""
-
-
-@dataclass(frozen=True)
-class NestedEstimate:
-    """What to expect of the model on clips of new sources."""
-
-    score: float
-    """On all clips, each named by a network of the recipe that the other folds chose among themselves."""
-    fold_scores: tuple[float, ...]
-    recipes: tuple[str, ...]
-    """Which recipe was chosen without each fold."""
-
-
-@dataclass(frozen=True)
-class SearchReport:
-    """What a search tried, chose and promises."""
-
-    data: str
-    num_clips: int
-    """Training and validation clips that can be read."""
-    num_groups: int
-    """Their sources, of which each lies in one fold."""
-    score_name: str
-    """`accuracy` or `mean_class_accuracy`: what all scores here are, in 0-1."""
-    rows: tuple[SearchRow, ...]
-    """In the order in which they were tried."""
-    chosen: str
-    nested: NestedEstimate | None
-    """None with two folds: without one of them, the other cannot be divided again."""
-    left_out: dict[str, str]
-    """Recipes that could not be tried, or not in time, and why."""
-    model_path: Path | None = None
-    """The chosen recipe, trained on all clips but those of the test split."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON object, as `run.json` and the model file have it."""
-        return {name: value for name, value in asdict(self).items() if name != "model_path"}
-
-    def save(self, path: Path) -> None:
-        """Write the table as CSV: one row a recipe, and one of the nested estimate."""
-        folds = [f"fold_{number}" for number in range(1, 1 + len(self.rows[0].fold_scores))]
-        with replacing_table(path) as file:
-            writer = csv.writer(file)
-            writer.writerow(["recipe", self.score_name, *folds, "seconds", "chosen", "settings"])
-            for row in self.rows:
-                chosen = "yes" if row.recipe == self.chosen else ""
-                scores = [f"{score:.4f}" for score in (row.score, *row.fold_scores)]
-                writer.writerow([row.recipe, *scores, f"{row.seconds:.1f}", chosen, json.dumps(row.changes)])
-            if self.nested is not None:
-                scores = [f"{score:.4f}" for score in (self.nested.score, *self.nested.fold_scores)]
-                writer.writerow([NESTED_ROW, *scores, "", "", ""])
-
-
-@dataclass
-class _Trial:
-    """A recipe and the trainings that it has behind it."""
-
-    name: str
-    changes: dict[str, Any]
-    config: RecognitionTrainingConfig
-    tallies: dict[tuple[int, ...], dict[int, Tally]]
-    """Folds left out -> of each of them, how its clips were named."""
-    seconds: float = 0.0
-
-    def outer(self, fold: int) -> Tally:
-        """Of a fold that was left out alone."""
-        return self.tallies[fold,][fold]
-
-    def inner(self, fold: int, without: int) -> Tally:
-        """Of a fold that was left out besides another one."""
-        return self.tallies[min(fold, without), max(fold, without)][fold]
 
 
 def search(
@@ -287,10 +163,18 @@ def _training(example: RecognitionExample) -> RecognitionExample:
 
 def _pooled(data: RecognitionData) -> RecognitionData:
     """Return training and validation examples as one training split, with groups; no test split, no warnings."""
-    examples, _ = with_groups([_training(example) for example in used_examples(data)], Path())
+    examples, _ = with_groups([_training(example) for example in data.examples if example.split != "test"], Path())
     pooled = replace(data, examples=tuple(examples), warnings=())
     check_labels(pooled, needs_validation=False)
     return pooled
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    name: str
+    changes: Mapping[str, Any]
+    config: RecognitionTrainingConfig
+    """The settings that come of it."""
 
 
 class _Search:
@@ -314,7 +198,7 @@ class _Search:
         self._marked = time.monotonic()
         self._state: dict[str, Any] = {}
 
-    def report(self, recipes: Recipes | None, minutes: float | None, *, resume: bool) -> SearchReport:
+    def report(self, given: Recipes | None, minutes: float | None, *, resume: bool) -> SearchReport:
         """Try the recipes, or go on with that, and choose."""
         there = resume and self._folder.run_file.is_file()
         if there:
@@ -324,40 +208,42 @@ class _Search:
                 raise ConfigError(f"{self._folder.path}: of another version of lrcn; search in another --output")
         elif resume and RunFolder(self._output).checkpoint.exists():
             raise ConfigError(f"{self._output} holds a training run that is no search: leave --search out")
-        wanted = recipes or (dict(self._state["recipes"]) if there else recipes_for(self._base))
-        trials = self._trials(wanted)
-        unread, folds = self._folds(trials[0])
+        wanted = given or (dict(self._state["recipes"]) if there else recipes_for(self._base))
+        recipes = self._recipes(wanted)
+        folds = self._folds(recipes[0])
+        groups = [sorted({example.group for example in fold}) for fold in folds]
         known = {
             "schema": _SCHEMA,
-            "data": _fingerprint(self._data, folds),
+            "data": fingerprint(self._data),
+            "folds": groups,
             "minutes": minutes if minutes is not None else self._state.get("minutes"),
             "recipes": [[name, _plain(changes)] for name, changes in wanted.items()],
         }
         if there:
-            for part in ("data", "recipes"):
+            for part in ("data", "folds", "recipes"):
                 if self._state[part] != known[part]:
                     raise ConfigError(f"{self._output} was started with other {part}; search in another --output")
         self._state = {"trainings": {}, "chosen": None, "left_out": {}, **self._state, **known}
         self._folder.start(self._base, self._state)
 
-        num_groups = len({example.group for fold in folds for example in fold})
-        num_clips = sum(map(len, folds))
+        num_groups, num_clips = sum(map(len, groups)), sum(map(len, folds))
+        unread = len(self._data.examples) - num_clips
         fewer = f", no more than there are sources (of {MOST_FOLDS} wanted)" if len(folds) < MOST_FOLDS else ""
         missing = f" ({unread} more cannot be read)" if unread else ""
         self._narrator.note(
             f"{num_clips} clips{missing} of {num_groups} sources in {len(folds)} folds{fewer}; "
-            f"{len(trials)} recipes of {len(held_out(len(folds)))} trainings each"
+            f"{len(recipes)} recipes of {len(held_out(len(folds)))} trainings each"
         )
         if self._state["chosen"] is None:
             try:
-                self._try(trials[0], folds, first=True)
+                self._try(recipes[0], folds, first=True)
             except LRCNError:
                 self._discard()
                 raise
-            self._try_others(trials[1:], folds)
-        complete = self._complete(trials, len(folds))
+            self._try_others(recipes[1:], folds)
+        trials = [trial for recipe in recipes if (trial := self._trial(recipe, len(folds))) is not None]
         score = self._base.score
-        chosen = self._state["chosen"] or best(complete, lambda trial: added(outer_tallies(trial)), score).name
+        chosen = self._state["chosen"] or best(trials, Trial.outer, score).recipe
         self._state["chosen"] = chosen
         self._folder.write_run(self._state)
         for left in self._folder.path.iterdir():
@@ -368,9 +254,9 @@ class _Search:
             num_clips=num_clips,
             num_groups=num_groups,
             score_name=score,
-            rows=tuple(_row(trial, score) for trial in complete),
+            rows=tuple(trial.row(score) for trial in trials),
             chosen=chosen,
-            nested=nested_estimate(complete, len(folds), score),
+            nested=nested_estimate(trials, len(folds), score),
             left_out=dict(self._state["left_out"]),
         )
 
@@ -379,23 +265,24 @@ class _Search:
         changes = next(row.changes for row in report.rows if row.recipe == report.chosen)
         return replace(self._base, **changes)
 
-    def _trials(self, recipes: Recipes) -> list[_Trial]:
+    def _recipes(self, recipes: Recipes) -> list[_Recipe]:
         """Return the recipes, without those that come to the same as one before."""
         if not recipes:
             raise ConfigError("a search needs at least one recipe")
-        trials: list[_Trial] = []
+        found: list[_Recipe] = []
         for name, changes in recipes.items():
             unknown = sorted(changes.keys() - self._base.to_dict().keys())
             if unknown:
                 raise ConfigError(f"recipe {name!r}: unknown setting {unknown[0]!r}")
             config = replace(self._base, **changes)
             _check_settings(config, None)
-            if all(config != trial.config for trial in trials):
-                trials.append(_Trial(name, _plain(changes), config, {}))
-        return trials
+            if all(config != recipe.config for recipe in found):
+                found.append(_Recipe(name, _plain(changes), config))
+        return found
 
-    def _folds(self, first: _Trial) -> tuple[int, list[list[RecognitionExample]]]:
-        """Return how many examples cannot be read, and the others in folds; what the first recipe reads is cached."""
+    def _folds(self, first: _Recipe) -> list[list[RecognitionExample]]:
+        """Return the examples that can be read, in folds; what the first recipe reads of them is cached."""
+        self._divided(self._data.examples)
         encoded, _ = self._encoded(first.config)
         examples: list[RecognitionExample] = []
         failures: list[str] = []
@@ -409,8 +296,11 @@ class _Search:
             raise DataError(f"{self._data.name}: no video can be read; the first: {failures[0]}")
         readable = {example.label for example in examples}
         check_every_class(self._data.labels, readable, f"{self._data.name}: no video can be read")
+        return self._divided(examples)
+
+    def _divided(self, examples: Sequence[RecognitionExample]) -> list[list[RecognitionExample]]:
         try:
-            return len(failures), grouped_folds(examples, most=MOST_FOLDS, seed=self._base.seed)
+            return grouped_folds(examples, most=MOST_FOLDS, seed=self._base.seed)
         except DataError as exc:
             raise DataError(f"{self._data.name}: {exc}") from exc
 
@@ -429,31 +319,31 @@ class _Search:
             encoded.fill(self._data.examples, lambda example: training_part(example, config), bar)
         return encoded, target
 
-    def _try_others(self, trials: Sequence[_Trial], folds: Sequence[Sequence[RecognitionExample]]) -> None:
+    def _try_others(self, recipes: Sequence[_Recipe], folds: Sequence[Sequence[RecognitionExample]]) -> None:
         left_out = self._state["left_out"]
-        for trial in trials:
-            if trial.name in left_out:
+        for recipe in recipes:
+            if recipe.name in left_out:
                 continue
             try:
-                if not self._try(trial, folds):
-                    left_out[trial.name] = "the minutes were over"
+                if not self._try(recipe, folds):
+                    left_out[recipe.name] = "the minutes were over"
             except LRCNError as exc:
-                left_out[trial.name] = str(exc)
+                left_out[recipe.name] = str(exc)
                 self._folder.write_run(self._state)
-            if trial.name in left_out:
-                self._narrator.note(f"{trial.name}: left out, {left_out[trial.name]}")
+            if recipe.name in left_out:
+                self._narrator.note(f"{recipe.name}: left out, {left_out[recipe.name]}")
 
-    def _try(self, trial: _Trial, folds: Sequence[Sequence[RecognitionExample]], *, first: bool = False) -> bool:
+    def _try(self, recipe: _Recipe, folds: Sequence[Sequence[RecognitionExample]], *, first: bool = False) -> bool:
         """Train a recipe without each fold and each pair of them; return whether there was time for all of it.
 
         Raises:
             ConfigError: If it was the first and there was not.
         """
         wanted = held_out(len(folds))
-        kept = self._state["trainings"].get(trial.name, {})
+        kept = self._state["trainings"].get(recipe.name, {})
         left = [without for without in wanted if _key(without) not in kept]
         encoded: EncodedVideos | None = None
-        with self._narrator.bar(trial.name, len(wanted), unit="trainings") as bar:
+        with self._narrator.bar(recipe.name, len(wanted), unit="trainings") as bar:
             for done, without in enumerate(left, start=len(wanted) - len(left)):
                 if self._over():
                     if first:
@@ -461,31 +351,36 @@ class _Search:
                     return False
                 bar.update(done)
                 if encoded is None:
-                    encoded, target = self._encoded(trial.config)
-                tallies = self._train(trial, folds, without, encoded, target)
-                self._keep(trial, without, tallies)
-        row = _row(self._complete([trial], len(folds))[0], self._base.score)
+                    encoded, target = self._encoded(recipe.config)
+                run = self._run_folder(recipe, without)
+                tallies = self._train(recipe, folds, without, run, encoded, target)
+                self._keep(recipe, without, tallies)
+                shutil.rmtree(run, ignore_errors=True)
+        trial = self._trial(recipe, len(folds))
+        assert trial is not None
+        row = trial.row(self._base.score)
         shown = " ".join(f"{100 * score:.1f}" for score in row.fold_scores)
-        self._narrator.note(f"{trial.name}: {100 * row.score:.1f} % (folds {shown}), {clock(row.seconds)}")
+        self._narrator.note(f"{recipe.name}: {100 * row.score:.1f} % (folds {shown}), {clock(row.seconds)}")
         return True
 
     def _train(
         self,
-        trial: _Trial,
+        recipe: _Recipe,
         folds: Sequence[Sequence[RecognitionExample]],
         without: tuple[int, ...],
+        run: Path,
         encoded: EncodedVideos,
         device: torch.device,
     ) -> dict[int, Tally]:
         """Train without these folds, and return how their clips are named."""
-        examples = [e for number, fold in enumerate(folds) if number not in without for e in fold]
+        held = {example.group for fold in without for example in folds[fold]}
+        read = {example for fold in folds for example in fold}
+        examples = [e for e in self._data.examples if e in read and e.group not in held]
         labels = tuple(label for label in self._data.labels if any(e.label == label for e in examples))
         if len(labels) < 2:  # nothing to learn: the one class is the answer
             return {fold: _constant(labels, folds[fold]) for fold in without}
-        number = [name for name, _ in self._state["recipes"]].index(trial.name)
-        run = self._folder.path / f"{number}-without-{'-'.join(map(str, without))}"
         result = train(
-            replace(trial.config, logger="none"),
+            replace(recipe.config, logger="none"),
             RecognitionData(labels, tuple(examples), self._data.name),
             output=run,
             resume=True,
@@ -493,18 +388,20 @@ class _Search:
             cache_dir=self._cache_dir,
             quiet=True,
         )
-        tallies = {fold: _tally(result.model_path, folds[fold], encoded, device) for fold in without}
-        shutil.rmtree(run)
-        return tallies
+        return {fold: _tally(result.model_path, folds[fold], encoded, device) for fold in without}
 
-    def _keep(self, trial: _Trial, without: tuple[int, ...], tallies: Mapping[int, Tally]) -> None:
+    def _run_folder(self, recipe: _Recipe, without: tuple[int, ...]) -> Path:
+        number = [name for name, _ in self._state["recipes"]].index(recipe.name)
+        return self._folder.path / f"{number}-without-{'-'.join(map(str, without))}"
+
+    def _keep(self, recipe: _Recipe, without: tuple[int, ...], tallies: Mapping[int, Tally]) -> None:
         now = time.monotonic()
         entry = {
             "seconds": round(now - self._marked, 3),
             "tallies": {str(fold): asdict(tally) for fold, tally in tallies.items()},
         }
         self._marked = now
-        self._state["trainings"].setdefault(trial.name, {})[_key(without)] = entry
+        self._state["trainings"].setdefault(recipe.name, {})[_key(without)] = entry
         self._folder.write_run(self._state)
 
     def _used_s(self) -> float:
@@ -528,61 +425,16 @@ class _Search:
         if not any(self._output.iterdir()):
             self._output.rmdir()
 
-    def _complete(self, trials: Sequence[_Trial], num_folds: int) -> list[_Trial]:
-        """Return those of the recipes that are through, with all that their trainings brought."""
-        complete = []
-        for trial in trials:
-            kept = self._state["trainings"].get(trial.name, {})
-            if all(_key(without) in kept for without in held_out(num_folds)):
-                tallies = {
-                    without: {int(fold): Tally(**tally) for fold, tally in kept[_key(without)]["tallies"].items()}
-                    for without in held_out(num_folds)
-                }
-                seconds = sum(entry["seconds"] for entry in kept.values())
-                complete.append(replace(trial, tallies=tallies, seconds=seconds))
-        return complete
-
-
-def held_out(num_folds: int) -> list[tuple[int, ...]]:
-    """Return which folds each training of a recipe leaves out: each one, then, from three on, each pair."""
-    pairs = combinations(range(num_folds), 2) if num_folds > 2 else ()
-    return [*((fold,) for fold in range(num_folds)), *pairs]
-
-
-def best(trials: Sequence[_Trial], tally_of: Callable[[_Trial], Tally], score: str) -> _Trial:
-    """Return the recipe with the highest score; of several, the one with the lowest loss, or the first."""
-
-    def rank(trial: _Trial) -> tuple[float, float]:
-        tally = tally_of(trial)
-        return tally.score(score), -tally.loss
-
-    return max(trials, key=rank)
-
-
-def outer_tallies(trial: _Trial) -> list[Tally]:
-    """Return how the clips of each fold are named without it."""
-    return [trial.outer(without[0]) for without in trial.tallies if len(without) == 1]
-
-
-def nested_estimate(trials: Sequence[_Trial], num_folds: int, score: str) -> NestedEstimate | None:
-    """Return the score of choosing: for each fold, that of the recipe which is the best on the others without it.
-
-    None with fewer than three folds.
-    """
-    if num_folds < 3:
-        return None
-
-    def chosen_without(fold: int) -> _Trial:
-        others = [other for other in range(num_folds) if other != fold]
-        return best(trials, lambda trial: added(trial.inner(other, fold) for other in others), score)
-
-    winners = [chosen_without(fold) for fold in range(num_folds)]
-    tallies = [winner.outer(fold) for fold, winner in enumerate(winners)]
-    return NestedEstimate(
-        score=added(tallies).score(score),
-        fold_scores=tuple(tally.score(score) for tally in tallies),
-        recipes=tuple(winner.name for winner in winners),
-    )
+    def _trial(self, recipe: _Recipe, num_folds: int) -> Trial | None:
+        """Return what the trainings of a recipe brought, or None if it is not through."""
+        kept = self._state["trainings"].get(recipe.name, {})
+        if any(_key(without) not in kept for without in held_out(num_folds)):
+            return None
+        tallies = {
+            without: {int(fold): Tally(**tally) for fold, tally in kept[_key(without)]["tallies"].items()}
+            for without in held_out(num_folds)
+        }
+        return Trial(recipe.name, recipe.changes, tallies, sum(entry["seconds"] for entry in kept.values()))
 
 
 @torch.no_grad()
@@ -620,17 +472,6 @@ def _constant(labels: Sequence[str], examples: Sequence[RecognitionExample]) -> 
     return Tally(right, total, (len(examples) - sum(right.values())) * -math.log(LEAST_PROB))
 
 
-def _row(trial: _Trial, score: str) -> SearchRow:
-    tallies = outer_tallies(trial)
-    return SearchRow(
-        recipe=trial.name,
-        changes=trial.changes,
-        score=added(tallies).score(score),
-        fold_scores=tuple(tally.score(score) for tally in tallies),
-        seconds=round(trial.seconds, 1),
-    )
-
-
 def _tell(report: SearchReport, narrator: Narrator) -> None:
     row = next(row for row in report.rows if row.recipe == report.chosen)
     name = report.score_name.replace("_", " ")
@@ -652,9 +493,3 @@ def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key(without: tuple[int, ...]) -> str:
     return " ".join(map(str, without))
-
-
-def _fingerprint(data: RecognitionData, folds: Sequence[Sequence[RecognitionExample]]) -> str:
-    """Return a hash of the labels and of the examples in each fold, wherever their files lie."""
-    rows = [sorted((e.path.name, e.label, e.start_s, e.end_s or 0.0, e.group) for e in fold) for fold in folds]
-    return hashlib.sha256(json.dumps([data.labels, rows]).encode(errors="surrogateescape")).hexdigest()

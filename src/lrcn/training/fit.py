@@ -174,7 +174,7 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
             return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None), None
-    elif resume:
+    elif resume and not folder.search.is_dir():  # a search trains at last where it has begun
         narrator.note(f"{folder.path}: nothing to go on with yet; the run begins, with the settings given now")
 
     target = choose_device(call.device)

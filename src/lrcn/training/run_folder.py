@@ -36,6 +36,7 @@ class RunFolder:
         self.checkpoint = path / CHECKPOINT_FILE
         self.history = path / HISTORY_FILE
         self.run_file = path / RUN_FILE
+        self.search = path / SEARCH_FOLDER
 
     def check_new(self) -> None:
         """Make sure that the folder holds no run.

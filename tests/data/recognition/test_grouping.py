@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.recognition.folders import by_split, touch
 
-from lrcn.data.recognition.grouping import divide_train, source_of, torn_groups, with_groups
+from lrcn.data.recognition.grouping import divide_train, grouped_folds, source_of, torn_groups, with_groups
 from lrcn.data.recognition.readers import (
     RecognitionExample,
     read_recognition_data,
 )
-from lrcn.errors import ConfigError
+from lrcn.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,45 @@ def test_video_of_two_classes_is_not_torn() -> None:
     divided, _ = divide_train(grouped, val_fraction=0.2, seed=0)
     assert torn_groups(divided) == []
     assert Counter(e.label for e in divided if e.split == "val") == {"a": 2, "b": 2}
+
+
+# ---- folds
+
+
+def examples_of(clips: list[tuple[str, str]]) -> list[RecognitionExample]:
+    """One example for each group and class."""
+    return [RecognitionExample(Path(f"{i}.mp4"), label, "train", group=group) for i, (group, label) in enumerate(clips)]
+
+
+CLIPS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from(("walk", "run"))), min_size=4, max_size=60)
+
+
+@given(CLIPS, st.integers(2, 6), st.integers(0, 5))
+def test_folds_are_of_whole_groups_and_none_is_empty(clips: list[tuple[str, str]], most: int, seed: int) -> None:
+    examples = examples_of(clips)
+    groups = {label: {g for g, other in clips if other == label} for _, label in clips}
+    if any(len(found) == 1 for found in groups.values()):
+        with pytest.raises(DataError, match="all clips of one source"):
+            grouped_folds(examples, most=most, seed=seed)
+        return
+    folds = grouped_folds(examples, most=most, seed=seed)
+    assert len(folds) == min(most, len({group for group, _ in clips}))
+    assert all(folds)
+    assert sorted(e.path for fold in folds for e in fold) == sorted(e.path for e in examples)
+    where = Counter(group for fold in folds for group in {example.group for example in fold})
+    assert set(where.values()) == {1}
+    backwards = grouped_folds(examples[::-1], most=most, seed=seed)
+    assert [set(fold) for fold in backwards] == [set(fold) for fold in folds]
+
+
+def test_classes_are_spread_over_the_folds() -> None:
+    groups = [(f"{label}{number}", label) for label in ("fight", "calm") for number in range(10)]
+    folds = grouped_folds(examples_of([pair for pair in groups for _ in range(3)]), most=5, seed=0)
+    assert [Counter(example.label for example in fold) for fold in folds] == [{"fight": 6, "calm": 6}] * 5
+
+
+def test_another_seed_gives_other_folds() -> None:
+    examples = examples_of([(f"g{number}", label) for label in ("fight", "calm") for number in range(10)])
+    first, same, other = (grouped_folds(examples, most=5, seed=seed) for seed in (0, 0, 1))
+    assert first == same
+    assert first != other
