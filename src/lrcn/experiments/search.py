@@ -10,7 +10,9 @@ import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,8 @@ _HEADS: dict[str, dict[str, Any]] = {
     AS_GIVEN: {},
     "statistics": {"head": "statistics"},
     "mean": {"head": "mean"},
-    "lstm with changes": {"head": "lstm", "change_memory": (0.0, 0.9)},
-    "lstm with changes, statistics": {"head": "lstm+statistics", "change_memory": (0.0, 0.9)},
+    "lstm": {"head": "lstm"},
+    "learnt embedding": {"embedding_kind": "learnt", "embedding_size": 128},
     "clips of 32": {"clip_length": 32, "clip_stride": 16},
 }
 """Recipe -> settings that it changes; the cheap ones first."""
@@ -307,9 +309,10 @@ class _Search:
     def _encoded(self, config: RecognitionTrainingConfig) -> tuple[EncodedVideos, torch.device]:
         """Return the features of all examples as a recipe has them, made or found."""
         preprocess = config.preprocess_config(default_preprocess(config.backbone))
-        recipe = RecognitionRecipe(config, preprocess, self._data, self._narrator)
-        torch.manual_seed(config.seed)  # so that a CNN of random weights is that of the trainings
-        recipe.build()
+        with redirect_stderr(StringIO()):  # the training on all clips warns, too
+            recipe = RecognitionRecipe(config, preprocess, self._data, Narrator(quiet=True))
+            torch.manual_seed(config.seed)  # so that a CNN of random weights is that of the trainings
+            recipe.build()
         assert recipe.model.backbone is not None
         recipe.model.backbone.check_input(preprocess.crop)
         target = choose_device(self._device)
@@ -379,15 +382,16 @@ class _Search:
         labels = tuple(label for label in self._data.labels if any(e.label == label for e in examples))
         if len(labels) < 2:  # nothing to learn: the one class is the answer
             return {fold: _constant(labels, folds[fold]) for fold in without}
-        result = train(
-            replace(recipe.config, logger="none"),
-            RecognitionData(labels, tuple(examples), self._data.name),
-            output=run,
-            resume=True,
-            device=self._device,
-            cache_dir=self._cache_dir,
-            quiet=True,
-        )
+        with redirect_stderr(StringIO()):  # what a fold lacks is no news
+            result = train(
+                replace(recipe.config, logger="none", refit=False),
+                RecognitionData(labels, tuple(examples), self._data.name),
+                output=run,
+                resume=True,
+                device=self._device,
+                cache_dir=self._cache_dir,
+                quiet=True,
+            )
         return {fold: _tally(result.model_path, folds[fold], encoded, device) for fold in without}
 
     def _run_folder(self, recipe: _Recipe, without: tuple[int, ...]) -> Path:
