@@ -372,7 +372,8 @@ def test_command_searches_and_resumes_without_being_told_again(
         lines.append(f"{example.path.name},{example.label},{example.split},{example.group}")
     (data / "annotations.csv").write_text("\n".join(lines) + "\n")
     where = ["train", "recognition", str(data), "--output", str(output), "--cache-dir", str(tmp_path / "cache")]
-    small = ["--backbone", TINY, "--backbone-weights", "none", "--epochs", "1", "--epoch-steps", "1", "--runtime", "torch", "--device", "cpu"]
+    small = ["--backbone", TINY, "--backbone-weights", "none", "--epochs", "1", "--epoch-steps", "1"]
+    small += ["--runtime", "torch", "--device", "cpu"]
 
     assert main([*where, "--minutes", "3"]) == 2
     assert "--minutes is the time of a search; add --search" in capsys.readouterr().err
