@@ -65,6 +65,7 @@ FORMER: dict[str, Any] = {
     "batch_size": 32,
     "epochs": 40,
     "epoch_steps": 1,
+    "refit": False,
 }
 """Defaults of version 0.1, but for the head."""
 
