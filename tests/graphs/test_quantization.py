@@ -12,7 +12,7 @@ from lrcn import model_file
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.quantization import quantize
 from lrcn.graphs.sessions import GraphEncoder, open_session
-from lrcn.inference.recognition.parity import real_images
+from lrcn.inference.parity import real_images
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
 from lrcn.video.views import CENTER_VIEW, cut_crops
 

@@ -22,8 +22,9 @@ from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import DESCRIPTION, ExportedModel, read_exported
 from lrcn.graphs.sessions import openvino_has_bf16
 from lrcn.inference import runtimes as choose
+from lrcn.inference.parity import LIMITS, FeatureCheck, FeatureParityCheck, real_images
 from lrcn.inference.recognition.graph_runtime import GraphRuntime, open_exported
-from lrcn.inference.recognition.parity import LIMITS, FeatureCheck, FeatureParityCheck, Parity, ParityCheck, real_images
+from lrcn.inference.recognition.parity import Parity, ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.torch_runtime import TorchRuntime

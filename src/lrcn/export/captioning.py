@@ -23,7 +23,7 @@ from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
 from lrcn.inference.captioning.predictor import Captioner, Excerpt
 from lrcn.inference.captioning.search_settings import CaptionSearch
-from lrcn.inference.recognition.parity import FeatureCheck
+from lrcn.inference.parity import FeatureCheck
 from lrcn.metrics.captioning import score_captions
 from lrcn.tasks import CAPTIONING
 from lrcn.text import tokenise

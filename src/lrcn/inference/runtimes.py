@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from lrcn.config import CaptioningHeader, ModelHeader, PreprocessConfig, RecognitionHeader
+from lrcn.config import ModelHeader, PreprocessConfig
 from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
@@ -24,21 +24,8 @@ from lrcn.files import replacing, replacing_folder
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, num_threads
-from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
-from lrcn.inference.recognition.graph_runtime import GraphRuntime
-from lrcn.inference.recognition.parity import (
-    FeatureCheck,
-    FeatureParity,
-    FeatureParityCheck,
-    Parity,
-    ParityCheck,
-    real_images,
-)
-from lrcn.inference.recognition.runtime import Runtime
-from lrcn.inference.recognition.torch_runtime import TorchRuntime
-from lrcn.models.captioning import CaptioningModel
+from lrcn.inference.parity import FeatureCheck, FeatureParityCheck, real_images
 from lrcn.models.network import Network
-from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW
 
 RUNTIMES: dict[str, tuple[str, ...]] = {
@@ -55,26 +42,36 @@ _FORMAT = 4
 """Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
 _TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
 
-_Report = Parity | CaptionParity | FeatureParity
+
+class Report(Protocol):
+    """What a check found: `Parity`, `CaptionParity` or `FeatureParity`."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is within the limits."""
+
+
 R = TypeVar("R", bound=FrameEncoder)
 C = TypeVar("C", bound=FrameEncoder, contravariant=True)
 
 
-class _Check(Protocol[C]):
+class Check(Protocol[C]):
     """`ParityCheck`, `CaptionParityCheck` or `FeatureParityCheck`."""
 
     @property
-    def report(self) -> Callable[..., _Report]:
+    def report(self) -> Callable[..., Report]:
         """Makes a report of the fields of one that was kept."""
 
-    def measure(self, candidate: C, /) -> _Report:
+    def measure(self, candidate: C, /) -> Report:
         """Compare a runtime with torch."""
 
 
-def open_runtime(
-    name: str, header: RecognitionHeader, model: RecognitionModel, *, device: str, cache_dir: Path
-) -> Runtime:
-    """Return what runs a recognition model, checked against torch where it is not torch in fp32.
+def open_backbone_runtime(
+    name: str, header: ModelHeader, model: Network, *, device: str, cache_dir: Path
+) -> FrameEncoder:
+    """Return what runs a frozen backbone whose head is still to be trained, checked on its features alone.
+
+    Graphs and verdicts are kept by the backbone, whatever head it gets.
 
     Args:
         name: One of `RUNTIMES`, or `auto`.
@@ -85,59 +82,21 @@ def open_runtime(
 
     Raises:
         UnknownNameError: If there is no such runtime.
-        ConfigError: If it does not run on this device, or its answers are too far from torch's.
+        ConfigError: If the model reads ready vectors, the runtime does not run on this device, or its features are too
+            far from torch's.
         MissingExtraError: If it is not installed.
     """
-    _check_name(name)
-    reference = TorchRuntime(model, header.preprocess, device=device)
-    kept = _Kept(header, model, cache_dir)
-
-    def made(name: str) -> Runtime:
-        if name == "torch-bf16":
-            return TorchRuntime(model, header.preprocess, device=reference.device, precision="bf16")
-        engine, bf16 = _engine(name, reference.device)
-        return GraphRuntime(kept.graphs(), engine=engine, bf16=bf16)
-
-    return _Choice[Runtime](reference, made, ParityCheck(reference, header.preprocess), kept).open(name)
-
-
-def open_caption_runtime(
-    name: str, header: CaptioningHeader, model: CaptioningModel, *, device: str, cache_dir: Path
-) -> FrameEncoder:
-    """Return what runs the backbone of a captioning model; arguments and errors as for `open_runtime`.
-
-    What reads the features stays in torch, in float32.
-
-    Raises:
-        ConfigError: If the model reads ready vectors.
-    """
-    _check_name(name)
-    encoders = _Encoders(header, model, _Kept(header, model, cache_dir, names=("backbone",)), device)
-    check = CaptionParityCheck(model.to(device).eval(), FeatureCheck(encoders.reference, encoders.preprocess))
-    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, encoders.kept).open(name)
-
-
-def open_backbone_runtime(
-    name: str, header: ModelHeader, model: Network, *, device: str, cache_dir: Path
-) -> FrameEncoder:
-    """Return what runs a frozen backbone whose head is still to be trained, checked on its features alone.
-
-    Arguments and errors as for `open_runtime`. Graphs and verdicts are kept by the backbone, whatever head it gets.
-
-    Raises:
-        ConfigError: If the model reads ready vectors.
-    """
-    _check_name(name)
-    kept = _Kept(header, model, cache_dir, names=("backbone",), part=model.backbone)
-    encoders = _Encoders(header, model, kept, device)
+    check_name(name)
+    kept = Kept(header, model, cache_dir, names=("backbone",), part=model.backbone)
+    encoders = Encoders(header, model, kept, device)
     check = FeatureParityCheck(FeatureCheck(encoders.reference, encoders.preprocess))
-    return _Choice[FrameEncoder](encoders.reference, encoders.made, check, kept).open(name)
+    return Choice[FrameEncoder](encoders.reference, encoders.made, check, kept).open(name)
 
 
-class _Encoders:
+class Encoders:
     """What can run the backbone of a model."""
 
-    def __init__(self, header: ModelHeader, model: Network, kept: _Kept, device: str) -> None:
+    def __init__(self, header: ModelHeader, model: Network, kept: Kept, device: str) -> None:
         if model.backbone is None or header.preprocess is None:
             raise ConfigError("a model that reads ready vectors has no CNN to run: leave --runtime away")
         self.kept, self.preprocess = kept, header.preprocess
@@ -145,13 +104,20 @@ class _Encoders:
         self.reference = TorchEncoder(model.backbone, header.preprocess, device=device)
 
     def made(self, name: str) -> FrameEncoder:
+        """Make a runtime by name."""
         if name == "torch-bf16":
             return TorchEncoder(self._backbone, self.preprocess, device=self.reference.device, precision="bf16")
-        engine, bf16 = _engine(name, self.reference.device)
+        engine, bf16 = engine_of(name, self.reference.device)
         return GraphEncoder(self.kept.graphs(), engine=engine, bf16=bf16)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Make sure that a runtime of model files has this name.
+
+    Raises:
+        UnknownNameError: If there is none.
+        ConfigError: If it runs exported folders only.
+    """
     if name in ("openvino-int8", "onnxruntime-int8"):
         raise ConfigError(
             f"runtime {name!r} runs exported folders; make one: lrcn export MODEL --int8 --calibrate DATA --output DIR"
@@ -160,15 +126,19 @@ def _check_name(name: str) -> None:
         lookup({AUTO: (), **RUNTIMES}, name, kind="runtime")
 
 
-def _engine(name: str, device: str) -> tuple[str, bool]:
-    """Return engine and whether in bfloat16."""
+def engine_of(name: str, device: str) -> tuple[str, bool]:
+    """Return the engine of a runtime, and whether it runs in bfloat16.
+
+    Raises:
+        ConfigError: If it does not run on this device.
+    """
     if device != "cpu":
         raise ConfigError(f"runtime {name!r} runs on the CPU; add --device cpu, or use --runtime torch")
     engine, _, precision = name.partition("-")
     return engine, precision == "bf16"
 
 
-class _Kept:
+class Kept:
     """What is made of a model once and kept in a folder: its graphs, and verdicts on runtimes."""
 
     def __init__(
@@ -185,6 +155,7 @@ class _Kept:
         self._model, self._folder, self._names, self._part = model, folder, names, part
 
     def graphs(self) -> ExportedModel:
+        """Return the graphs, made now or before."""
         folder = self._folder / self._key("graphs")
         if is_exported(folder):
             with suppress(ModelFileError):  # damaged: they are made anew
@@ -202,6 +173,7 @@ class _Kept:
         return verdict if isinstance(verdict, dict) else {}
 
     def write(self, verdict: dict[str, Any], *what: str) -> None:
+        """Keep the verdict on something."""
         with replacing(self._folder / f"{self._key(*what)}.json") as unfinished:
             unfinished.write_text(json.dumps(verdict))
 
@@ -222,14 +194,20 @@ class _Kept:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-class _Choice(Generic[R]):
+class Choice(Generic[R]):
     """The runtimes of one model, and which of them says what torch says."""
 
-    def __init__(self, reference: R, made: Callable[[str], R], check: _Check[R], kept: _Kept) -> None:
+    def __init__(self, reference: R, made: Callable[[str], R], check: Check[R], kept: Kept) -> None:
         """Take torch in fp32, what makes another runtime by name, and what measures it."""
         self._reference, self._made, self._check, self._kept = reference, made, check, kept
 
     def open(self, name: str) -> R:
+        """Return the runtime of this name, or the fastest for `auto`.
+
+        Raises:
+            ConfigError: If it cannot run here, or does not say what torch says.
+            MissingExtraError: If it is not installed.
+        """
         if name == AUTO:
             name = self._fastest()
         if name == "torch":
@@ -239,7 +217,7 @@ class _Choice(Generic[R]):
             raise ConfigError(f"runtime {name!r} does not say what torch says; use --runtime torch ({parity})")
         return runtime
 
-    def _checked(self, name: str) -> tuple[R, _Report]:
+    def _checked(self, name: str) -> tuple[R, Report]:
         """Return a runtime and what its check gave, now or with the same weights and versions before."""
         runtime = self._made(name)
         try:

@@ -1,4 +1,4 @@
-"""Does another runtime say about pictures what torch says? As `parity.py`, with words in place of classes."""
+"""Does another runtime say about pictures what torch says? As `inference/parity.py`, with words in place of classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrcn.encoding import FrameEncoder
 from lrcn.graphs.exported import CLIP_TOKENS
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.search import caption_rules
-from lrcn.inference.recognition.parity import BATCH_SIZES, LIMITS, FeatureCheck, Limits, largest, precision_of
+from lrcn.inference.parity import BATCH_SIZES, LIMITS, FeatureCheck, Limits, largest, precision_of
 from lrcn.models.caption_decoder import CaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary

@@ -30,10 +30,10 @@ from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, choose_engine
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
+from lrcn.inference.captioning.opening import open_caption_runtime
 from lrcn.inference.captioning.search import search_captions
 from lrcn.inference.captioning.search_settings import CaptionSearch, search_of
 from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
-from lrcn.inference.runtimes import open_caption_runtime
 from lrcn.inference.sources import OnFailure, each_source, refuse_for_several
 from lrcn.model_file.storage import name_of_model
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder

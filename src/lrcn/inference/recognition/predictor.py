@@ -110,7 +110,7 @@ class Recognizer(VideoRecognizer):
         header, network = model_file.load(model, task=RECOGNITION, device=target)
         runs: RecognitionModel | Runtime = network
         if runtime is not None:
-            from lrcn.inference.runtimes import open_runtime
+            from lrcn.inference.recognition.opening import open_runtime
 
             kept = cache_folder("runtimes", cache_dir)
             runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
