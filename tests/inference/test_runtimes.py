@@ -24,6 +24,7 @@ from lrcn.graphs.sessions import openvino_has_bf16
 from lrcn.inference import runtimes as choose
 from lrcn.inference.parity import LIMITS, FeatureCheck, FeatureParityCheck, real_images
 from lrcn.inference.recognition.graph_runtime import GraphRuntime, open_exported
+from lrcn.inference.recognition.opening import open_runtime
 from lrcn.inference.recognition.parity import Parity, ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
@@ -288,13 +289,13 @@ def test_other_weights_get_other_graphs(tiny: Tiny, tmp_path: Path) -> None:
     features = np.random.default_rng(0).normal(size=(1, 4, 8)).astype(np.float32)
     unsaved = replace(header, sha256="")  # of a model that is in no file the weights tell
     answers = [
-        clip_probs(choose.open_runtime("onnxruntime", about, network, device="cpu", cache_dir=tmp_path), features)
+        clip_probs(open_runtime("onnxruntime", about, network, device="cpu", cache_dir=tmp_path), features)
         for about, network in ((unsaved, model), (unsaved, other), (replace(header, sha256="b"), other))
     ]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     np.testing.assert_array_equal(answers[1], answers[2])
     assert len(list(tmp_path.rglob("clip.onnx"))) == 3
-    again = choose.open_runtime("onnxruntime", unsaved, other, device="cpu", cache_dir=tmp_path)
+    again = open_runtime("onnxruntime", unsaved, other, device="cpu", cache_dir=tmp_path)
     np.testing.assert_array_equal(clip_probs(again, features), answers[1])
     assert len(list(tmp_path.rglob("clip.onnx"))) == 3
 
