@@ -27,7 +27,8 @@ Model = Annotated[
 CaptionModel = Annotated[
     str,
     Parameter(
-        help="A captioning model: `photos` (ships with lrcn), `emoji` (likewise; knows pictures of two emoji), "
+        help="A captioning model: `photos` (ships with lrcn; knows people, dogs and sport outdoors), `emoji` (likewise; "
+        "pictures of two emoji), "
         "a `.safetensors` file, or a folder that `lrcn train captioning` or `lrcn export` wrote."
     ),
 ]
