@@ -28,7 +28,8 @@ CaptionModel = Annotated[
     str,
     Parameter(
         help="A captioning model: `photos` (ships with lrcn; knows people, dogs and sport outdoors), `emoji` "
-        "(likewise; pictures of two emoji), a `.safetensors` file, or a folder that `lrcn train captioning` or `lrcn export` wrote."
+        "(likewise; pictures of two emoji), a `.safetensors` file, or a folder that `lrcn train captioning` or "
+        "`lrcn export` wrote."
     ),
 ]
 Data = Annotated[
