@@ -99,10 +99,6 @@ class HeadSettings:
             all(0.0 <= memory < 1.0 for memory in self.change_memory),
             f"change_memory must be numbers in [0, 1), got {self.change_memory}",
         )
-        _require(
-            self.embedding_kind == "learnt" or self.embedding_size is not None,
-            "embedding_kind 'principal' needs an embedding_size",
-        )
         for name in ("input_dropout", "output_dropout"):
             value = getattr(self, name)
             _require(0.0 <= value < 1.0, f"{name} must be in [0, 1), got {value}")

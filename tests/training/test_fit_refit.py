@@ -12,8 +12,11 @@ from tests.training.tiny_training import tiny_config, tiny_data
 
 from lrcn import model_file
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.errors import ConfigError
 from lrcn.training.fit import train
 from lrcn.training.recipe import with_all_in_training
+
+REFITTED = tiny_config(refit=True, patience=9)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def test_the_model_that_is_kept_is_that_of_all_clips_and_its_score_that_of_the_f
     together = with_all_in_training(data)
     assert together is not None
     alone = train(tiny_config(), together, output=tmp_path / "alone", cache_dir=cache, quiet=True, device="cpu")
-    both = train(tiny_config(refit=True), data, output=tmp_path / "both", cache_dir=cache, quiet=True, device="cpu")
+    both = train(REFITTED, data, output=tmp_path / "both", cache_dir=cache, quiet=True, device="cpu")
     assert both.model_path == tmp_path / "both" / "model.safetensors"
     assert both.val_score == scored.val_score
     header, model = model_file.load(both.model_path)
@@ -43,11 +46,16 @@ def test_the_model_that_is_kept_is_that_of_all_clips_and_its_score_that_of_the_f
 
     # a second call has nothing left to do; one that was stopped between the two trainings goes on
     before = both.model_path.read_bytes()
-    again = train(tiny_config(refit=True), data, output=tmp_path / "both", resume=True, cache_dir=cache, quiet=True)
+    again = train(REFITTED, data, output=tmp_path / "both", resume=True, cache_dir=cache, quiet=True)
     assert again.val_score == both.val_score
     assert both.model_path.read_bytes() == before
     both.model_path.write_bytes(scored.model_path.read_bytes())
-    train(tiny_config(refit=True), data, output=tmp_path / "both", resume=True, cache_dir=cache, quiet=True)
+    train(REFITTED, data, output=tmp_path / "both", resume=True, cache_dir=cache, quiet=True)
+    both.model_path.write_bytes(scored.model_path.read_bytes())
+    other = replace(data, examples=data.examples[1:])
+    with pytest.raises(ConfigError, match="another data"):
+        train(REFITTED, other, output=tmp_path / "both", resume=True, cache_dir=cache)
+    train(REFITTED, data, output=tmp_path / "both", resume=True, cache_dir=cache)
     _, model = model_file.load(both.model_path)
     assert all(torch.equal(value, expected.state_dict()[name]) for name, value in model.state_dict().items())
 

@@ -99,7 +99,7 @@ def recognition(
 ) -> None:
     """Train a model that recognises the classes of a data set of videos.
 
-    The folder of the run then holds `model.safetensors` (the best epoch), the settings, the history and its curves.
+    The folder of the run then holds `model.safetensors`, the settings, the history and its curves.
     The defaults suit a laptop: the CNN stays as it is, its features are computed once and kept, the LSTM is trained.
 
     Args:

@@ -133,7 +133,9 @@ def ablate(
     failures: list[str] = []
     for seed in seeds:
         for head in ("lstm", "frame", "mean"):
-            run = replace(config, head=head, readout="mean", seed=seed)
+            # a second training on validation clips would have seen what is scored
+            refit = config.refit and split != "val"
+            run = replace(config, head=head, readout="mean", seed=seed, refit=refit)
             result = train(
                 run,
                 known,

@@ -22,6 +22,7 @@ from lrcn.data.batches import StepSampler
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.devices import choose_device
+from lrcn.errors import ConfigError
 from lrcn.models.backbones import default_preprocess
 from lrcn.tasks import TASKS
 from lrcn.training.callbacks import RunKeeper
@@ -49,7 +50,7 @@ class TrainResult:
     """What a training run left behind."""
 
     model_path: Path
-    """The model of the best epoch."""
+    """The model of the best epoch; with `refit`, that of the second training."""
     best_epoch: int
     """Counted from 1."""
     val_score: float | None
@@ -130,7 +131,10 @@ def train(
         return scored
     number = len(together.split("train"))
     Narrator(quiet=quiet).note(f"training again on {number} examples, those of validation included")
-    again, _ = _train(replace(config, refit=False), together, replace(run, output=run.output / REFIT, resume=True))
+    _check_same_data(run.output, recipe)
+    again, _ = _train(
+        replace(config, refit=False, patience=None), together, replace(run, output=run.output / REFIT, resume=True)
+    )
     header, model = model_file.load(again.model_path, task=TASKS[config.task])
     of_scored = model_file.inspect(scored.model_path).provenance
     kept = {name: of_scored[name] for name in ("data", *config.score_columns) if name in of_scored}
@@ -140,7 +144,18 @@ def train(
 
 
 def _is_refitted(result: TrainResult) -> bool:
-    return _REFITTED in model_file.inspect(result.model_path).provenance
+    """Whether the model is of the second training already, or was moved away since."""
+    return not result.model_path.is_file() or _REFITTED in model_file.inspect(result.model_path).provenance
+
+
+def _check_same_data(output: Path, recipe: Recipe) -> None:
+    """Make sure that the scored run, which may have ended in another process, had these examples.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if RunFolder(output).read_run()["data"]["fingerprint"] != recipe.describe_data()["fingerprint"]:
+        raise ConfigError(f"{output} was started with another data; train in another --output")
 
 
 @dataclass(frozen=True)
@@ -254,6 +269,8 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
     steps_per_epoch = steps_per_pass * math.ceil(config.epoch_steps / steps_per_pass)
     total_steps = config.max_steps or config.epochs * steps_per_epoch
     if not any(parameter.requires_grad for parameter in run.recipe.model.parameters()):
+        if config.devices > 1:
+            raise ConfigError("nothing of this head is trained step by step: use one device")
         total_steps = 1  # all was learnt at once: what is left is to score it
     sampler.first_batch, sampler.num_batches = state.step * config.accumulate, total_steps * config.accumulate
     plan = RunPlan(

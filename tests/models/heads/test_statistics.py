@@ -74,3 +74,11 @@ def test_the_fewer_frames_the_more_the_mean_alone_counts() -> None:
         expected = share * of_all + (1 - share) * of_mean
         torch.testing.assert_close(head.clip_probs(features, torch.tensor([length, length])), expected)
         torch.testing.assert_close(head.clip_probs(features[:, :length]), expected)
+
+
+def test_what_never_changed_in_training_says_nothing() -> None:
+    head = build_head(RecognitionConfig(num_classes=2, head="mean", standardise=True), 3)
+    train = clips()
+    train.features[:, :, 1] = 0.0
+    head.fit(lambda: [train])
+    assert head.standardised(torch.full((1, 1, 3), 0.1))[0, 0, 1] == 0

@@ -55,7 +55,11 @@ def build_head(config: RecognitionConfig, feature_size: int) -> Head:
 
     Raises:
         UnknownNameError: If there is no such head.
+        ConfigError: If it has a module that is called as the CNN is: in files the head's tensors have no prefix.
     """
     names = config.head.split("+")
     heads = [lookup(HEADS, name, kind="head")(config, feature_size) for name in names]
-    return heads[0] if len(heads) == 1 else JointHead(config, feature_size, heads)
+    head = heads[0] if len(heads) == 1 else JointHead(config, feature_size, heads)
+    if any(name == "backbone" for name, _ in head.named_children()):
+        raise ConfigError(f"head {config.head!r} has a module called backbone, as the CNN is called; rename it")
+    return head

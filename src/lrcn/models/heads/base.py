@@ -180,9 +180,10 @@ class Head(nn.Module, ABC):
 
 
 def inverse_deviation(variance: Tensor) -> Tensor:
-    """Return what standardises: 1 / deviation, and no more than a millionth of it where there is hardly any."""
+    """Return what standardises, 1 / deviation; 0 where there is hardly any: what never changed says nothing."""
     deviation = variance.clamp(min=0).sqrt()
-    return 1.0 / deviation.clamp(min=max(1e-6 * float(deviation.max()), 1e-8))
+    least = max(1e-6 * float(deviation.max()), 1e-8)
+    return torch.where(deviation > least, 1.0 / deviation.clamp(min=least), 0.0)
 
 
 def log_of(probs: Tensor) -> Tensor:

@@ -85,15 +85,18 @@ class LSTMHead(Head):
         spread = torch.ones(self.feature_size)
         if len(of_changes):
             spread = inverse_deviation(of_changes.square().mean(dim=0))
+        of_frames = frames.rows()
+        centre = of_frames.mean(dim=0)  # zeros where features are standardised
+        of_frames = of_frames - centre
         directions = torch.cat(
             [
-                principal_directions(frames.rows(), self._size - half),
+                principal_directions(of_frames, self._size - half),
                 principal_directions(of_changes * spread, half) * spread,
             ]
         )
-        self.embedding.weight.copy_(directions)
-        self.embedding.bias.zero_()
-        self.embedding.weight.mul_(self._group_scale(frames.rows() @ directions.T, half).unsqueeze(1))
+        scale = self._group_scale(of_frames @ directions.T, half)
+        self.embedding.weight.copy_(directions * scale.unsqueeze(1))
+        self.embedding.bias.copy_(-self.embedding.weight @ centre)
         self.embedding.requires_grad_(False)
         scales = [torch.ones(self._size)]
         if self.config.change_memory:

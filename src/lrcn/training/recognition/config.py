@@ -31,8 +31,8 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
 
     layer: str | None = None  # type: ignore[assignment]
     """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; several with a + between
-    them are joined. Null takes, of the packaged backbone on a `head` left null, blocks.4+blocks.5: layers that still
-    know where limbs are; else the last feature before the classifier, as an empty name does."""
+    them are joined. Null takes, of the packaged backbone where it is frozen, blocks.4+blocks.5: layers that still know
+    where limbs are; else the last feature before the classifier, as an empty name does."""
     grid: int | None = None  # type: ignore[assignment]
     """A feature map is averaged to `grid` x `grid` cells and flattened. Null takes 3 where it
     chooses the layer, else 1."""
@@ -103,8 +103,7 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
 
     def resolved(self, preprocess: PreprocessConfig) -> Self:
         """See `TrainingConfig`: layer, grid and head are chosen, too."""
-        chooses = self.head is None and self.layer is None and not self.backbone_trainable
-        chooses = chooses and self.backbone == PACKAGED_BACKBONE
+        chooses = self.layer is None and not self.backbone_trainable and self.backbone == PACKAGED_BACKBONE
         layer = self.layer if self.layer is not None else DEFAULT_LAYERS if chooses else ""
         grid = self.grid if self.grid is not None else 3 if chooses else 1
         head = self.head or ("lstm" if self.backbone_trainable else "lstm+statistics")

@@ -17,7 +17,7 @@ def initial_model(
     """Return the network before the first step; what is random comes from torch's global generator.
 
     Of `init_from` the classifier is taken only if the classes are the same, in the same order: equal shapes would
-    otherwise put its rows under foreign names.
+    otherwise put its rows under foreign names. On a frozen CNN with `standardise`, only the CNN is taken.
 
     Raises:
         ConfigError: If the backbone, its layer or its weights cannot be had.
@@ -35,8 +35,16 @@ def initial_model(
     if config.init_from is None:
         return make(config.backbone_weights), None
     header, network = model_file.load(config.init_from, task=RECOGNITION)
-    foreign = () if header.labels == labels else ("classifier",)
-    return take_over(make, config, network.state_dict(), foreign)
+    if config.standardise and not config.backbone_trainable:
+        # what is found from the training clips at once is found anew, and what has learnt to read it does not fit
+        foreign = {name.partition(".")[0] for name in network.state_dict() if not name.startswith("backbone.")}
+    elif header.labels != labels:
+        of_classifier = set(network.classifier_parameters())
+        names = [name for name, parameter in network.head.named_parameters() if parameter in of_classifier]
+        foreign = {name.rpartition(".")[0] for name in names}
+    else:
+        foreign = set()
+    return take_over(make, config, network.state_dict(), tuple(sorted(foreign)))
 
 
 def _draw_as_released(model: RecognitionModel) -> None:
