@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.models.heads.training_clips import clips
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads import StatisticsHead, TrainingClips
+from lrcn.models.heads import StatisticsHead, TrainingClips, build_head
 from lrcn.models.heads.statistics import clip_statistics, logistic_regression
 
 
