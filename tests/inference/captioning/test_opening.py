@@ -18,6 +18,7 @@ from lrcn.config import CaptioningConfig, CaptioningHeader
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError
 from lrcn.inference import runtimes as choose
+from lrcn.inference.captioning import opening
 from lrcn.inference.captioning import parity as caption_parity
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.retriever import Retriever
@@ -101,7 +102,7 @@ def test_commands_take_a_runtime(
         opened.append(name)
         return open_caption_runtime(name, *args, **{**kwargs, "cache_dir": cache_dir / "runtimes"})
 
-    open_caption_runtime = choose.open_caption_runtime
+    open_caption_runtime = opening.open_caption_runtime
     monkeypatch.setattr("lrcn.inference.captioning.predictor.open_caption_runtime", kept)
     clip = tmp_path / "v.mp4"
     write_video(clip, iter(textured_frames(6, 72, 90)), fps=10)

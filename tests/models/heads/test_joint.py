@@ -17,7 +17,7 @@ def test_joint_heads_average_probabilities_and_learn_apart() -> None:
     train = clips()
     head.fit(lambda: [train])
     lstm, statistics = head.heads
-    expected = lstm.clip_probs(train.features) / 3 + statistics.clip_probs(train.features) * 2 / 3
+    expected = lstm.clip_probs(train.features) / 8 + statistics.clip_probs(train.features) * 7 / 8
     torch.testing.assert_close(head.clip_probs(train.features), expected)
     torch.testing.assert_close(head(train.features)[:, 0].softmax(dim=-1), expected)
     embedded = head.embed(train.features.flatten(0, 1)).unflatten(0, (24, 8))
