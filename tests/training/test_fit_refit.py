@@ -41,6 +41,7 @@ def test_the_model_that_is_kept_is_that_of_all_clips_and_its_score_that_of_the_f
     _, expected = model_file.load(alone.model_path)
     assert all(torch.equal(value, expected.state_dict()[name]) for name, value in model.state_dict().items())
     assert header.provenance["refitted_on"] == 12
+    assert header.provenance["config"]["refit"]
     assert header.provenance["val_accuracy"] == scored.val_score
     assert header.provenance["data"]["examples"] == {"test": 1, "train": 9, "val": 3}
 
@@ -65,3 +66,12 @@ def test_without_validation_clips_there_is_nothing_to_train_again(data: Recognit
     result = train(tiny_config(refit=True), trained, output=tmp_path / "run", cache_dir=tmp_path, quiet=True)
     assert "refitted_on" not in model_file.inspect(result.model_path).provenance
     assert not (tmp_path / "run" / "refit").exists()
+
+
+def test_the_second_training_is_announced_and_nobody_asked_to_go_on(
+    data: RecognitionData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(REFITTED, data, output=tmp_path / "run", cache_dir=tmp_path / "cache", device="cpu")
+    told = capsys.readouterr().err
+    assert "training again on 12 examples, those of validation included" in told
+    assert "nothing to go on with" not in told

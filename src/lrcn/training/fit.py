@@ -137,7 +137,7 @@ def train(
     )
     header, model = model_file.load(again.model_path, task=TASKS[config.task])
     of_scored = model_file.inspect(scored.model_path).provenance
-    kept = {name: of_scored[name] for name in ("data", *config.score_columns) if name in of_scored}
+    kept = {name: of_scored[name] for name in ("data", "config", *config.score_columns) if name in of_scored}
     provenance = {**header.provenance, **kept, _REFITTED: number}
     model_file.save(scored.model_path, replace(header, provenance=provenance), model.state_dict())
     return scored
@@ -189,7 +189,8 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
             return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None), None
-    elif resume and not folder.search.is_dir():  # a search trains at last where it has begun
+    elif resume and not (folder.search.is_dir() or folder.path.name == REFIT):
+        # a search trains at last where it has begun, and a second training may have been stopped before
         narrator.note(f"{folder.path}: nothing to go on with yet; the run begins, with the settings given now")
 
     target = choose_device(call.device)
