@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,7 @@ def toy_names() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("toy_names")
-@pytest.mark.parametrize("head", ["lstm", "attention"])
+@pytest.mark.parametrize("head", ["lstm", "attention", "lstm+statistics"])
 def test_toy_backbone_head_and_reader_do_all_that_ours_do(head: str, tmp_path: Path, make_clip: MakeClip) -> None:
     root = tmp_path / "toy"
     root.mkdir()
@@ -129,9 +130,12 @@ def test_toy_backbone_head_and_reader_do_all_that_ours_do(head: str, tmp_path: P
     assert found.probs == pytest.approx(expected.probs, abs=1e-5)
     short = np.full((3, 32, 32, 3), 150, np.uint8)  # fewer frames than a window
     assert lrcn.load(tmp_path / "graphs")(short).probs == pytest.approx(recognizer(short).probs, abs=1e-5)
-    assert StreamingRecognizer(recognizer).push(short[0], 0.0) is None
-    if head == "attention":
-        with pytest.raises(ConfigError, match="the head 'attention' reads whole clips; use mode window"):
+    streamed = list(StreamingRecognizer(recognizer).stream(root / "e1.avi"))
+    assert len(streamed) == len(expected.segments) > 1
+    for live, offline in zip(streamed, expected.segments, strict=True):
+        assert list(live.probs) == pytest.approx(list(offline.probs), abs=1e-6)
+    if head != "lstm":
+        with pytest.raises(ConfigError, match=re.escape(f"the head '{head}' reads whole clips; use mode window")):
             StreamingRecognizer(recognizer, mode="carry")
 
 
