@@ -10,67 +10,30 @@ import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass, replace
-from io import StringIO
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from lrcn import model_file
-from lrcn.config import PACKAGED_BACKBONE
-from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.data.recognition.grouping import grouped_folds, with_groups
 from lrcn.data.recognition.readers import read_recognition_data
-from lrcn.devices import choose_device
 from lrcn.errors import ConfigError, DataError, LRCNError, MediaError
+from lrcn.experiments.search_recipes import Recipe, Recipes, check_settings, plain, recipes_for, recipes_of
 from lrcn.experiments.search_report import SearchReport, Tally, Trial, best, held_out, nested_estimate
-from lrcn.extraction import Part
+from lrcn.experiments.search_trainings import Folds, FoldTrainings
 from lrcn.models.backbones import default_preprocess
-from lrcn.tasks import RECOGNITION
 from lrcn.training.features import EncodedVideos
 from lrcn.training.fit import train
 from lrcn.training.progress import Narrator, clock
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.data import check_every_class, check_labels, fingerprint, training_part
-from lrcn.training.recognition.recipe import RecognitionRecipe
-from lrcn.training.recognition.validation import LEAST_PROB, FeatureValidation
 from lrcn.training.run_folder import SEARCH_FOLDER, RunFolder
-
-AS_GIVEN = "as given"
-"""The recipe that changes nothing; always tried, and first."""
 
 MOST_FOLDS = 5
 SEARCH_TABLE = "search.csv"
 
-_HEADS: dict[str, dict[str, Any]] = {
-    AS_GIVEN: {},
-    "statistics": {"head": "statistics"},
-    "mean": {"head": "mean"},
-    "lstm": {"head": "lstm"},
-    "learnt embedding": {"embedding_kind": "learnt", "embedding_size": 128},
-    "clips of 32": {"clip_length": 32, "clip_stride": 16},
-}
-"""Recipe -> settings that it changes; the cheap ones first."""
-
-_LAYERS: dict[str, dict[str, Any]] = {
-    "blocks.4": {"layer": "blocks.4", "grid": 3},
-    "blocks.5": {"layer": "blocks.5", "grid": 3},
-    "last layer": {"layer": "", "grid": 1},
-}
-"""The same of the packaged backbone: each costs features of its own."""
-
 _SCHEMA = 1
 """Version of what is kept to go on from."""
-
-Recipes = Mapping[str, Mapping[str, Any]]
-
-
-def recipes_for(config: RecognitionTrainingConfig) -> dict[str, dict[str, Any]]:
-    """Return the recipes that are tried if nobody says which: name -> settings changed."""
-    return {**_HEADS, **(_LAYERS if config.backbone == PACKAGED_BACKBONE else {})}
 
 
 def search(
@@ -111,7 +74,9 @@ def search(
         DataError: If a class has clips of one source only, or none that can be read.
         LRCNError: As for `train`.
     """
-    _check_settings(config, minutes)
+    check_settings(config)
+    if minutes is not None and not minutes > 0:
+        raise ConfigError(f"the minutes of a search must be above 0, got {minutes}")
     output = Path(output)
     narrator = Narrator(quiet=quiet)
     if not resume:
@@ -148,17 +113,6 @@ def search(
     return replace(report, model_path=result.model_path)
 
 
-def _check_settings(config: RecognitionTrainingConfig, minutes: float | None) -> None:
-    if config.backbone_trainable:
-        raise ConfigError("a search tries recipes on cached features: leave backbone_trainable off")
-    if config.patience is not None:
-        raise ConfigError("a search trains on the validation clips, too: leave patience out, and set epochs")
-    if config.devices > 1:
-        raise ConfigError(f"a search trains on one device, got devices {config.devices}")
-    if minutes is not None and not minutes > 0:
-        raise ConfigError(f"the minutes of a search must be above 0, got {minutes}")
-
-
 def _training(example: RecognitionExample) -> RecognitionExample:
     return replace(example, split="train") if example.split == "val" else example
 
@@ -169,14 +123,6 @@ def _pooled(data: RecognitionData) -> RecognitionData:
     pooled = replace(data, examples=tuple(examples), warnings=())
     check_labels(pooled, needs_validation=False)
     return pooled
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    name: str
-    changes: Mapping[str, Any]
-    config: RecognitionTrainingConfig
-    """The settings that come of it."""
 
 
 class _Search:
@@ -196,7 +142,7 @@ class _Search:
         self._base, self._data, self._narrator = base, data, narrator
         self._output = output
         self._folder = RunFolder(output / SEARCH_FOLDER)
-        self._device, self._cache_dir = device, cache_dir
+        self._trainings = FoldTrainings(data, narrator, device=device, cache_dir=cache_dir)
         self._marked = time.monotonic()
         self._state: dict[str, Any] = {}
 
@@ -211,7 +157,7 @@ class _Search:
         elif resume and RunFolder(self._output).checkpoint.exists():
             raise ConfigError(f"{self._output} holds a training run that is no search: leave --search out")
         wanted = given or (dict(self._state["recipes"]) if there else recipes_for(self._base))
-        recipes = self._recipes(wanted)
+        recipes = recipes_of(self._base, wanted)
         folds = self._folds(recipes[0])
         groups = [sorted({example.group for example in fold}) for fold in folds]
         known = {
@@ -219,7 +165,7 @@ class _Search:
             "data": fingerprint(self._data),
             "folds": groups,
             "minutes": minutes if minutes is not None else self._state.get("minutes"),
-            "recipes": [[name, _plain(changes)] for name, changes in wanted.items()],
+            "recipes": [[name, plain(changes)] for name, changes in wanted.items()],
         }
         if there:
             for part in ("data", "folds", "recipes"):
@@ -267,25 +213,10 @@ class _Search:
         changes = next(row.changes for row in report.rows if row.recipe == report.chosen)
         return replace(self._base, **changes)
 
-    def _recipes(self, recipes: Recipes) -> list[_Recipe]:
-        """Return the recipes, without those that come to the same as one before."""
-        if not recipes:
-            raise ConfigError("a search needs at least one recipe")
-        found: list[_Recipe] = []
-        for name, changes in recipes.items():
-            unknown = sorted(changes.keys() - self._base.to_dict().keys())
-            if unknown:
-                raise ConfigError(f"recipe {name!r}: unknown setting {unknown[0]!r}")
-            config = replace(self._base, **changes)
-            _check_settings(config, None)
-            if all(config != recipe.config for recipe in found):
-                found.append(_Recipe(name, _plain(changes), config))
-        return found
-
-    def _folds(self, first: _Recipe) -> list[list[RecognitionExample]]:
+    def _folds(self, first: Recipe) -> list[list[RecognitionExample]]:
         """Return the examples that can be read, in folds; what the first recipe reads of them is cached."""
         self._divided(self._data.examples)
-        encoded, _ = self._encoded(first.config)
+        encoded = self._trainings.encoded(first.config)
         examples: list[RecognitionExample] = []
         failures: list[str] = []
         for example in self._data.examples:
@@ -306,23 +237,7 @@ class _Search:
         except DataError as exc:
             raise DataError(f"{self._data.name}: {exc}") from exc
 
-    def _encoded(self, config: RecognitionTrainingConfig) -> tuple[EncodedVideos, torch.device]:
-        """Return the features of all examples as a recipe has them, made or found."""
-        preprocess = config.preprocess_config(default_preprocess(config.backbone))
-        with redirect_stderr(StringIO()):  # the training on all clips warns, too
-            recipe = RecognitionRecipe(config, preprocess, self._data, Narrator(quiet=True))
-            torch.manual_seed(config.seed)  # so that a CNN of random weights is that of the trainings
-            recipe.build()
-        assert recipe.model.backbone is not None
-        recipe.model.backbone.check_input(preprocess.crop)
-        target = choose_device(self._device)
-        header = recipe.header({})
-        encoded = EncodedVideos(header, recipe.model, runtime=config.runtime, cache_dir=self._cache_dir, device=target)
-        with self._narrator.bar("features", len(self._data.examples), unit="videos") as bar:
-            encoded.fill(self._data.examples, lambda example: training_part(example, config), bar)
-        return encoded, target
-
-    def _try_others(self, recipes: Sequence[_Recipe], folds: Sequence[Sequence[RecognitionExample]]) -> None:
+    def _try_others(self, recipes: Sequence[Recipe], folds: Folds) -> None:
         left_out = self._state["left_out"]
         for recipe in recipes:
             if recipe.name in left_out:
@@ -336,7 +251,7 @@ class _Search:
             if recipe.name in left_out:
                 self._narrator.note(f"{recipe.name}: left out, {left_out[recipe.name]}")
 
-    def _try(self, recipe: _Recipe, folds: Sequence[Sequence[RecognitionExample]], *, first: bool = False) -> bool:
+    def _try(self, recipe: Recipe, folds: Folds, *, first: bool = False) -> bool:
         """Train a recipe without each fold and each pair of them; return whether there was time for all of it.
 
         Raises:
@@ -354,9 +269,9 @@ class _Search:
                     return False
                 bar.update(done)
                 if encoded is None:
-                    encoded, target = self._encoded(recipe.config)
+                    encoded = self._trainings.encoded(recipe.config)
                 run = self._run_folder(recipe, without)
-                tallies = self._train(recipe, folds, without, run, encoded, target)
+                tallies = self._trainings.tallies(recipe, folds, without, run, encoded)
                 self._keep(recipe, without, tallies)
                 shutil.rmtree(run, ignore_errors=True)
         trial = self._trial(recipe, len(folds))
@@ -366,39 +281,11 @@ class _Search:
         self._narrator.note(f"{recipe.name}: {100 * row.score:.1f} % (folds {shown}), {clock(row.seconds)}")
         return True
 
-    def _train(
-        self,
-        recipe: _Recipe,
-        folds: Sequence[Sequence[RecognitionExample]],
-        without: tuple[int, ...],
-        run: Path,
-        encoded: EncodedVideos,
-        device: torch.device,
-    ) -> dict[int, Tally]:
-        """Train without these folds, and return how their clips are named."""
-        held = {example.group for fold in without for example in folds[fold]}
-        read = {example for fold in folds for example in fold}
-        examples = [e for e in self._data.examples if e in read and e.group not in held]
-        labels = tuple(label for label in self._data.labels if any(e.label == label for e in examples))
-        if len(labels) < 2:  # nothing to learn: the one class is the answer
-            return {fold: _constant(labels, folds[fold]) for fold in without}
-        with redirect_stderr(StringIO()):  # what a fold lacks is no news
-            result = train(
-                replace(recipe.config, logger="none", refit=False),
-                RecognitionData(labels, tuple(examples), self._data.name),
-                output=run,
-                resume=True,
-                device=self._device,
-                cache_dir=self._cache_dir,
-                quiet=True,
-            )
-        return {fold: _tally(result.model_path, folds[fold], encoded, device) for fold in without}
-
-    def _run_folder(self, recipe: _Recipe, without: tuple[int, ...]) -> Path:
+    def _run_folder(self, recipe: Recipe, without: tuple[int, ...]) -> Path:
         number = [name for name, _ in self._state["recipes"]].index(recipe.name)
         return self._folder.path / f"{number}-without-{'-'.join(map(str, without))}"
 
-    def _keep(self, recipe: _Recipe, without: tuple[int, ...], tallies: Mapping[int, Tally]) -> None:
+    def _keep(self, recipe: Recipe, without: tuple[int, ...], tallies: Mapping[int, Tally]) -> None:
         now = time.monotonic()
         entry = {
             "seconds": round(now - self._marked, 3),
@@ -429,7 +316,7 @@ class _Search:
         if not any(self._output.iterdir()):
             self._output.rmdir()
 
-    def _trial(self, recipe: _Recipe, num_folds: int) -> Trial | None:
+    def _trial(self, recipe: Recipe, num_folds: int) -> Trial | None:
         """Return what the trainings of a recipe brought, or None if it is not through."""
         kept = self._state["trainings"].get(recipe.name, {})
         if any(_key(without) not in kept for without in held_out(num_folds)):
@@ -439,41 +326,6 @@ class _Search:
             for without in held_out(num_folds)
         }
         return Trial(recipe.name, recipe.changes, tallies, sum(entry["seconds"] for entry in kept.values()))
-
-
-@torch.no_grad()
-def _tally(
-    model_path: Path, examples: Sequence[RecognitionExample], encoded: EncodedVideos, device: torch.device
-) -> Tally:
-    """Name clips as recognition does, from their cached features; those of an unknown class are named wrongly."""
-    header, model = model_file.load(model_path, task=RECOGNITION)
-    model.to(device).eval()
-    right: dict[str, int] = {}
-    total: dict[str, int] = {}
-    loss = 0.0
-    for label in sorted({example.label for example in examples}):
-        own = [example for example in examples if example.label == label]
-        right[label], total[label] = 0, len(own)
-        if label not in header.labels:
-            loss -= len(own) * math.log(LEAST_PROB)
-            continue
-        label_id = header.labels.index(label)
-        videos: list[FeatureVideo] = [
-            encoded.get(Part(e.path, start_s=e.start_s, end_s=e.end_s), label_id=label_id) for e in own
-        ]
-        sums = FeatureValidation(videos, header.preprocess, [1.0] * len(own))(model, device)
-        right[label] = int(sums["val_accuracy"][0])
-        loss += sums["val_loss"][0]
-    return Tally(right, total, loss)
-
-
-def _constant(labels: Sequence[str], examples: Sequence[RecognitionExample]) -> Tally:
-    """Return the tally of saying always the same."""
-    total: dict[str, int] = {}
-    for example in examples:
-        total[example.label] = total.get(example.label, 0) + 1
-    right = {label: count if label in labels else 0 for label, count in total.items()}
-    return Tally(right, total, (len(examples) - sum(right.values())) * -math.log(LEAST_PROB))
 
 
 def _tell(report: SearchReport, narrator: Narrator) -> None:
@@ -488,11 +340,6 @@ def _tell(report: SearchReport, narrator: Narrator) -> None:
         f"nested estimate: {name} {100 * report.nested.score:.1f} % (folds {shown}), what choosing like this promises "
         "for new sources; the score of the chosen one is too good, for it was chosen by it"
     )
-
-
-def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON holds them."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
 
 
 def _key(without: tuple[int, ...]) -> str:
