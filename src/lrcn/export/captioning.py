@@ -21,7 +21,8 @@ from lrcn.graphs.exported import ExportedModel
 from lrcn.graphs.sessions import GraphEncoder
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.parity import CaptionParity, CaptionParityCheck
-from lrcn.inference.captioning.predictor import Captioner, Excerpt
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.reading import Excerpt
 from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.inference.parity import FeatureCheck
 from lrcn.metrics.captioning import score_captions

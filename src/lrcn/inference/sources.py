@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from lrcn.errors import ConfigError, MediaError
@@ -32,14 +33,19 @@ def each_source(
         if not isinstance(source, str | os.PathLike):
             yield source
             continue
-        try:
-            found = expand_sources([os.fspath(source)], pictures=pictures)
-        except MediaError as exc:
-            if on_failure is None:
-                raise
-            on_failure(source, exc)
-            continue
-        yield from found
+        with telling(on_failure, source):
+            yield from expand_sources([os.fspath(source)], pictures=pictures)
+
+
+@contextmanager
+def telling(on_failure: OnFailure | None, source: Source) -> Iterator[None]:
+    """Tell that a source cannot be read, and go on behind the block; None raises."""
+    try:
+        yield
+    except MediaError as exc:
+        if on_failure is None:
+            raise
+        on_failure(source, exc)
 
 
 def refuse_for_several(start_s: float, end_s: float | None, on_progress: object) -> None:

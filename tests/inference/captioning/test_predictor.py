@@ -15,7 +15,8 @@ from lrcn import model_file
 from lrcn.decoding import beam_search, greedy_search
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import TorchEncoder, encode_video
-from lrcn.inference.captioning.predictor import Captioner, Excerpt
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.reading import Excerpt
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.inference.captioning.search_settings import CaptionSearch
 

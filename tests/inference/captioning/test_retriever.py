@@ -13,7 +13,8 @@ from tests.conftest import textured_frames
 from lrcn import model_file
 from lrcn.config import CaptioningConfig
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.inference.captioning.predictor import Captioner, Excerpt
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.reading import Excerpt
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.models import caption_scoring
 from lrcn.models.caption_scoring import PROB_FLOOR, score_sentences

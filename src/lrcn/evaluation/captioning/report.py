@@ -25,7 +25,8 @@ from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.captioning.page import PageItem, write_page
 from lrcn.features import FeatureCache, features_key, load_or_encode
 from lrcn.files import cache_folder, replacing_table, write_json
-from lrcn.inference.captioning.predictor import Captioner, Excerpt
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.reading import Excerpt
 from lrcn.inference.captioning.retriever import Retriever
 from lrcn.inference.captioning.search_settings import CaptionSearch
 from lrcn.metrics.captioning import CaptionScores, score_captions

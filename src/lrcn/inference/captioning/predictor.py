@@ -1,39 +1,32 @@
 """Describe pictures and videos: a model file and a picture in, sentences out.
 
-A picture is a video of one frame. Pictures go through the CNN together, and the search for captions runs over pictures
-and beams together; of a long video no more than two segments and a thousand frames' features are held.
+A picture is a video of one frame. The search for captions runs over pictures and beams together.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self, overload
+from typing import Any, ClassVar, Self, overload
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lrcn import model_file
-from lrcn.config import CaptioningHeader, PreprocessConfig
+from lrcn.config import CaptioningHeader
 from lrcn.devices import choose_device
-from lrcn.encoding import FrameEncoder, encode_chunks
-from lrcn.errors import ConfigError, MediaError
+from lrcn.encoding import FrameEncoder
+from lrcn.errors import ConfigError
 from lrcn.features import TorchEncoder
 from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, choose_engine
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.opening import open_caption_runtime
+from lrcn.inference.captioning.reading import Excerpt, ReadSource, SourceReader
 from lrcn.inference.captioning.search import search_captions
 from lrcn.inference.captioning.search_settings import CaptionSearch, search_of
-from lrcn.inference.captioning.segments import SegmentCutter, ThinnedFeatures
 from lrcn.inference.sources import OnFailure, each_source, refuse_for_several
 from lrcn.model_file.storage import name_of_model
 from lrcn.models.caption_decoder import CaptionDecoder, TorchCaptionDecoder
@@ -41,27 +34,12 @@ from lrcn.models.captioning import CaptioningModel
 from lrcn.results import Caption, CaptionResult, CaptionSegment
 from lrcn.tasks import CAPTIONING
 from lrcn.text import Vocabulary
-from lrcn.video.footage import Media
-from lrcn.video.inputs import Source, as_media, as_picture, name_of_source, network_images
-from lrcn.video.views import CENTER_VIEW, crop_offset
+from lrcn.video.inputs import Source, name_of_source
 
 SEGMENT_S = 10.0
 """Length of the parts that long videos are captioned in."""
 
-MAX_FRAMES = 1024
-"""The caption of a whole video sees at most this many of its sampled frames, evenly spaced."""
-
 _SILENT = "the model's most probable sentence is the empty one; models of few pictures or epochs do that"
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """A picture, a video, or the part of one that is looked at."""
-
-    source: Source
-    start_s: float = 0.0
-    end_s: float | None = None
-    """None for the end."""
 
 
 class Captioner:
@@ -214,13 +192,7 @@ class Captioner:
             refuse_for_several(start_s, end_s, on_progress)
             return list(self.stream(source, segment_s=segment_s, search=search, **changes))
         settings = search_of(search, changes)
-        media = as_media(source)
-        if (image := as_picture(media)) is None:
-            read = self._read_one(source, media, segment_s, start_s, end_s, on_progress)
-        else:
-            with closing(_Picture(0, source, image)):
-                read = self._read_one(source, image, segment_s, start_s, end_s, on_progress)
-            read.duration_s = 0.0
+        read = self._reader().read_one(Excerpt(source, start_s, end_s), segment_s, on_progress)
         return self._results([read], settings)[0]
 
     def stream(
@@ -248,9 +220,10 @@ class Captioner:
             ConfigError: As for a call.
         """
         settings = search_of(search, changes)
-        waiting: list[_Read] = []
+        waiting: list[ReadSource] = []
         excerpts = map(Excerpt, each_source(sources, pictures=True, on_failure=on_failure))
-        for _, read in self._read(excerpts, segment_s, on_failure, on_progress):
+        found = self._reader().read(excerpts, segment_s=segment_s, on_failure=on_failure, on_progress=on_progress)
+        for _, read in found:
             waiting.append(read)
             if len(waiting) == self._batch_size or read.duration_s:
                 yield from self._results(waiting, settings)
@@ -276,123 +249,10 @@ class Captioner:
         Raises:
             MediaError: At a source that cannot be read, unless `on_failure` is given.
         """
-        for place, read in self._read(excerpts, None, on_failure, None):
+        for place, read in self._reader().read(excerpts, on_failure=on_failure):
             yield place, read.features
 
-    def _read(
-        self,
-        excerpts: Iterable[Excerpt],
-        segment_s: float | None,
-        on_failure: OnFailure | None,
-        on_progress: Callable[[Source, float], None] | None,
-    ) -> Iterator[tuple[int, _Read]]:
-        """Yield place and features of what can be read, in order; pictures go through the CNN together."""
-        pictures: list[_Picture] = []
-        for place, excerpt in enumerate(excerpts):
-            source = excerpt.source
-            try:
-                media = as_media(source)
-                picture = as_picture(media)
-            except MediaError as exc:
-                if on_failure is None:
-                    raise
-                on_failure(source, exc)
-                continue
-            if picture is not None:
-                pictures.append(_Picture(place, source, picture))
-            if picture is None or len(pictures) == self._batch_size:
-                yield from self._read_pictures(pictures, on_failure)
-                pictures = []
-            if picture is not None:
-                continue
-            report = None if on_progress is None else partial(on_progress, source)
-            try:
-                read = self._read_one(source, media, segment_s, excerpt.start_s, excerpt.end_s, report)
-            except MediaError as exc:
-                if on_failure is None:
-                    raise
-                on_failure(source, exc)
-                continue
-            yield place, read
-        yield from self._read_pictures(pictures, on_failure)
-
-    def _read_pictures(self, pictures: Sequence[_Picture], on_failure: OnFailure | None) -> Iterator[tuple[int, _Read]]:
-        """Decode and encode pictures together."""
-        if not pictures:
-            return
-        encoder, preprocess = self._backbone()
-        began = time.perf_counter()
-        crops: list[NDArray[np.uint8]] = []
-        readable: list[tuple[_Picture, tuple[str, ...]]] = []
-        for picture in pictures:
-            warnings: list[str] = []
-            try:
-                images = next(network_images(picture.media, preprocess, on_warning=warnings.append)).frames
-            except MediaError as exc:
-                if on_failure is None:
-                    raise
-                on_failure(picture.source, exc)
-                continue
-            finally:
-                picture.close()
-            crops.append(_center_crop(images[:1], preprocess.crop))
-            readable.append((picture, tuple(warnings)))
-        if not crops:
-            return
-        features = torch.from_numpy(encoder.encode(np.concatenate(crops), CENTER_VIEW))
-        share_s = (time.perf_counter() - began) / len(readable)
-        for (picture, warnings_of), one in zip(readable, features, strict=True):
-            yield picture.place, _Read(picture.source, one[None], 0.0, warnings=warnings_of, features_s=share_s)
-
-    def _read_one(
-        self,
-        source: Source,
-        media: Media | NDArray[np.uint8],
-        segment_s: float | None,
-        start_s: float,
-        end_s: float | None,
-        on_progress: Callable[[float], None] | None,
-    ) -> _Read:
-        """Decode and encode one source of any length, given as `as_media` gives it, too."""
-        if segment_s is not None and not segment_s > 0:
-            raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
-        encoder, preprocess = self._backbone()
-        began = time.perf_counter()
-        warnings: list[str] = []
-        whole, cutter = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
-        duration_s = 0.0
-        for chunk in encode_chunks(
-            media,
-            encoder.encode,
-            preprocess,
-            start_s=start_s,
-            end_s=end_s,
-            chunk_size=self._batch_size,
-            on_warning=warnings.append,
-        ):
-            chunk_features = torch.from_numpy(chunk.features[0])
-            whole.push(chunk_features)
-            for first_s, features in cutter.push(chunk_features, chunk.times_s):
-                self._close(cutter, first_s, features)
-            duration_s = chunk.end_s
-            if on_progress is not None:
-                on_progress(float(chunk.times_s[-1]))
-        for first_s, features in cutter.finish(duration_s):
-            self._close(cutter, first_s, features)
-        segments = []
-        if len(cutter.closed) > 1:
-            ends = [first_s for first_s, _ in cutter.closed[1:]] + [duration_s]
-            segments = [
-                (first_s, until_s, context) for (first_s, context), until_s in zip(cutter.closed, ends, strict=True)
-            ]
-        return _Read(
-            source, whole.features(), duration_s, segments, tuple(warnings), features_s=time.perf_counter() - began
-        )
-
-    def _close(self, cutter: SegmentCutter, first_s: float, features: Tensor) -> None:
-        cutter.closed.append((first_s, self.contexts([features])[0]))
-
-    def _results(self, reads: Sequence[_Read], search: CaptionSearch) -> list[CaptionResult]:
+    def _results(self, reads: Sequence[ReadSource], search: CaptionSearch) -> list[CaptionResult]:
         if not reads:
             return []
         began = time.perf_counter()
@@ -414,49 +274,19 @@ class Captioner:
                     segments=segments,
                     warnings=(*read.warnings, f"{name}: {_SILENT}") if silent else read.warnings,
                     model=self.about,
-                    timing_s={"features": read.features_s, "captions": share_s, "total": read.features_s + share_s},
+                    timing_s={"features": read.seconds, "captions": share_s, "total": read.seconds + share_s},
                 )
             )
         return results
 
-    def _backbone(self) -> tuple[FrameEncoder, PreprocessConfig]:
-        """Return what runs the backbone and how pixels are prepared for it; refuse models that have none."""
+    def _reader(self) -> SourceReader:
+        """Return what reads sources with the backbone; refuse models that have none."""
         if self.runtime is None or self.header.preprocess is None:
             size = self.header.model.vector_size
             raise ConfigError(
                 f"{self.name or 'this model'} reads ready vectors of {size} values, not pictures; "
                 "evaluate it on its vectors, or train a model with a backbone"
             )
-        return self.runtime, self.header.preprocess
-
-
-class _Picture(NamedTuple):
-    """A source that is one picture."""
-
-    place: int
-    source: Source
-    media: Image.Image | NDArray[np.uint8]
-
-    def close(self) -> None:
-        """Close what was opened here."""
-        if isinstance(self.media, Image.Image) and self.media is not self.source:
-            self.media.close()
-
-
-@dataclass
-class _Read:
-    """A source whose frames have been through the CNN."""
-
-    source: Source
-    features: Tensor
-    duration_s: float
-    segments: list[tuple[float, float, Tensor]] = field(default_factory=list)
-    """Start, end and context of each part of a long video."""
-    warnings: tuple[str, ...] = ()
-    features_s: float = 0.0
-
-
-def _center_crop(images: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
-    """Cut the centre view, so that pictures of different shapes can go through the CNN together."""
-    top, left = (crop_offset(length - crop, CENTER_VIEW.top) for length in images.shape[1:3])
-    return images[:, top : top + crop, left : left + crop]
+        return SourceReader(
+            self.runtime, self.header.preprocess, lambda features: self.contexts([features])[0], self._batch_size
+        )

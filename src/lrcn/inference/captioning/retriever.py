@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.inference.captioning.predictor import Captioner, Excerpt
+from lrcn.inference.captioning.predictor import Captioner
+from lrcn.inference.captioning.reading import Excerpt
 from lrcn.inference.sources import OnFailure
 from lrcn.metrics.retrieval import normalise_over_images
 from lrcn.models.caption_scoring import score_sentences

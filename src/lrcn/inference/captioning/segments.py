@@ -38,8 +38,6 @@ class SegmentCutter:
     """Cuts features into parts of `length_s`; the last one joins the part before if it is below half that long."""
 
     def __init__(self, length_s: float | None) -> None:
-        self.closed: list[tuple[float, Tensor]] = []
-        """Start and context of the parts that are done."""
         self._length_s = length_s
         self._begun: list[tuple[float, list[Tensor]]] = []  # one or two parts
         self._origin_s: float | None = None

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, overload
 
-from lrcn.errors import ConfigError, MediaError
+from lrcn.errors import ConfigError
 from lrcn.inference.recognition.windows import WindowProbs, to_result
-from lrcn.inference.sources import OnFailure, each_source, refuse_for_several
+from lrcn.inference.sources import OnFailure, each_source, refuse_for_several, telling
 from lrcn.results import RecognitionResult
 from lrcn.tasks import RECOGNITION
 from lrcn.video.inputs import Source, name_of_source
@@ -138,14 +138,8 @@ class VideoRecognizer(ABC):
             ConfigError: As for a call.
         """
         for source in each_source(sources, on_failure=on_failure):
-            try:
-                result = self(source, top_k=top_k, clip_stride=clip_stride)
-            except MediaError as exc:
-                if on_failure is None:
-                    raise
-                on_failure(source, exc)
-                continue
-            yield result
+            with telling(on_failure, source):
+                yield self(source, top_k=top_k, clip_stride=clip_stride)
 
 
 def check_top_k(top_k: int) -> None:
