@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,7 @@ from lrcn.video.ahead import read_ahead
 from lrcn.video.inputs import Source, network_images
 from lrcn.video.views import CENTER_VIEW, View
 
-Encode = Callable[[NDArray[np.uint8], View], NDArray[np.float32]]
-"""Images `(N, H, W, 3)`, resized already, and the view wanted of them -> the features `(N, D)` of its crops."""
+F = TypeVar("F")
 
 
 class FrameEncoder(ABC):
@@ -35,11 +35,11 @@ class FrameEncoder(ABC):
 
 
 @dataclass(frozen=True)
-class EncodedChunk:
+class EncodedChunk(Generic[F]):
     """Features of consecutive frames."""
 
-    features: NDArray[np.float32]
-    """`(V, N, D)`."""
+    features: tuple[F, ...]
+    """Of each view `(N, D)`."""
     times_s: NDArray[np.float64]
     """When each frame is shown, `(N,)`, from the start of the video."""
     end_s: float
@@ -48,7 +48,7 @@ class EncodedChunk:
 
 def encode_chunks(
     source: Source,
-    encode: Encode,
+    encode: Callable[[NDArray[np.uint8], View], F],
     preprocess: PreprocessConfig,
     views: Sequence[View] = (CENTER_VIEW,),
     *,
@@ -56,12 +56,12 @@ def encode_chunks(
     end_s: float | None = None,
     chunk_size: int = 64,
     on_warning: Callable[[str], None] | None = None,
-) -> Iterator[EncodedChunk]:
+) -> Iterator[EncodedChunk[F]]:
     """Yield the features of a video while a thread decodes ahead; memory is bounded by three chunks of frames.
 
     Args:
         source: Video, image or folder of images, however it is given; each frame of an array or tensor is used.
-        encode: Runs the CNN, once for each frame and view.
+        encode: Makes features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already.
         preprocess: What the network's pixels must look like.
         views: Crops of each frame, V of them.
         start_s: Where to begin, from the start of the video.
@@ -76,5 +76,4 @@ def encode_chunks(
         source, preprocess, start_s=start_s, end_s=end_s, chunk_size=chunk_size, on_warning=on_warning
     )
     for chunk in read_ahead(images):
-        features = np.stack([encode(chunk.frames, view) for view in views])
-        yield EncodedChunk(features, chunk.times_s, chunk.end_s)
+        yield EncodedChunk(tuple(encode(chunk.frames, view) for view in views), chunk.times_s, chunk.end_s)

@@ -165,7 +165,7 @@ def encode_video(
         )
     )
     return VideoFeatures(
-        features=torch.from_numpy(np.concatenate([chunk.features for chunk in chunks], axis=1)),
+        features=torch.from_numpy(np.concatenate([np.stack(chunk.features) for chunk in chunks], axis=1)),
         times_s=np.concatenate([chunk.times_s for chunk in chunks]),
         duration_s=chunks[-1].end_s,
         warnings=tuple(warnings),

@@ -12,7 +12,7 @@ from lrcn.errors import ShapeError
 from lrcn.graphs.exported import ExportedModel, read_exported
 from lrcn.graphs.sessions import ENGINES, GraphEncoder, choose_engine, open_session
 from lrcn.graphs.state import State
-from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.runtime import Rows, Runtime
 
 
 class GraphRuntime(GraphEncoder, Runtime):
@@ -34,7 +34,7 @@ class GraphRuntime(GraphEncoder, Runtime):
         """As `Runtime.embed`."""
         return self._embed({"features": np.ascontiguousarray(features)})[0]
 
-    def clip_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clip_probs(self, embedded: Rows) -> NDArray[np.float32]:
         """As `Runtime.clip_probs`.
 
         Raises:

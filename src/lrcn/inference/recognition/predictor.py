@@ -23,7 +23,7 @@ from lrcn.files import cache_folder
 from lrcn.graphs.exported import is_exported
 from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.graph_runtime import open_exported
-from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.runtime import Rows, Runtime
 from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import name_of_model
@@ -156,7 +156,7 @@ class Recognizer(VideoRecognizer):
             ConfigError: If `clip_stride` is out of range.
         """
         began = time.perf_counter()
-        buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride))
+        buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride), self.runtime.join)
         waiting: list[Window] = []
         windows: list[tuple[int, int]] = []
         probs: list[NDArray[np.float64]] = []
@@ -177,7 +177,7 @@ class Recognizer(VideoRecognizer):
 
         for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
             # views side by side, so that a window holds the same frames of all of them: (n, V, G)
-            waiting += buffer.push(chunk.features.swapaxes(0, 1))
+            waiting += buffer.push(self.runtime.join([features[:, None] for features in chunk.features], axis=1))
             times_s.append(chunk.times_s)
             duration_s = chunk.end_s
             if len(waiting) >= WINDOW_BATCH:
@@ -195,7 +195,7 @@ class Recognizer(VideoRecognizer):
 
     def _chunks(
         self, source: Source, start_s: float, end_s: float | None, warnings: list[str], *, drop_first: bool
-    ) -> Iterator[EncodedChunk]:
+    ) -> Iterator[EncodedChunk[Rows]]:
         chunks = encode_chunks(
             source,
             self.runtime.embed_images,
@@ -209,12 +209,14 @@ class Recognizer(VideoRecognizer):
         if not drop_first:
             yield from chunks
             return
-        only: EncodedChunk | None = None
+        only: EncodedChunk[Rows] | None = None
         for number, chunk in enumerate(chunks):
             if number > 0:
                 yield chunk
             elif len(chunk.times_s) > 1:
-                yield replace(chunk, features=chunk.features[:, 1:], times_s=chunk.times_s[1:])
+                yield replace(
+                    chunk, features=tuple(features[1:] for features in chunk.features), times_s=chunk.times_s[1:]
+                )
             else:
                 only = chunk
                 continue
@@ -224,7 +226,7 @@ class Recognizer(VideoRecognizer):
 
     def window_batch_probs(self, windows: Sequence[Window]) -> NDArray[np.float64]:
         """Return the class probabilities `(N, A)` of windows of one length: of embedded frames `(length, V, G)`."""
-        clips = np.stack([window.frames for window in windows])  # (N, L, V, G)
+        clips = self.runtime.join([window.frames[None] for window in windows])  # (N, L, V, G)
         num_windows, length, num_views, size = clips.shape
         probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
         by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)

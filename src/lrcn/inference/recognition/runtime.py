@@ -6,6 +6,8 @@ Shapes: N frames, B clips or streams, T frames of a clip, D feature size, G valu
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 from lrcn.encoding import FrameEncoder
 from lrcn.graphs.state import State
 from lrcn.video.views import View
+
+Rows = Any
+"""Embedded frames as their runtime holds them, cut and indexed like arrays: of NumPy, or tensors on its device."""
 
 
 class Runtime(FrameEncoder):
@@ -25,12 +30,16 @@ class Runtime(FrameEncoder):
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what clips need of each frame, `(N, G)`, from its feature `(N, D)`: once, however many share it."""
 
-    def embed_images(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
+    def embed_images(self, images: NDArray[np.uint8], view: View) -> Rows:
         """Return `embed` of the features of the view's crops of images `(N, H, W, 3)`, resized already."""
         return self.embed(self.encode(images, view))
 
+    def join(self, parts: Sequence[Rows], axis: int = 0) -> Rows:
+        """Return a copy of embedded frames in one array, one part behind the other."""
+        return np.concatenate(parts, axis)
+
     @abstractmethod
-    def clip_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clip_probs(self, embedded: Rows) -> NDArray[np.float32]:
         """Return the class probabilities `(B, A)` of clips of embedded frames `(B, T, G)`, each by itself."""
 
     @abstractmethod

@@ -70,7 +70,7 @@ class StreamingRecognizer:
     def reset(self) -> None:
         """Forget all frames: the next one is the first of a new stream."""
         preprocess = self.recognizer.header.preprocess
-        self._buffer = WindowBuffer(preprocess.clip_length, self._stride)
+        self._buffer = WindowBuffer(preprocess.clip_length, self._stride, self.recognizer.runtime.join)
         self._times_s: deque[float] = deque(maxlen=preprocess.clip_length)
         self._state: State | None = None
         self._flow: FlowImages | None = None
@@ -187,7 +187,9 @@ def push_together(
     windows: list[tuple[int, Window]] = []
     if streams[0].mode == "window":
         embedded = recognizer.runtime.embed_images(images, CENTER_VIEW)
-        for i, rows in zip(ready, np.split(embedded, len(ready)), strict=True):
+        num_views = len(recognizer.views)
+        for place, i in enumerate(ready):
+            rows = embedded[place * num_views : (place + 1) * num_views]
             windows += [(i, window) for window in streams[i]._buffer.push(rows[None])]
         probs = recognizer.window_batch_probs([window for _, window in windows]) if windows else np.empty((0, 0))
     else:

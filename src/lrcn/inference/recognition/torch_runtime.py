@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from lrcn.config import PreprocessConfig
 from lrcn.features import Precision, TorchEncoder
 from lrcn.graphs.state import State
-from lrcn.inference.recognition.runtime import Runtime
+from lrcn.inference.recognition.runtime import Rows, Runtime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import View
 
@@ -38,14 +40,18 @@ class TorchRuntime(TorchEncoder, Runtime):
             return self.model.head.embed(self._tensor(features)).cpu().numpy()
 
     @torch.inference_mode()
-    def embed_images(self, images: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-        """As `Runtime.embed_images`; the features stay on the device."""
+    def embed_images(self, images: NDArray[np.uint8], view: View) -> torch.Tensor:
+        """As `Runtime.embed_images`; nothing leaves the device."""
         features = self.features(images, view)
         with torch.autocast(self._device.type, enabled=False):
-            return self.model.head.embed(features).cpu().numpy()
+            return self.model.head.embed(features)
+
+    def join(self, parts: Sequence[Rows], axis: int = 0) -> torch.Tensor:
+        """As `Runtime.join`, on the device."""
+        return torch.cat(list(parts), axis)
 
     @torch.inference_mode()
-    def clip_probs(self, embedded: NDArray[np.float32]) -> NDArray[np.float32]:
+    def clip_probs(self, embedded: Rows) -> NDArray[np.float32]:
         """As `Runtime.clip_probs`."""
         with torch.autocast(self._device.type, enabled=False):
             return self.model.head.embedded_clip_probs(self._tensor(embedded)).cpu().numpy()
@@ -62,5 +68,7 @@ class TorchRuntime(TorchEncoder, Runtime):
             logits, after = self.model.step(self._tensor(features), before)
         return logits.softmax(-1).cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
 
-    def _tensor(self, array: NDArray[np.float32]) -> torch.Tensor:
+    def _tensor(self, array: Rows) -> torch.Tensor:
+        if isinstance(array, torch.Tensor):
+            return array
         return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(self._device)

@@ -7,12 +7,13 @@ between the two steps. Shapes: T frames, L frames a window, N windows, A classes
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.inference.recognition.runtime import Rows
 from lrcn.results import LabelProb, RecognitionResult, Segment
 
 
@@ -22,7 +23,7 @@ class Window:
 
     start: int
     end: int
-    frames: NDArray[np.float32]
+    frames: Rows
     """`(end - start, ...)`, as they were pushed."""
 
 
@@ -33,17 +34,21 @@ class WindowBuffer:
     frames if those before left some out; a sequence shorter than `clip_length` is one short window.
     """
 
-    def __init__(self, clip_length: int, clip_stride: int) -> None:
+    def __init__(
+        self, clip_length: int, clip_stride: int, join: Callable[[Sequence[Rows]], Rows] = np.concatenate
+    ) -> None:
+        """Take the lengths in frames, and `Runtime.join` of what made the frames."""
         self.clip_length = clip_length
         self.clip_stride = clip_stride
         self.num_frames = 0
-        self._kept: NDArray[np.float32] | None = None
+        self._join = join
+        self._kept: Rows = None
         self._next_start = 0
         self._covered = 0
 
-    def push(self, frames: NDArray[np.float32]) -> list[Window]:
+    def push(self, frames: Rows) -> list[Window]:
         """Add the next frames, `(n, ...)`, and return the windows that they complete."""
-        kept = frames if self._kept is None else np.concatenate([self._kept, frames])
+        kept = frames if self._kept is None else self._join([self._kept, frames])
         self.num_frames += len(frames)
         first = self.num_frames - len(kept)
         ready = []
@@ -52,7 +57,7 @@ class WindowBuffer:
             ready.append(Window(start, self._covered, kept[start - first : self._covered - first]))
             self._next_start += self.clip_stride
         # The next window and the tail both lie within the last clip_length frames. The copy lets the chunk go.
-        self._kept = kept[-self.clip_length :].copy()
+        self._kept = self._join([kept[-self.clip_length :]])
         return ready
 
     def finish(self) -> list[Window]:
