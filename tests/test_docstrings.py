@@ -14,6 +14,8 @@ MODULES = (
     "lrcn.inference.loading",
     "lrcn.inference.recognition.predictor",
     "lrcn.inference.recognition.streaming",
+    "lrcn.metrics.temporal",
+    "lrcn.metrics.time_budget",
     "lrcn.training.fit",
     "lrcn.writers",
 )

@@ -12,8 +12,10 @@ import lrcn
 from lrcn.errors import MissingExtraError
 
 NAMES = [
+    "Agreement",
     "BackboneConfig",
     "BackboneSpec",
+    "BudgetRow",
     "CaptionData",
     "CaptionExample",
     "CaptionReader",
@@ -51,14 +53,19 @@ NAMES = [
     "Segment",
     "StreamingRecognizer",
     "TEN_CROP_VIEWS",
+    "TemporalScores",
     "TrainResult",
+    "TransitionRow",
     "TwoStreamRecognizer",
+    "agreement",
+    "bootstrap_interval",
     "evaluate",
     "export_model",
     "extract_features",
     "from_pretrained",
     "inspect",
     "load",
+    "pair_recordings",
     "push_to_hub",
     "read_caption_data",
     "read_recognition_data",
@@ -68,8 +75,12 @@ NAMES = [
     "register_reader",
     "save_pretrained",
     "search",
+    "temporal_scores",
+    "time_budget",
     "train",
+    "transitions",
     "write_results",
+    "write_table",
 ]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from array import array
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import lrcn
+from lrcn.bouts import Bout, Recording
 from lrcn.errors import ConfigError, MediaError
 from lrcn.results import (
     Caption,
@@ -209,3 +211,23 @@ def test_probabilities_of_all_windows_stay_with_the_result(tiny_model: Path, cli
         "schema", "task", "source", "duration_s", "top", "segments", "warnings", "model", "timing_s",
     }  # fmt: skip
     assert set(fields["segments"][0]) == {"start_s", "end_s", "top"}
+
+
+def test_a_table_has_a_column_a_field_and_na_for_nothing(tmp_path: Path) -> None:
+    bouts = (Bout("groom, both paws", 0.1, 0.4), Bout("hop", 2.0, 2.0), Bout("groom, both paws", 3.0, 5.0))
+    recordings = [Recording("day 1", None, bouts, looked_at=((0.0, 20.0),))]
+    rows = lrcn.time_budget(recordings)
+    lrcn.write_table(rows, tmp_path / "budget.csv")
+    with (tmp_path / "budget.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    for row, line in zip(rows, read, strict=True):
+        for name, value in asdict(row).items():
+            if isinstance(value, float | int):
+                assert float(line[name]) == pytest.approx(value, rel=1e-9)
+            else:
+                assert line[name] == ("NA" if value is None else value)
+    lrcn.write_table(lrcn.transitions(recordings), tmp_path / "transitions.csv")
+    assert (tmp_path / "transitions.csv").read_text().splitlines()[2] == 'day 1,,"groom, both paws",hop,1,1'
+    with pytest.raises(ConfigError, match="no row to write"):
+        lrcn.write_table([], tmp_path / "nothing.csv")
+    assert not (tmp_path / "nothing.csv").exists()

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from lrcn.errors import require
 
 _PUBLIC = {
+    "Agreement": "lrcn.metrics.agreement",
     "BackboneConfig": "lrcn.config",
     "BackboneSpec": "lrcn.models.backbone_specs",
+    "BudgetRow": "lrcn.metrics.time_budget",
     "CaptionData": "lrcn.data.captioning.examples",
     "CaptionExample": "lrcn.data.captioning.examples",
     "CaptionReader": "lrcn.data.captioning.readers",
@@ -55,14 +57,19 @@ _PUBLIC = {
     "Segment": "lrcn.results",
     "StreamingRecognizer": "lrcn.inference.recognition.streaming",
     "TEN_CROP_VIEWS": "lrcn.video.views",
+    "TemporalScores": "lrcn.metrics.temporal",
     "TrainResult": "lrcn.training.fit",
+    "TransitionRow": "lrcn.metrics.time_budget",
     "TwoStreamRecognizer": "lrcn.inference.recognition.two_stream",
+    "agreement": "lrcn.metrics.agreement",
+    "bootstrap_interval": "lrcn.metrics.intervals",
     "evaluate": "lrcn.evaluation.evaluating",
     "export_model": "lrcn.export.exporting",
     "extract_features": "lrcn.inference.feature_files",
     "from_pretrained": "lrcn.model_file",
     "inspect": "lrcn.model_file",
     "load": "lrcn.inference.loading",
+    "pair_recordings": "lrcn.metrics.recording_pairs",
     "push_to_hub": "lrcn.model_file",
     "read_caption_data": "lrcn.data.captioning.readers",
     "read_recognition_data": "lrcn.data.recognition.readers",
@@ -72,8 +79,12 @@ _PUBLIC = {
     "register_reader": "lrcn.data.recognition.readers",
     "save_pretrained": "lrcn.model_file",
     "search": "lrcn.experiments.search",
+    "temporal_scores": "lrcn.metrics.temporal",
+    "time_budget": "lrcn.metrics.time_budget",
     "train": "lrcn.training.fit",
+    "transitions": "lrcn.metrics.time_budget",
     "write_results": "lrcn.writers",
+    "write_table": "lrcn.writers",
 }
 """Public name -> module. `tests/test_public_names.py` pins the list."""
 
@@ -138,6 +149,17 @@ if TYPE_CHECKING:
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
     from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS
     from lrcn.writers import write_results as write_results
+    from lrcn.metrics.agreement import Agreement as Agreement
+    from lrcn.metrics.agreement import agreement as agreement
+    from lrcn.metrics.time_budget import BudgetRow as BudgetRow
+    from lrcn.metrics.time_budget import TransitionRow as TransitionRow
+    from lrcn.metrics.temporal import TemporalScores as TemporalScores
+    from lrcn.metrics.temporal import temporal_scores as temporal_scores
+    from lrcn.metrics.time_budget import time_budget as time_budget
+    from lrcn.metrics.time_budget import transitions as transitions
+    from lrcn.metrics.recording_pairs import pair_recordings as pair_recordings
+    from lrcn.metrics.intervals import bootstrap_interval as bootstrap_interval
+    from lrcn.writers import write_table as write_table
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from lrcn.errors import ConfigError, lookup
 from lrcn.files import name_for, replacing, replacing_table, write_json
 from lrcn.inference.recognition.timeline import timeline
+from lrcn.metrics.time_budget import BudgetRow, TransitionRow
 from lrcn.results import CaptionResult, CaptionSegment, RecognitionResult, Result, RetrievalResult
 
 Add = Callable[[Any], object]
@@ -114,6 +115,28 @@ def open_results(path: Path, format: str | None = None, *, task: str) -> Iterato
             write(result)
 
         yield add
+
+
+def write_table(rows: Iterable[BudgetRow | TransitionRow], path: str | Path) -> None:
+    """Write a time budget or transitions as CSV: a line a row, a column a field, `NA` for what there is none of.
+
+    Raises:
+        ConfigError: If there is no row.
+        OSError: If the file cannot be written.
+    """
+    given = iter(rows)
+    first = next(given, None)
+    if first is None:
+        raise ConfigError(f"{path}: there is no row to write")
+    with replacing_table(Path(path)) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(field.name for field in fields(first))
+        for row in chain([first], given):
+            table.writerow("NA" if value is None else _plain(value) for value in astuple(row))
+
+
+def _plain(value: object) -> object:
+    return f"{value:.10g}" if isinstance(value, float) else value
 
 
 def _windows(result: RecognitionResult) -> Iterator[tuple[object, ...]]:
