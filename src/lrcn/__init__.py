@@ -127,6 +127,16 @@ if TYPE_CHECKING:
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
+    from lrcn.metrics.agreement import Agreement as Agreement
+    from lrcn.metrics.agreement import agreement as agreement
+    from lrcn.metrics.intervals import bootstrap_interval as bootstrap_interval
+    from lrcn.metrics.recording_pairs import pair_recordings as pair_recordings
+    from lrcn.metrics.temporal import TemporalScores as TemporalScores
+    from lrcn.metrics.temporal import temporal_scores as temporal_scores
+    from lrcn.metrics.time_budget import BudgetRow as BudgetRow
+    from lrcn.metrics.time_budget import TransitionRow as TransitionRow
+    from lrcn.metrics.time_budget import time_budget as time_budget
+    from lrcn.metrics.time_budget import transitions as transitions
     from lrcn.model_file import from_pretrained as from_pretrained
     from lrcn.model_file import inspect as inspect
     from lrcn.model_file import push_to_hub as push_to_hub
@@ -149,16 +159,6 @@ if TYPE_CHECKING:
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
     from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS
     from lrcn.writers import write_results as write_results
-    from lrcn.metrics.agreement import Agreement as Agreement
-    from lrcn.metrics.agreement import agreement as agreement
-    from lrcn.metrics.time_budget import BudgetRow as BudgetRow
-    from lrcn.metrics.time_budget import TransitionRow as TransitionRow
-    from lrcn.metrics.temporal import TemporalScores as TemporalScores
-    from lrcn.metrics.temporal import temporal_scores as temporal_scores
-    from lrcn.metrics.time_budget import time_budget as time_budget
-    from lrcn.metrics.time_budget import transitions as transitions
-    from lrcn.metrics.recording_pairs import pair_recordings as pair_recordings
-    from lrcn.metrics.intervals import bootstrap_interval as bootstrap_interval
     from lrcn.writers import write_table as write_table
 
 
