@@ -17,8 +17,11 @@ from lrcn.errors import require
 
 _PUBLIC = {
     "Agreement": "lrcn.metrics.agreement",
+    "AnnotationFormat": "lrcn.annotations.formats",
+    "Annotations": "lrcn.bouts",
     "BackboneConfig": "lrcn.config",
     "BackboneSpec": "lrcn.models.backbone_specs",
+    "Bout": "lrcn.bouts",
     "BudgetRow": "lrcn.metrics.time_budget",
     "CaptionData": "lrcn.data.captioning.examples",
     "CaptionExample": "lrcn.data.captioning.examples",
@@ -51,10 +54,12 @@ _PUBLIC = {
     "RecognitionResult": "lrcn.results",
     "RecognitionTrainingConfig": "lrcn.training.recognition.config",
     "Recognizer": "lrcn.inference.recognition.predictor",
+    "Recording": "lrcn.bouts",
     "RetrievalResult": "lrcn.results",
     "Retriever": "lrcn.inference.captioning.retriever",
     "SearchReport": "lrcn.experiments.search_report",
     "Segment": "lrcn.results",
+    "Skipped": "lrcn.bouts",
     "StreamingRecognizer": "lrcn.inference.recognition.streaming",
     "TEN_CROP_VIEWS": "lrcn.video.views",
     "TemporalScores": "lrcn.metrics.temporal",
@@ -71,8 +76,10 @@ _PUBLIC = {
     "load": "lrcn.inference.loading",
     "pair_recordings": "lrcn.metrics.recording_pairs",
     "push_to_hub": "lrcn.model_file",
+    "read_annotations": "lrcn.annotations.formats",
     "read_caption_data": "lrcn.data.captioning.readers",
     "read_recognition_data": "lrcn.data.recognition.readers",
+    "register_annotation_format": "lrcn.annotations.formats",
     "register_backbone": "lrcn.models.backbones",
     "register_caption_reader": "lrcn.data.captioning.readers",
     "register_head": "lrcn.models.heads",
@@ -83,6 +90,7 @@ _PUBLIC = {
     "time_budget": "lrcn.metrics.time_budget",
     "train": "lrcn.training.fit",
     "transitions": "lrcn.metrics.time_budget",
+    "write_annotations": "lrcn.annotations.formats",
     "write_results": "lrcn.writers",
     "write_table": "lrcn.writers",
 }
@@ -91,6 +99,14 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from lrcn.annotations.formats import AnnotationFormat as AnnotationFormat
+    from lrcn.annotations.formats import read_annotations as read_annotations
+    from lrcn.annotations.formats import register_annotation_format as register_annotation_format
+    from lrcn.annotations.formats import write_annotations as write_annotations
+    from lrcn.bouts import Annotations as Annotations
+    from lrcn.bouts import Bout as Bout
+    from lrcn.bouts import Recording as Recording
+    from lrcn.bouts import Skipped as Skipped
     from lrcn.config import BackboneConfig as BackboneConfig
     from lrcn.config import CaptioningConfig as CaptioningConfig
     from lrcn.config import CaptioningHeader as CaptioningHeader

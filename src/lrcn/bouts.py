@@ -7,6 +7,7 @@ not including `end_s`.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ BACKGROUND = "background"
 
 Span = tuple[float, float]
 """From a time up to but not including another, in seconds."""
+
+WHOLE: tuple[Span, ...] = ((0.0, math.inf),)
+"""From the first frame to the end of the file, however long that is."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something of an annotation file that did not become a bout."""
+    """An event of an annotation file that did not become a bout."""
 
     place: str
     """File and line, row or entry."""
@@ -92,10 +96,19 @@ class Annotations:
     labels: tuple[str, ...]
     """Every behaviour that the annotators looked for, also those that never occur; in the file's order."""
     skipped: tuple[Skipped, ...] = ()
-    """With the bouts, this accounts for every event of the file: `num_events` is the sum of both."""
+    """One entry an event. With the bouts they account for every event of the file: `num_events` is the number of bouts
+    without `num_copies`, and of these."""
     num_events: int = 0
-    """Events that the file holds, counted on their own while reading."""
+    """Events that the file holds, counted on their own while reading; what starts and stops is one event."""
+    num_copies: int = 0
+    """Bouts beyond the first of an event: where it lies in several files, or several cameras saw it."""
     warnings: tuple[str, ...] = ()
+    """What else is wrong: file and entry, what, and what to do."""
+
+    @property
+    def num_bouts(self) -> int:
+        """Bouts of all recordings."""
+        return sum(len(recording.bouts) for recording in self.recordings)
 
     def counts(self) -> dict[str, int]:
         """Return the number of bouts of each of the labels."""
@@ -119,6 +132,19 @@ def union(spans: Iterable[Span]) -> list[Span]:
         else:
             joined.append((start_s, end_s))
     return joined
+
+
+def without(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
+    """Return what is left of the spans outside the holes, as `union` does."""
+    left = union(spans)
+    for hole_start_s, hole_end_s in union(holes):
+        left = [
+            part
+            for start_s, end_s in left
+            for part in ((start_s, min(end_s, hole_start_s)), (max(start_s, hole_end_s), end_s))
+            if part[0] < part[1]
+        ]
+    return left
 
 
 def overlap_s(one: Span, other: Span) -> float:

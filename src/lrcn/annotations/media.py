@@ -1,0 +1,147 @@
+"""Find the videos that an annotation file names: as named, beside the file, or by file name below a folder."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lrcn.errors import MediaError
+from lrcn.video.read import VideoInfo, probe
+from lrcn.video.sources import VIDEO_SUFFIXES
+
+_RATE_TOLERANCE = 0.01
+"""Share by which a stated frame rate may differ from the video's: 30 stands for 29.97 too."""
+
+
+class MediaFinder:
+    """The videos around an annotation file.
+
+    Names may be those of another computer: a Windows path, a `file:` address, other capitals, another folder. A name
+    without the suffix of a video stands for the video of that name.
+    """
+
+    def __init__(self, file: Path, videos: Path | None = None) -> None:
+        """Look below a folder when something is not where it should be.
+
+        Args:
+            file: The annotation file.
+            videos: Folder in which the videos lie; None for the file's own.
+        """
+        self.folder = file.parent
+        self.videos = videos if videos is not None else file.parent
+        self._missing: set[str] = set()
+        self._probed: dict[Path, VideoInfo | None] = {}
+
+    def find(self, name: str, warn: Callable[[str], None]) -> Path | None:
+        """Return the video of a name; where it is not there, the path where it should be; None for an empty name.
+
+        Args:
+            name: As the annotation file has it.
+            warn: Takes what is wrong, once for each name: nothing there, or several of that name.
+        """
+        parts = name_parts(name)
+        if not parts:
+            return None
+        named = Path(*parts)
+        for folder in (self.folder, self.videos):
+            if _exists(folder / named):
+                return folder / named
+        found = self._below.get(named.name.casefold(), [])
+        if not found and named.suffix.lower() not in VIDEO_SUFFIXES:
+            found = self._stems.get(named.name.casefold(), [])
+        if len(found) > 1:
+            found = _best(found, parts)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            warn(
+                f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or name its folder: --videos"
+            )
+        else:
+            warn(f"{name} is not there, nor below {self.videos}; put it there, or name its folder: --videos")
+        return self.videos / (named.name if named.is_absolute() or ":" in parts[0] else named)
+
+    def info(self, path: Path | None) -> VideoInfo | None:
+        """Return what a video says about itself, None if it is not there or cannot be read."""
+        if path is None or not _exists(path):
+            return None
+        if path not in self._probed:
+            try:
+                self._probed[path] = probe(path)
+            except (MediaError, OSError):  # who decodes it will say what is wrong with it
+                self._probed[path] = None
+        return self._probed[path]
+
+    def rate(self, path: Path | None, stated: float | None, warn: Callable[[str], None]) -> float | None:
+        """Return a recording's frame rate: the stated one, else the video's; warns where they differ."""
+        info = self.info(path)
+        if info is None:
+            return stated
+        if stated is not None and abs(stated - info.fps) > _RATE_TOLERANCE * info.fps:
+            warn(
+                f"says {stated:g} frames a second, and {path} has {info.fps:g}: is it the same video? "
+                "If it was converted, check a few times"
+            )
+        return stated or info.fps
+
+    @functools.cached_property
+    def _below(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for folder, subfolders, files in os.walk(self.videos):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            for name in sorted([*files, *subfolders]):
+                found[name.casefold()].append(Path(folder, name))
+        return found
+
+    @functools.cached_property
+    def _stems(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for paths in self._below.values():
+            for path in paths:
+                if path.suffix.lower() in VIDEO_SUFFIXES:
+                    found[path.stem.casefold()].append(path)
+        return found
+
+
+def name_parts(name: str) -> tuple[str, ...]:
+    """Return folders and file name of a path of any system, or of an address."""
+    text = name.strip()
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", text):
+        address = urlsplit(text)
+        text = unquote(address.path)
+        if re.match(r"/[a-zA-Z]:/", text):  # file:///C:/videos/a.mp4
+            text = text[1:]
+    windows = ("\\" in text and "/" not in text) or re.match(r"[a-zA-Z]:\\", text)
+    if windows and not _exists(Path(text)):
+        text = text.replace("\\", "/")
+    root = ("/",) if text.startswith("/") else ()
+    return (*root, *(part for part in text.split("/") if part and part != "."))
+
+
+def file_name(name: str) -> str:
+    """Return the file name at the end of such a path."""
+    parts = name_parts(name)
+    return parts[-1] if parts else ""
+
+
+def _best(found: list[Path], parts: tuple[str, ...]) -> list[Path]:
+    """Return those whose folders agree longest with the name's, from the file upwards."""
+
+    def agreeing(path: Path) -> int:
+        pairs = zip(reversed(path.parts), reversed(parts), strict=False)
+        return next((i for i, (one, other) in enumerate(pairs) if one.casefold() != other.casefold()), len(parts))
+
+    most = max(agreeing(path) for path in found)
+    return [path for path in found if agreeing(path) == most]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
