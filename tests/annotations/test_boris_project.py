@@ -20,7 +20,6 @@ from lrcn.annotations.formats import read_annotations, write_annotations
 from lrcn.bouts import WHOLE, Annotations, Bout
 from lrcn.errors import DataError
 
-
 ETHOGRAM = {
     "0": {"type": "State event", "code": "run"},
     "1": {"type": "Point event", "code": "jump"},

@@ -58,12 +58,12 @@ class MediaFinder:
             found = _best(found, parts)
         if len(found) == 1:
             return found[0]
-        if found:
-            warn(
-                f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or name its folder: --videos"
-            )
-        else:
-            warn(f"{name} is not there, nor below {self.videos}; put it there, or name its folder: --videos")
+        if name not in self._missing:
+            self._missing.add(name)
+            if found:
+                warn(f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or use --videos")
+            else:
+                warn(f"{name} is not there, nor below {self.videos}; put it there, or name its folder: --videos")
         return self.videos / (named.name if named.is_absolute() or ":" in parts[0] else named)
 
     def info(self, path: Path | None) -> VideoInfo | None:
