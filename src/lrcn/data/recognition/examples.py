@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrcn.bouts import Recording, Span
 from lrcn.data.splits import examples_of
+
+TOGETHER = "|"
+"""Stands between the classes of an example where several are shown at once."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class RecognitionExample:
     path: Path
     """A video file, or a folder that holds its frames as images."""
     label: str
+    """Its class; in a data set that is `multi_label` all classes shown, in alphabetical order with `TOGETHER` between
+    them, and empty where none is."""
     split: str
     """`train`, `val` or `test`."""
     start_s: float = 0.0
@@ -23,6 +29,10 @@ class RecognitionExample:
     group: str = ""
     """The source video, person or place: no group should lie in two splits. Readers leave it empty where the data
     set does not say; it is then guessed from the file name."""
+    within: Span | None = None
+    """Of a piece of a recording: the stretch of it that lies in the same split. Windows of the example may reach over
+    its borders, as windows of the recording do, but not out of this stretch; frames are sampled by the recording's
+    clock. None where the example is a video, or a part that is read as if it were one."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,18 @@ class RecognitionData:
     name: str
     warnings: tuple[str, ...] = ()
     """One line each: what a careful user would want to know, such as clips of one video in two splits."""
+    recordings: tuple[Recording, ...] = ()
+    """Of annotated recordings: those that the examples are cut from, each with its split, its length and a file that is
+    there. A recording that is divided in time is here once for each split, with the bouts and the spans looked at that
+    lie in it. Empty for clips."""
+    multi_label: bool = False
+    """Whether several classes, or none, may be shown at once: each is then judged by itself."""
+
+    def shown(self, example: RecognitionExample) -> tuple[str, ...]:
+        """Return the classes that an example shows: one, or any number where the data set is `multi_label`."""
+        if not self.multi_label:
+            return (example.label,)
+        return tuple(example.label.split(TOGETHER)) if example.label else ()
 
     def split(self, name: str) -> tuple[RecognitionExample, ...]:
         """Return the examples of one split.
@@ -53,6 +75,17 @@ class ReadOptions:
     """Which of several official train/test lists, from 1."""
     skip_missing: bool = False
     """Leave out listed videos that are not there, instead of raising."""
+    val_fraction: float = 0.2
+    """Share that becomes `val`, for readers that divide by themselves."""
+    seed: int = 0
+    """Of that division."""
+    videos: Path | None = None
+    """Folder of the recordings that an annotation file names; None for those beside it."""
+    subject: str | None = None
+    """Whose bouts of an annotation file count; None for all."""
+    finished: bool | None = None
+    """Whether the annotator went through every recording to its end, so that what no bout covers is background; None
+    for what the file says."""
 
 
 def sorted_labels(examples: list[RecognitionExample]) -> tuple[str, ...]:

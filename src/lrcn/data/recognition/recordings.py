@@ -1,0 +1,154 @@
+"""Annotated long recordings as a data set: examples are cut from the bouts, and from what lies between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lrcn.bouts import BACKGROUND, Annotations, Bout, Recording, Span, labels_of, overlap_each_other, overlap_s, union
+from lrcn.data.named_files import exists
+from lrcn.data.problems import Problems, first_of
+from lrcn.data.recognition.cutting import TICK_S, clipped, examples_of, known_spans
+from lrcn.data.recognition.examples import TOGETHER, ReadOptions, RecognitionData
+from lrcn.data.recognition.recording_splits import divided
+from lrcn.errors import DataError, MediaError
+from lrcn.video.read import probe
+
+
+def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> RecognitionData:
+    """Return the examples of annotated recordings.
+
+    Bouts of different labels that overlap in a recording make the data set `multi_label`; else what no bout covers of
+    the spans looked at is a class of its own, `BACKGROUND`.
+
+    Args:
+        annotations: As they were read.
+        options: As for every reader; `finished` says what the annotations do not.
+        source: The annotation file, for messages.
+
+    Raises:
+        DataError: If a recording is not there, or nothing is left to learn from; `problems` holds all lines.
+    """
+    warnings = list(annotations.warnings)
+    if annotations.skipped:
+        lines = [f"{skipped.place}: {skipped.reason}" for skipped in annotations.skipped]
+        warnings.append(f"left out: {first_of(lines)}")
+    problems = Problems(options.skip_missing)
+    recordings = _joined(list(_found(annotations.recordings, problems)), warnings)
+    warnings += problems.check(len(recordings), source, "recording")
+    recordings = list(_measured(recordings, options.finished, warnings))
+    if not recordings:
+        raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
+    _tell_points(recordings, warnings)
+    if all(recording.looked_at is None for recording in recordings):
+        warnings.append(
+            f"{source.name}: nothing says that a recording was annotated to its end, so what lies between bouts is not "
+            "used; where it shows none of the behaviours, add --finished"
+        )
+    overlapping = [(recording, pair) for recording in recordings for pair in _at_once(recording.bouts)]
+    if overlapping:
+        recording, (one, other) = overlapping[0]
+        warnings.append(
+            f"{len(overlapping)} pairs of bouts overlap, the first {one.label!r} and {other.label!r} at "
+            f"{other.start_s:g} s of {recording.name}: several behaviours at once are learnt, each judged by itself"
+        )
+    several = bool(overlapping)
+    labels = tuple(label for label in _learnt(annotations, recordings) if label != BACKGROUND)
+    if several and (odd := [label for label in labels if TOGETHER in label]):
+        raise DataError(
+            f"{source}: the behaviour {odd[0]!r} has a {TOGETHER} in its name, which joins names; rename it"
+        )
+    stretches, told = divided(recordings, several=several, val_fraction=options.val_fraction, seed=options.seed)
+    examples = examples_of(stretches, several=several)
+    if not examples:
+        raise DataError(f"{source}: no bout has a length, so there is nothing to learn; annotate starts and stops")
+    if any(example.label == BACKGROUND for example in examples):
+        labels = (*labels, BACKGROUND)
+    return RecognitionData(
+        labels,
+        tuple(examples),
+        annotations.name,
+        tuple(warnings + told),
+        recordings=tuple(stretch.recording for stretch in stretches),
+        multi_label=several,
+    )
+
+
+def _found(recordings: Iterable[Recording], problems: Problems) -> Iterable[Recording]:
+    for recording in recordings:
+        if recording.path is None:
+            problems.add(recording.name, "names no video; say with --videos in which folder it lies")
+        elif exists(recording.path):
+            yield recording
+        else:
+            problems.add_missing(recording.name, str(recording.path))
+
+
+def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
+    """Return one recording for each file: annotations of different stretches of it belong together."""
+    joined: dict[Path, Recording] = {}
+    for recording in recordings:
+        assert recording.path is not None
+        path = recording.path.resolve()
+        first = joined.setdefault(path, recording)
+        if first is recording:
+            continue
+        spans = (known_spans(first), known_spans(recording))
+        if any(overlap_s(one, other) > TICK_S for one in spans[0] for other in spans[1]):
+            warnings.append(
+                f"left out: {recording.name}, which annotates the same time of {recording.path.name} as {first.name}; "
+                "keep one of them, or choose a subject"
+            )
+            continue
+        bouts = sorted((*first.bouts, *recording.bouts), key=lambda bout: bout.start_s)
+        looked_at: tuple[Span, ...] | None = None
+        if first.looked_at is not None or recording.looked_at is not None:
+            looked_at = tuple(union((*(first.looked_at or spans[0]), *(recording.looked_at or spans[1]))))
+        joined[path] = replace(first, bouts=tuple(bouts), looked_at=looked_at)
+    return list(joined.values())
+
+
+def _measured(recordings: Iterable[Recording], finished: bool | None, warnings: list[str]) -> Iterable[Recording]:
+    """Yield what can be read, with its length; bouts end with the file."""
+    for recording in recordings:
+        assert recording.path is not None
+        try:
+            duration_s = probe(recording.path).duration_s
+        except MediaError as exc:
+            warnings.append(f"left out: {exc}")
+            continue
+        looked_at = recording.looked_at
+        if finished is not None:
+            looked_at = (looked_at or ((0.0, duration_s),)) if finished else None
+        past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]
+        if past:
+            warnings.append(
+                f"{recording.name}: {len(past)} bouts go past its end at {duration_s:.2f} s and are cut there, the "
+                f"first {past[0].label!r} at {past[0].start_s:g} s; is it the right video, and at the right rate?"
+            )
+        whole = replace(recording, looked_at=looked_at, duration_s=duration_s)
+        yield clipped(whole, (0.0, duration_s), recording.split)
+
+
+def _tell_points(recordings: Iterable[Recording], warnings: list[str]) -> None:
+    counts = Counter(bout.label for recording in recordings for bout in recording.bouts if bout.is_point)
+    if counts:
+        lines = [f"{count} events of {label!r} have no length and teach nothing" for label, count in counts.items()]
+        warnings.append(f"{first_of(lines)}; annotate when they start and stop")
+
+
+def _at_once(bouts: Iterable[Bout]) -> list[tuple[Bout, Bout]]:
+    """Return the pairs of bouts of different behaviours that are shown at once."""
+    return overlap_each_other([bout for bout in bouts if bout.label != BACKGROUND], tolerance_s=TICK_S)
+
+
+def _learnt(annotations: Annotations, recordings: Sequence[Recording]) -> list[str]:
+    """Return the labels of bouts with a length, in the file's order."""
+    lasting = [replace(one, bouts=tuple(bout for bout in one.bouts if not bout.is_point)) for one in recordings]
+    found = labels_of(lasting)
+    return [
+        *(label for label in annotations.labels if label in found),
+        *(x for x in found if x not in annotations.labels),
+    ]

@@ -1,0 +1,131 @@
+"""Annotated recordings as data sets: what is said of them, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrcn.bouts import BACKGROUND, Annotations, Bout, Recording, Skipped
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData
+from lrcn.data.recognition.recordings import data_of
+from lrcn.errors import DataError
+
+GREY = np.full((200, 24, 32, 3), 120, np.uint8)
+"""Twenty seconds."""
+
+
+def videos(folder: Path, make_clip: Any, number: int = 2) -> list[Path]:
+    return [make_clip(folder / f"{i}.avi", GREY, 10) for i in range(number)]
+
+
+def annotated(*recordings: Recording, labels: tuple[str, ...] = ("rest", "groom", "rear"), **more: Any) -> Annotations:
+    return Annotations("mice", recordings, labels, **more)
+
+
+def read(annotations: Annotations, **options: Any) -> RecognitionData:
+    return data_of(annotations, ReadOptions(**options), Path("mice.boris"))
+
+
+BOUTS = tuple(Bout("groom" if i % 2 else "rest", 2.0 * i, 2.0 * i + 1) for i in range(10))
+OVERLAPPING = (*BOUTS, Bout("rear", 4.0, 6.5))
+WHOLE = ((0.0, float("inf")),)
+
+
+def test_exclusive_behaviours_have_background_where_it_was_looked_at(tmp_path: Path, make_clip: Any) -> None:
+    paths = videos(tmp_path, make_clip)
+    data = read(annotated(*(Recording(path.name, path, BOUTS, WHOLE) for path in paths)))
+    assert data.labels == ("rest", "groom", BACKGROUND)
+    assert not data.multi_label
+    assert {example.split for example in data.examples} == {"train", "val", "test"}
+    assert {data.shown(example) for example in data.examples} == {("rest",), ("groom",), (BACKGROUND,)}
+    assert {recording.split for recording in data.recordings} == {"train", "val", "test"}
+    assert all(r.duration_s == 20.0 and r.looked_at[-1][1] <= 20.0 for r in data.recordings if r.looked_at)
+
+
+def test_what_is_not_finished_has_no_background_and_the_user_has_the_last_word(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    unknown = annotated(Recording("one", path, BOUTS))
+    assert read(unknown).labels == ("rest", "groom")
+    assert any("add --finished" in warning for warning in read(unknown).warnings)
+    assert BACKGROUND in read(unknown, finished=True).labels
+    assert not any("add --finished" in warning for warning in read(unknown, finished=True).warnings)
+    assert read(annotated(Recording("one", path, BOUTS, WHOLE)), finished=False).labels == ("rest", "groom")
+
+
+def test_overlapping_behaviours_are_learnt_each_by_itself(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    data = read(annotated(Recording("one", path, OVERLAPPING, WHOLE)), val_fraction=0.0)
+    assert data.multi_label
+    assert data.labels == ("rest", "groom", "rear")
+    shown = {data.shown(example) for example in data.examples}
+    assert shown >= {(), ("rest",), ("groom",), ("rear",), ("rear", "rest"), ("groom", "rear")} - {("groom", "rear")}
+    assert any("1 pairs of bouts overlap" in w or "pairs of bouts overlap" in w for w in data.warnings)
+
+
+def test_a_tick_of_overlap_is_a_slip_of_the_hand(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    own = (Bout("rest", 0.0, 10.05), Bout("groom", 10.0, 20.0))
+    assert not read(annotated(Recording("one", path, own))).multi_label
+
+
+def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes(b"no video")
+    own = (*BOUTS, Bout("rear", 3.0, 3.0), Bout("groom", 19.5, 25.0))
+    data = read(
+        annotated(
+            Recording("one", path, own, WHOLE),
+            Recording("two", broken, BOUTS, WHOLE),
+            Recording("one again", path, BOUTS, WHOLE),
+            skipped=(Skipped("mice.boris row 7", "no stop"),),
+            warnings=("mice.boris: written by a newer program",),
+        )
+    )
+    text = "\n".join(data.warnings)
+    for said in (
+        "row 7: no stop",
+        "newer program",
+        "broken.avi",
+        "one again",
+        "1 bouts go past its end",
+        "'rear' have no length",
+    ):
+        assert said in text
+    assert "rear" not in data.labels
+    assert max(example.end_s or 0 for example in data.examples) <= 20.0
+
+
+def test_two_annotations_of_one_file_are_one_recording(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    halves = [
+        Recording("first half", path, BOUTS[:5], ((0.0, 10.0),)),
+        Recording("second half", path, BOUTS[5:], ((10.0, 20.0),)),
+    ]
+    together = read(annotated(*halves))
+    assert together.examples == read(annotated(Recording("first half", path, BOUTS, ((0.0, 20.0),)))).examples
+
+
+def test_missing_recordings_are_named_and_may_be_left_out(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    there = Recording("one", path, BOUTS, WHOLE)
+    gone = annotated(there, Recording("two", tmp_path / "two.avi", BOUTS), Recording("three", None, BOUTS))
+    with pytest.raises(DataError) as refused:
+        read(gone)
+    assert len(refused.value.problems) == 2
+    assert any("three: names no video; say with --videos" in problem for problem in refused.value.problems)
+    gone = annotated(there, Recording("two", tmp_path / "two.avi", BOUTS))
+    with pytest.raises(DataError, match=r"two.avi not found; put the recordings there, or leave such rows out"):
+        read(gone)
+    assert any("two.avi not found" in warning for warning in read(gone, skip_missing=True).warnings)
+
+
+def test_events_alone_are_refused_in_one_line(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    with pytest.raises(DataError, match="no bout has a length"):
+        read(annotated(Recording("one", path, (Bout("rear", 3.0, 3.0),))))
+    with pytest.raises(DataError, match=r"the behaviour 'a\|b' has a \| in its name"):
+        read(annotated(Recording("one", path, (Bout("a|b", 3.0, 9.0), Bout("c", 4.0, 8.0)))))
