@@ -29,19 +29,21 @@ class ClipKey(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureVideo:
-    """A video whose features are known."""
+    """A video, or part of one, whose features are known."""
 
     label: int
     num_frames: int
     views: tuple[NDArray[Any] | Path, ...]
-    """Features `(num_frames, D)` of each view: in memory, or the `.npy` file to map."""
+    """Features `(T, D)` of each view: in memory, or the `.npy` file to map."""
+    first: int = 0
+    """Row of the first frame, where the features are those of a longer video."""
 
     def window(self, view: int, start: int, end: int) -> NDArray[Any]:
         """Return the features of the frames `start` up to but not including `end`, `(end - start, D)`."""
         rows = self.views[view]
         if isinstance(rows, Path):
             rows = np.load(rows, mmap_mode="r", allow_pickle=False)
-        return rows[start:end]
+        return rows[self.first + start : self.first + end]
 
 
 def stacked(rows: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ from lrcn.training.features import EncodedVideos
 from lrcn.training.fit import train
 from lrcn.training.progress import Narrator
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import training_part
+from lrcn.training.recognition.data import feature_video, one_for_each_part, training_part
 from lrcn.training.recognition.recipe import RecognitionRecipe
 from lrcn.training.recognition.validation import LEAST_PROB, FeatureValidation
 
@@ -58,8 +58,9 @@ class FoldTrainings:
             cache_dir=self._cache_dir,
             device=choose_device(self._device),
         )
-        with self._narrator.bar("features", len(self._data.examples), unit="videos") as bar:
-            encoded.fill(self._data.examples, lambda example: training_part(example, config), bar)
+        files = one_for_each_part(self._data.examples)
+        with self._narrator.bar("features", len(files), unit="videos") as bar:
+            encoded.fill(files, lambda example: training_part(example, config), bar)
         return encoded
 
     def tallies(
@@ -108,12 +109,18 @@ def _tally(
             continue
         label_id = header.labels.index(label)
         videos: list[FeatureVideo] = [
-            encoded.get(Part(e.path, start_s=e.start_s, end_s=e.end_s), label_id=label_id) for e in own
+            feature_video(encoded, e, _centre_of(e), header.preprocess, label_id) for e in own
         ]
         sums = FeatureValidation(videos, header.preprocess, [1.0] * len(own))(model, device)
         right[label] = int(sums["val_accuracy"][0])
         loss += sums["val_loss"][0]
     return Tally(right, total, loss)
+
+
+def _centre_of(example: RecognitionExample) -> Part:
+    if example.within is not None:
+        return Part(example.path)
+    return Part(example.path, start_s=example.start_s, end_s=example.end_s)
 
 
 def _constant(labels: Sequence[str], examples: Sequence[RecognitionExample]) -> Tally:

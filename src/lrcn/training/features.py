@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +78,7 @@ class EncodedVideos:
         """`features_key`"""
         self._cache = FeatureCache(cache_folder("features", cache_dir), self.key)
         self._failures: dict[Part, MediaError] = {}
+        self._kept: dict[Part, tuple[FeatureVideo, NDArray[np.float64]]] = {}
         self._free_bytes = _memory_for_features()
 
     def fill(self, examples: Sequence[E], part_of: Callable[[E], Part], bar: Bar) -> None:
@@ -101,16 +103,39 @@ class EncodedVideos:
         Raises:
             MediaError: If the video cannot be read.
         """
+        return replace(self._load(part)[0], label=label_id)
+
+    def get_slice(
+        self, part: Part, frames_of: Callable[[NDArray[np.float64]], tuple[int, int]], *, label_id: int = 0
+    ) -> FeatureVideo:
+        """Return those of some of its frames; what is taken of one video shares its features.
+
+        Args:
+            part: The video.
+            frames_of: From the times of its frames `(T,)`, in seconds, to the first one wanted and that after the last.
+            label_id: Of these frames.
+
+        Raises:
+            MediaError: If the video cannot be read, or `frames_of` finds none.
+        """
+        video, times_s = self._load(part)
+        first, last = frames_of(times_s)
+        return replace(video, label=label_id, first=first, num_frames=last - first)
+
+    def _load(self, part: Part) -> tuple[FeatureVideo, NDArray[np.float64]]:
         if part in self._failures:
             raise self._failures[part]
-        path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
-        found = load_or_encode(self._encoder, self._preprocess, self._cache, path, views, start_s=start_s, end_s=end_s)
-        rows = half_precision(found.features).numpy()
-        self._free_bytes -= rows.nbytes
-        kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
-        if self._free_bytes < 0:
-            kept = tuple(self._cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
-        return FeatureVideo(label_id, rows.shape[1], kept)
+        if part not in self._kept:
+            path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
+            cache = self._cache
+            found = load_or_encode(self._encoder, self._preprocess, cache, path, views, start_s=start_s, end_s=end_s)
+            rows = half_precision(found.features).numpy()
+            self._free_bytes -= rows.nbytes
+            kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
+            if self._free_bytes < 0:
+                kept = tuple(cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
+            self._kept[part] = FeatureVideo(0, rows.shape[1], kept), found.times_s
+        return self._kept[part]
 
 
 def _memory_for_features() -> float:

@@ -78,7 +78,12 @@ def with_flow_files(
         if not missing or path.is_file()
     )
     warnings = (*data.warnings, f"left out: {missing[0]} not found{more}") if missing else data.warnings
-    return replace(data, examples=examples, warnings=warnings)
+    recordings = tuple(
+        replace(recording, path=path)
+        for recording in data.recordings
+        if recording.path is not None and (path := flow_path(flow_dir, root, recording.path)).is_file()
+    )
+    return replace(data, examples=examples, warnings=warnings, recordings=recordings)
 
 
 def build_flow(

@@ -7,15 +7,18 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.problems import first_of
+from lrcn.data.recognition.cutting import frames_of
 from lrcn.data.recognition.datasets import (
     FeatureClips,
     FrameClips,
@@ -40,6 +43,9 @@ from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
 from lrcn.video.sampling import clip_windows
 from lrcn.video.views import CENTER_VIEW, View
+
+MOST_FITTED = 10_000
+"""Windows, or little more, from which a head learns what it learns at once: their statistics must fit into memory."""
 
 
 def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
@@ -89,7 +95,14 @@ def used_examples(data: RecognitionData) -> list[RecognitionExample]:
 def fingerprint(data: RecognitionData) -> str:
     """Return a hash of the labels and of the training and validation examples, wherever their files lie."""
     rows = sorted(
-        (example.path.name, example.label, example.split, example.start_s, example.end_s or 0.0)
+        (
+            example.path.name,
+            example.label,
+            example.split,
+            example.start_s,
+            example.end_s or 0.0,
+            *(example.within or ()),
+        )
         for example in used_examples(data)
     )
     return hashlib.sha256(json.dumps([data.labels, rows]).encode()).hexdigest()
@@ -123,11 +136,12 @@ def prepare_features(
         return training_part(example, config)
 
     def load(example: RecognitionExample) -> FeatureVideo:
-        return encoded.get(part_of(example), label_id=label_ids[example.label])
+        return feature_video(encoded, example, part_of(example), header.preprocess, label_ids[example.label])
 
     examples = used_examples(data)
-    with narrator.bar("features", len(examples), unit="videos") as bar:
-        encoded.fill(examples, part_of, bar)
+    files = one_for_each_part(examples)
+    with narrator.bar("features", len(files), unit="videos") as bar:
+        encoded.fill(files, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
     model.head.fit(partial(_all_clips, train, header.preprocess, balance=config.balance_classes))
@@ -139,29 +153,66 @@ def prepare_features(
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
 
 
+def one_for_each_part(examples: Sequence[RecognitionExample]) -> list[RecognitionExample]:
+    """Return the examples without further pieces of a recording that is among them."""
+    return list({(e.path, *(() if e.within else (e.start_s, e.end_s))): e for e in reversed(examples)}.values())[::-1]
+
+
 def training_part(example: RecognitionExample, config: RecognitionTrainingConfig) -> Part:
-    """Return what of an example is encoded: all views of a training example, the centre of others.
+    """Return what is encoded for an example: all views of a training example, the centre of others.
+
+    Of a piece of a recording it is the whole file, once for all pieces of it, whatever their split.
 
     Raises:
         MediaError: If its file cannot be read.
     """
     views: tuple[View, ...] = (CENTER_VIEW,)
-    if example.split == "train":
+    if example.split == "train" or example.within is not None:
         views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
+    if example.within is not None:
+        return Part(example.path, views)
     return Part(example.path, views, example.start_s, example.end_s)
+
+
+def feature_video(
+    encoded: EncodedVideos, example: RecognitionExample, part: Part, preprocess: PreprocessConfig, label_id: int
+) -> FeatureVideo:
+    """Return the features of an example, or of the frames of a recording that its clips are drawn from.
+
+    Args:
+        encoded: Holds them.
+        example: See above.
+        part: Of this example, as `training_part` has it, or with other views.
+        preprocess: Says how long clips are.
+        label_id: Of the example.
+
+    Raises:
+        MediaError: If its file cannot be read.
+    """
+    if example.within is None:
+        return encoded.get(part, label_id=label_id)
+    return encoded.get_slice(
+        part, lambda times_s: frames_of(example, times_s, preprocess.clip_length), label_id=label_id
+    )
 
 
 def _all_clips(
     videos: Sequence[FeatureVideo], preprocess: PreprocessConfig, *, balance: bool
 ) -> Iterator[TrainingClips]:
-    """Yield all windows of the first view of each video, which share its weight: 1, or less in larger classes."""
+    """Yield the windows of the first view of each video, which share its weight: 1, or less in larger classes.
+
+    Of hours of recordings windows are taken that lie further apart, as long as windows leave no frame out.
+    """
     labels = torch.tensor([video.label for video in videos])
-    windows = [clip_windows(video.num_frames, preprocess.clip_length, preprocess.clip_stride) for video in videos]
+    length, stride = preprocess.clip_length, preprocess.clip_stride
+    num_frames = sum(video.num_frames for video in videos)
+    stride = min(length, max(stride, num_frames // MOST_FITTED))
+    windows = [clip_windows(video.num_frames, length, stride) for video in videos]
     weights = torch.tensor([1.0 / len(of_one) for of_one in windows])
     if balance:
         counts = labels.bincount()
         weights *= len(videos) / len(counts) / counts[labels]
-    for batch in window_batches(videos, preprocess.clip_length, preprocess.clip_stride):
+    for batch in window_batches(videos, length, stride):
         yield TrainingClips(batch.features, batch.lengths, labels[batch.videos], weights[batch.videos])
 
 
@@ -181,6 +232,7 @@ def prepare_frames(
     label_ids = {label: i for i, label in enumerate(data.labels)}
 
     def load(example: RecognitionExample) -> tuple[FrameVideo, RecognitionExample]:
+        example = drawn_from(example, preprocess)
         return frame_video(example, label_ids[example.label], preprocess), example
 
     with narrator.bar("videos", len(used_examples(data)), unit="videos") as bar:
@@ -198,6 +250,21 @@ def prepare_frames(
     shares = class_shares(labels)
     validation = FrameValidation(examples[own], labels[own], preprocess, shares[own]) if val else None
     return PreparedData(clips, len(clips), collate_frames, validation, skipped)
+
+
+def drawn_from(example: RecognitionExample, preprocess: PreprocessConfig) -> RecognitionExample:
+    """Return an example whose part is that which clips are drawn from; it differs for a piece of a recording only.
+
+    Raises:
+        MediaError: If its file cannot be read.
+    """
+    if example.within is None:
+        return example
+    info = probe(example.path)
+    fps = preprocess.sample_fps or info.fps
+    times_s = np.arange(math.ceil((info.duration_s - 1e-3) * fps)) / fps
+    first, last = frames_of(example, times_s, preprocess.clip_length)
+    return replace(example, start_s=first / fps, end_s=last / fps)
 
 
 def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessConfig) -> FrameVideo:

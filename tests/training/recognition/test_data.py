@@ -1,0 +1,109 @@
+"""Training on recordings: every file is encoded once, and clips are frames of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.training.tiny_recordings import tiny_recordings
+from tests.training.tiny_training import LABELS, tiny_config, train_quietly
+
+from lrcn import model_file
+from lrcn.bouts import BACKGROUND
+from lrcn.data.batches import ClipKey
+from lrcn.data.recognition.datasets import FrameClips
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData
+from lrcn.data.recognition.recordings import data_of
+from lrcn.features import TorchEncoder, encode_video, half_precision
+from lrcn.models.backbones import default_preprocess
+from lrcn.training.features import EncodedVideos
+from lrcn.training.progress import Narrator
+from lrcn.training.recognition.data import feature_video, fingerprint, one_for_each_part, prepare_frames, training_part
+from lrcn.training.recognition.recipe import RecognitionRecipe
+
+CLIP_LENGTH = 6
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> RecognitionData:
+    return data_of(tiny_recordings(tmp_path_factory.mktemp("long"), make_clip), ReadOptions(), Path("tiny.csv"))
+
+
+def encoded_and_recipe(data: RecognitionData, cache_dir: Path) -> tuple[EncodedVideos, RecognitionRecipe]:
+    config = tiny_config(clip_length=CLIP_LENGTH)
+    preprocess = config.preprocess_config(default_preprocess(config.backbone))
+    recipe = RecognitionRecipe(config, preprocess, data, Narrator(quiet=True))
+    torch.manual_seed(0)
+    recipe.build()
+    device = torch.device("cpu")
+    return EncodedVideos(recipe.header({}), recipe.model, runtime="torch", cache_dir=cache_dir, device=device), recipe
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_clips_are_frames_of_the_whole_file_which_is_encoded_once(
+    recordings: RecognitionData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr("lrcn.training.features._MEMORY_SHARE", 0.0)
+    encoded, recipe = encoded_and_recipe(recordings, tmp_path)
+    config, preprocess = tiny_config(clip_length=CLIP_LENGTH), recipe.header({}).preprocess
+    files = one_for_each_part(recordings.examples)
+    assert sorted(example.path.name for example in files) == ["0.avi", "1.avi"]
+    with Narrator(quiet=True).bar("features", 2, unit="videos") as bar:
+        encoded.fill(files, lambda example: training_part(example, config), bar)
+    encoder = TorchEncoder(recipe.model.backbone, preprocess)
+    whole = {example.path: encode_video(example.path, encoder, preprocess) for example in files}
+    for example in recordings.examples:
+        video = feature_video(encoded, example, training_part(example, config), preprocess, 3)
+        assert video.label == 3
+        assert video.num_frames >= CLIP_LENGTH
+        times_s = whole[example.path].times_s[video.first : video.first + video.num_frames]
+        middle_s = (times_s[0] + times_s[-1] + 0.1) / 2
+        if example.within and example.within[0] < times_s[0] - 0.2 and times_s[-1] + 0.2 < example.within[1]:
+            assert middle_s == pytest.approx((example.start_s + (example.end_s or 0)) / 2, abs=0.11)
+        rows = half_precision(whole[example.path].features)[0, video.first : video.first + video.num_frames].numpy()
+        np.testing.assert_allclose(video.window(0, 0, video.num_frames), rows, atol=2e-3)
+    assert len(list(tmp_path.glob("features/*/*.npy"))) == 2 * config.views
+
+
+def test_frames_of_a_trained_cnn_are_those_of_the_same_times(recordings: RecognitionData) -> None:
+    config = tiny_config(clip_length=CLIP_LENGTH, backbone_trainable=True, jitter=0.0)
+    preprocess = config.preprocess_config(default_preprocess(config.backbone))
+    prepared = prepare_frames(recordings, config, preprocess, narrator=Narrator(quiet=True), rank=0)
+    clips = prepared.items
+    assert isinstance(clips, FrameClips)
+    assert prepared.num_items == sum(example.split == "train" for example in recordings.examples)
+    for number in range(prepared.num_items):
+        clip = clips[ClipKey(0, number)]
+        assert not isinstance(clip, str)
+        assert clip[0].shape == (CLIP_LENGTH, 36, 48, 3)
+
+
+def test_a_model_of_recordings_knows_their_behaviours(
+    recordings: RecognitionData, cache_dir: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(
+        grid=7,
+        hidden_size=32,
+        epochs=20,
+        input_dropout=0.0,
+        output_dropout=0.0,
+        head="lstm+statistics",
+        standardise=True,
+    )
+    result = train_quietly(config, recordings, output=tmp_path / "run", cache_dir=cache_dir)
+    assert model_file.inspect(result.model_path).labels == (*LABELS, BACKGROUND)
+    assert result.val_score is not None
+    assert result.val_score > 0.6  # chance: about a third
+
+
+def test_another_division_of_the_same_recordings_is_other_data(recordings: RecognitionData, tmp_path: Path) -> None:
+    examples = [(e, e.within) for e in recordings.examples]
+    moved = tuple(
+        type(e)(e.path, e.label, e.split, e.start_s, e.end_s, e.group, (0.0, within[1]) if within else None)
+        for e, within in examples
+    )
+    assert fingerprint(recordings) != fingerprint(RecognitionData(recordings.labels, moved, recordings.name))
