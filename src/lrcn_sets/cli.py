@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from cyclopts.types import NonNegativeInt, PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 from lrcn.cli import empty_app, run
 from lrcn.cli.options import Json, Quiet
@@ -35,7 +35,7 @@ Workers = Annotated[
 def make_app() -> App:
     """Return the command line as cyclopts sees it."""
     app = empty_app("python -m lrcn_sets", "Build sets of videos and pictures to try lrcn on, the same everywhere.")
-    for command in (mocap_actions, mocap_captions, emoji_scenes, stamp_scenes, facts):
+    for command in (mocap_actions, mocap_captions, behaviour, emoji_scenes, stamp_scenes, facts):
         app.command(command)
     return app
 
@@ -118,6 +118,42 @@ def mocap_captions(
             on_progress=_showing(bar, "rendering", "clips"),
         )
     print(captions)
+
+
+def behaviour(
+    folder: Folder,
+    /,
+    *,
+    recordings: PositiveInt = 6,
+    minutes: PositiveFloat = 2.0,
+    size_px: PositiveInt = 128,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> None:
+    """Render long recordings of people who do one thing after another, with the bouts of what they do.
+
+    Needs no download. Five behaviours, and standing about in between; every recording has a person, a place and a
+    camera of its own. The bouts are written as annotations.csv and as a BORIS project, annotations.boris. The last
+    third of the recordings is the test split. An interrupted build goes on where it stopped. Prints the path of the
+    annotations.
+
+    Args:
+        recordings: How many recordings.
+        minutes: Length of each, 0.5 to 60 minutes.
+        size_px: Side of the square frames, an even number from 32.
+    """
+    from lrcn_sets.behaviour.building import build_behaviour
+
+    with ProgressBar(1, quiet=quiet) as bar:
+        annotations = build_behaviour(
+            folder,
+            recordings=recordings,
+            minutes=minutes,
+            size_px=size_px,
+            workers=workers,
+            on_progress=_showing(bar, "rendering", "recordings"),
+        )
+    print(annotations)
 
 
 def emoji_scenes(

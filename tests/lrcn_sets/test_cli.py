@@ -10,7 +10,7 @@ import pytest
 
 from lrcn_sets.cli import main
 
-COMMANDS = ["mocap-actions", "mocap-captions", "emoji-scenes", "stamp-scenes", "facts"]
+COMMANDS = ["mocap-actions", "mocap-captions", "behaviour", "emoji-scenes", "stamp-scenes", "facts"]
 
 
 def test_the_package_runs_as_a_program_without_torch() -> None:
@@ -46,6 +46,7 @@ def test_help_of_a_command_explains_every_flag(
         (["mocap-actions"], 2, "FOLDER requires an argument"),
         (["mocap-actions", "x", "--workers", "0"], 2, "--workers. Must be > 0."),
         (["facts", "x"], 2, "try: python -m lrcn_sets facts --help"),
+        (["behaviour", "x", "--minutes", "0.1"], 1, "minutes must be 0.5 to 60, got 0.1"),
         (["mocap-actions", "x", "--size-px", "33"], 1, "size_px must be an even number from 32, got 33"),
     ],
 )

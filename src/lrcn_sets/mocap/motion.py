@@ -143,7 +143,7 @@ def repeat(recording: Recording, times_s: Array, *, blend_s: float) -> tuple[Arr
     weight = (weight * weight * (3 - 2 * weight))[:, None]
     next_root = np.array([end[0], start[1], end[2]])
     next_rotations = recording.rotations[:1].copy()
-    next_rotations[:, 0] = quaternion_product(_about_y(turn), next_rotations[:, 0])
+    next_rotations[:, 0] = quaternion_product(about_y(turn), next_rotations[:, 0])
     root[:, 1:2] += (next_root - end)[1] * weight
     rotations = slerp(rotations, np.broadcast_to(next_rotations, rotations.shape), weight)
 
@@ -152,7 +152,7 @@ def repeat(recording: Recording, times_s: Array, *, blend_s: float) -> tuple[Arr
         here = rounds == number
         offset = sum((rotate_y(per_round, turn * earlier) for earlier in range(number)), np.zeros(3))
         root[here] = rotate_y(root[here] - start, turn * number) + start + offset
-        rotations[here, 0] = quaternion_product(_about_y(turn * number), rotations[here, 0])
+        rotations[here, 0] = quaternion_product(about_y(turn * number), rotations[here, 0])
     return root, rotations
 
 
@@ -162,7 +162,7 @@ def _straightened(recording: Recording) -> Recording:
         return recording
     angles = -turn * np.linspace(0, 1, len(recording.root))
     rotations = recording.rotations.copy()
-    rotations[:, 0] = quaternion_product(_about_y(angles), rotations[:, 0])
+    rotations[:, 0] = quaternion_product(about_y(angles), rotations[:, 0])
     # the path is bent back by half the angle: a walker who turns by `turn` has travelled along the mean direction
     root = rotate_y(recording.root - recording.root[0], angles / 2) + recording.root[0]
     return replace(recording, root=root, rotations=rotations)
@@ -175,7 +175,8 @@ def _heading_change(recording: Recording) -> float:
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
-def _about_y(angle: Array | float) -> Array:
+def about_y(angle: Array | float) -> Array:
+    """Return the rotation about the vertical by `angle` (rad, counter-clockwise seen from above), `(..., 4)`."""
     half = np.asarray(angle) / 2
     zero = np.zeros_like(half)
     return np.stack([np.cos(half), zero, np.sin(half), zero], axis=-1)

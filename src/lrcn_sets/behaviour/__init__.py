@@ -1,0 +1,1 @@
+"""Long recordings with known bouts: rendered people who do one thing after another."""
