@@ -23,6 +23,7 @@ _PUBLIC = {
     "BackboneSpec": "lrcn.models.backbone_specs",
     "Bout": "lrcn.bouts",
     "BudgetRow": "lrcn.metrics.time_budget",
+    "BoutSettings": "lrcn.config",
     "CaptionData": "lrcn.data.captioning.examples",
     "CaptionExample": "lrcn.data.captioning.examples",
     "CaptionReader": "lrcn.data.captioning.readers",
@@ -38,6 +39,7 @@ _PUBLIC = {
     "DataError": "lrcn.errors",
     "EvaluationReport": "lrcn.evaluation.recognition.report",
     "ExportReport": "lrcn.export.exporting",
+    "FoundBouts": "lrcn.inference.recognition.bouts",
     "Head": "lrcn.models.heads",
     "LRCNError": "lrcn.errors",
     "LSTMStack": "lrcn.models.lstm",
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from lrcn.bouts import Recording as Recording
     from lrcn.bouts import Skipped as Skipped
     from lrcn.config import BackboneConfig as BackboneConfig
+    from lrcn.config import BoutSettings as BoutSettings
     from lrcn.config import CaptioningConfig as CaptioningConfig
     from lrcn.config import CaptioningHeader as CaptioningHeader
     from lrcn.config import PreprocessConfig as PreprocessConfig
@@ -140,6 +143,7 @@ if TYPE_CHECKING:
     from lrcn.inference.captioning.search_settings import CaptionSearch as CaptionSearch
     from lrcn.inference.feature_files import extract_features as extract_features
     from lrcn.inference.loading import load as load
+    from lrcn.inference.recognition.bouts import FoundBouts as FoundBouts
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer

@@ -216,6 +216,33 @@ class PreprocessConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoutSettings:
+    """How the probabilities of a recording's frames become bouts. What is a tuple has one entry a class."""
+
+    smooth_s: float
+    """The probabilities of a frame are the mean over so many seconds around it."""
+    thresholds: tuple[float, ...]
+    """A bout reaches this probability somewhere, in 0-1; the entry of `background` says nothing."""
+    low_thresholds: tuple[float, ...]
+    """It begins and ends where the probability crosses this one, at most the threshold."""
+    shortest_s: tuple[float, ...]
+    """What is shorter is no bout."""
+    longest_gap_s: tuple[float, ...]
+    """Two bouts of a class that are no further apart are one, unless another class is between them of which only one
+    at a time can be shown."""
+
+    def __post_init__(self) -> None:
+        _require(self.smooth_s >= 0, f"smooth_s must be at least 0, got {self.smooth_s}")
+        lengths = {
+            len(values) for values in (self.thresholds, self.low_thresholds, self.shortest_s, self.longest_gap_s)
+        }
+        _require(len(lengths) == 1, f"bout settings of one class each are wanted, got {sorted(lengths)} entries")
+        for high, low in zip(self.thresholds, self.low_thresholds, strict=True):
+            _require(0 <= low <= high <= 1, f"thresholds must be 0 <= low <= high <= 1, got {low} and {high}")
+        _require(min((*self.shortest_s, *self.longest_gap_s), default=0.0) >= 0, "times of bouts must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Header:
     """What every model file says about itself, besides the weights."""
 
@@ -238,11 +265,17 @@ class RecognitionHeader(_Header):
     preprocess: PreprocessConfig
     labels: tuple[str, ...]
     """Class names; the position is the label id."""
+    bouts: BoutSettings | None = None
+    """How bouts are found, fitted on validation recordings; None where there were none."""
 
     def __post_init__(self) -> None:
         _require(
             len(self.labels) == self.model.num_classes,
             f"{len(self.labels)} labels for {self.model.num_classes} classes",
+        )
+        _require(
+            self.bouts is None or len(self.bouts.thresholds) == len(self.labels),
+            f"the settings of bouts must have one entry a class: {len(self.labels)}",
         )
         _require(len(set(self.labels)) == len(self.labels), "labels must differ from each other")
 

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, overload
 
+from lrcn.config import BoutSettings, RecognitionHeader
 from lrcn.errors import ConfigError
+from lrcn.inference.recognition.bouts import FoundBouts, bout_stride, default_settings
 from lrcn.inference.recognition.windows import WindowProbs, to_result
 from lrcn.inference.sources import OnFailure, each_source, refuse_for_several, telling
 from lrcn.results import RecognitionResult
@@ -19,6 +21,8 @@ class VideoRecognizer(ABC):
 
     task: ClassVar[str] = RECOGNITION.name
     """Row of `lrcn.tasks`."""
+    header: RecognitionHeader
+    """What the model file says about itself; of two streams, that of the RGB model."""
 
     @property
     @abstractmethod
@@ -108,14 +112,81 @@ class VideoRecognizer(ABC):
         probs = self.window_probs(
             source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
         )
+        return self.as_result(probs, source, top_k=top_k, timing_s=timing_s)
+
+    def as_result(
+        self, probs: WindowProbs, source: Source, *, top_k: int = 5, timing_s: dict[str, float] | None = None
+    ) -> RecognitionResult:
+        """Return what a call makes of the windows of a source.
+
+        Args:
+            probs: From `window_probs`.
+            source: What they are of.
+            top_k: As for a call.
+            timing_s: Seconds spent, by stage.
+        """
         return to_result(
             probs,
             source=name_of_source(source),
             labels=self.labels,
             top_k=top_k,
             model=self.about,
-            timing_s=timing_s,
+            timing_s=timing_s or {},
         )
+
+    def find_bouts(
+        self,
+        source: Source,
+        *,
+        settings: BoutSettings | None = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        timing_s: dict[str, float] | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> FoundBouts:
+        """Return what a recording shows from when to when: bouts in place of windows.
+
+        >>> from importlib.resources import files
+        >>> from lrcn import Recognizer
+        >>> found = Recognizer.load("demo", device="cpu").find_bouts(str(files("lrcn") / "assets" / "walking.mp4"))
+        >>> [(bout.label, bout.start_s, round(bout.end_s, 1)) for bout in found.bouts]
+        [('walk', 0.0, 4.2)]
+
+        Args:
+            source: As for a call, but one only.
+            settings: Thresholds and times; None takes those of the model file, or, where it has none, what follows
+                from the length of its clips.
+            start_s: As for a call.
+            end_s: As for a call.
+            timing_s: As for `window_probs`.
+            on_progress: As for a call.
+
+        Raises:
+            MediaError: If nothing of the video can be decoded.
+            ConfigError: If the settings are not for as many classes as the model has.
+        """
+        windows = self.window_probs(
+            source,
+            clip_stride=bout_stride(self.header.preprocess),
+            start_s=start_s,
+            end_s=end_s,
+            timing_s=timing_s,
+            on_progress=on_progress,
+        )
+        return self.bouts_in(windows, settings)
+
+    def bouts_in(self, windows: WindowProbs, settings: BoutSettings | None = None) -> FoundBouts:
+        """Return the bouts of a recording whose windows, one every `bout_stride` frames, are known already.
+
+        Raises:
+            ConfigError: If the settings are not for as many classes as the model has.
+        """
+        settings = settings or default_settings(self.header)
+        if len(settings.thresholds) != len(self.labels):
+            raise ConfigError(
+                f"settings of bouts for {len(settings.thresholds)} classes, and the model has {len(self.labels)}"
+            )
+        return FoundBouts(windows, settings, self.labels, exclusive=True)
 
     def stream(
         self,

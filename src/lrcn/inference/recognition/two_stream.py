@@ -59,6 +59,7 @@ class TwoStreamRecognizer(VideoRecognizer):
             values = [getattr(recognizer.header.preprocess, name) for recognizer in (rgb, flow)]
             if values[0] != values[1]:
                 raise ConfigError(f"the two models differ in {name} ({values[0]} and {values[1]}): no common windows")
+        self.header = rgb.header
         self.rgb = rgb
         self.flow = flow
         self.rgb_weight = rgb_weight
