@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -36,7 +37,8 @@ Data = Annotated[
     Path,
     Parameter(
         help="The data set: a folder with a folder of videos for each class, `train/CLASS` `val/CLASS` `test/CLASS`, "
-        "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV. For "
+        "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV; or "
+        "annotations of long recordings: BORIS, ELAN, CVAT, CSV and others (see `lrcn data import`). For "
         "captions: a folder with `captions.csv` (path,caption,split), or the JSON of COCO, Karpathy, MSR-VTT or MSVD."
     ),
 ]
@@ -95,7 +97,8 @@ class DataFlags:
 
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
-    hmdb51, kinetics, activitynet; of captions: captions-csv, coco-captions, karpathy, msr-vtt, msvd, sentences."""
+    hmdb51, kinetics, activitynet; recordings, or the format of their annotations; of captions: captions-csv,
+    coco-captions, karpathy, msr-vtt, msvd, sentences."""
     split_number: PositiveInt = 1
     """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
     val_fraction: ValFraction = 0.2
@@ -103,6 +106,14 @@ class DataFlags:
     cut from one source video stay together."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Leave out listed videos that are not there, with a warning, instead of stopping."""
+
+    videos: Path | None = None
+    """Of annotated recordings: the folder below which they lie. Left out, that of the annotations."""
+    subject: str | None = None
+    """Of annotated recordings: whose behaviour counts. Left out, everybody's."""
+    looked_at: Literal["auto", "whole", "bouts"] = "auto"
+    """Of annotated recordings: what the annotator went through. What no bout covers there is learnt as background.
+    `whole`: every recording from start to end; `bouts`: nothing but the bouts; `auto`: what the annotations say."""
 
     flow_dir: Path | None = None
     """Folder that `lrcn data flow` wrote, for models of the flow stream: they read the flow there, not the videos."""
@@ -128,11 +139,24 @@ class DataFlags:
                 seed=seed,
                 split_number=self.split_number,
                 skip_missing=self.skip_missing,
+                videos=self.videos,
+                subject=self.subject,
+                looked_at=self.looked_at,
             )
         except DataError as exc:
             if self.format == "auto" and self.holds_captions(path):
                 raise DataError(f"{path}: holds captions, and classes are wanted: use a captioning model") from exc
             raise
+
+    def said(self, *, seed: int) -> str:
+        """Return the flags that decide what is read of recordings and how they are divided, as they were given."""
+        names = ("format", "videos", "subject", "looked_at", "val_fraction", "skip_missing")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DATA_SET, name)}
+        given |= {"seed": seed} if seed else {}
+        words = (
+            f" --{name.replace('_', '-')}" + (f" {quote(str(v))}" if v is not True else "") for name, v in given.items()
+        )
+        return "".join(words)
 
     def check_stream(self, stream: str) -> None:
         """Make sure that a model of this stream can look at these files.

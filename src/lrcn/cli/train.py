@@ -116,10 +116,12 @@ def recognition(
         raise UsageError("--minutes is the time of a search; add --search")
     data_set.check_stream(settings.stream)
     known = data_set.read(data, seed=settings.seed)
+    # `lrcn evaluate` must divide recordings as they were divided here
+    again = f"{data}{data_set.said(seed=settings.seed)}" if known.recordings else str(data)
     if search:
-        _search(settings, known, data, output, minutes, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
+        _search(settings, known, again, output, minutes, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
     else:
-        _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
+        _train(settings, known, again, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
 
 
 @app.command(config=YamlBelowFlags(CaptioningTrainingConfig))
@@ -153,7 +155,7 @@ def captioning(
         return
     data, output = _both(data, output, "captioning")
     known = data_set.read(data, seed=settings.seed, need_files=settings.looks_at_pictures)
-    _train(settings, known, data, output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
+    _train(settings, known, str(data), output, resume=resume, device=device, cache_dir=cache_dir, quiet=quiet)
 
 
 def _print(settings: TrainingConfig) -> None:
@@ -174,7 +176,7 @@ def _both(data: Path | None, output: Path | None, command: str) -> tuple[Path, P
 def _train(
     settings: RecognitionTrainingConfig | CaptioningTrainingConfig,
     known: RecognitionData | CaptionData,
-    data: Path,
+    data: str,
     output: Path,
     *,
     resume: bool,
@@ -195,7 +197,7 @@ def _train(
 def _search(
     settings: RecognitionTrainingConfig,
     known: RecognitionData,
-    data: Path,
+    data: str,
     output: Path,
     minutes: float | None,
     *,
@@ -241,5 +243,6 @@ def _flags_to_measure(known: RecognitionData | CaptionData, settings: TrainingCo
         return ""
     if "val" in splits and not settings.refit:
         # the seed may have drawn the validation part
-        return f" --split val{f' --seed {settings.seed}' if settings.seed else ''}"
+        is_said = getattr(known, "recordings", ()) or not settings.seed
+        return f" --split val{'' if is_said else f' --seed {settings.seed}'}"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrcn.annotations.reading import LookedAt
 from lrcn.bouts import Recording, Span
 from lrcn.data.splits import examples_of
 
@@ -83,9 +84,10 @@ class ReadOptions:
     """Folder of the recordings that an annotation file names; None for those beside it."""
     subject: str | None = None
     """Whose bouts of an annotation file count; None for all."""
-    finished: bool | None = None
-    """Whether the annotator went through every recording to its end, so that what no bout covers is background; None
-    for what the file says."""
+    looked_at: LookedAt = "auto"
+    """What of the recordings the annotator went through, so that what no bout covers there is background."""
+    annotation_format: str = "auto"
+    """A key of `lrcn.annotations.formats.FORMATS`."""
 
 
 def sorted_labels(examples: list[RecognitionExample]) -> tuple[str, ...]:

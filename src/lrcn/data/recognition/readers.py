@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lrcn.annotations.formats import FORMATS
+from lrcn.annotations.reading import LookedAt
 from lrcn.data.formats import add_reader, recognised
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.annotation_csv import detect_annotations_csv, read_annotations_csv
@@ -18,6 +20,7 @@ from lrcn.data.recognition.class_folders import (
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample
 from lrcn.data.recognition.grouping import divide_train, torn_groups, with_groups
 from lrcn.data.recognition.official_lists import detect_hmdb51, detect_ucf101, read_hmdb51, read_ucf101
+from lrcn.data.recognition.recordings import detect_recordings, holds_bouts, read_recordings
 from lrcn.data.recognition.web_lists import detect_activitynet, detect_kinetics, read_activitynet, read_kinetics
 from lrcn.errors import DataError, lookup
 from lrcn.video.sources import VIDEO_SUFFIXES
@@ -51,11 +54,13 @@ READERS: dict[str, Reader] = {
     "ucf101": Reader(detect_ucf101, read_ucf101),
     "annotations-csv": Reader(detect_annotations_csv, read_annotations_csv),
     "kinetics": Reader(detect_kinetics, read_kinetics),
+    "recordings": Reader(detect_recordings, read_recordings),
 }
-"""Layout -> reader. Registered ones go first; a path that two of ours recognise is refused, but that lists go before
-folders: videos in class folders are what most lists name."""
+"""Layout -> reader. Registered ones go first; a path that two of ours recognise is refused, but that annotations of
+recordings go before lists, and lists before folders: videos in class folders are what most lists name."""
 
 _OWN = frozenset(READERS)
+RECORDINGS = "recordings"
 _FOLDERS = ("class-folders", "split-folders")
 
 
@@ -76,31 +81,58 @@ def read_recognition_data(
     seed: int = 0,
     split_number: int = 1,
     skip_missing: bool = False,
+    videos: str | Path | None = None,
+    subject: str | None = None,
+    looked_at: LookedAt = "auto",
 ) -> RecognitionData:
     """Return the examples of a data set, checked: listed files exist, times and splits make sense.
 
     Where there is a `train` split and no `val` (class folders, UCF-101, HMDB-51), part of `train` becomes `val`, by
-    whole groups of clips of one source video, class by class. `test` is never made, nor touched.
+    whole groups of clips of one source video, class by class. `test` is never made, nor touched; but of annotated
+    recordings that have no split it is a fifth.
 
     Args:
         path: A folder, or an annotation file.
-        format: A key of `READERS`, or `auto` for the one that recognises the path.
-        val_fraction: Share of each class's training clips that becomes `val` where it is missing; 0 for none.
+        format: A key of `READERS`, a format of annotations (`lrcn.annotations.formats.FORMATS`), or `auto` for the one
+            that recognises the path.
+        val_fraction: Share of each class's training clips that becomes `val` where it is missing; 0 for none. Of
+            recordings without a split the share of all.
         seed: Which ones.
         split_number: Which of several official lists, from 1.
         skip_missing: Leave out listed videos that are not there, with a warning.
+        videos: Of annotated recordings: the folder below which they lie; None for that of the annotations.
+        subject: Of annotated recordings: whose bouts count; None for all.
+        looked_at: Of annotated recordings: what the annotator went through, as for `lrcn.read_annotations`.
 
     Raises:
         DataError: If nothing is recognised, two layouts are, or rows are bad (`problems` holds them all), or a group
-            given by the data set lies in two splits.
+            given by the data set lies in two splits; or if the last three are given for clips.
         UnknownNameError: If `format` is none of `READERS`.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such folder or annotation file")
     try:
-        reader = lookup(READERS, _recognised(path) if format == "auto" else format, kind="data format")
-        data = reader.read(path, ReadOptions(split_number=split_number, skip_missing=skip_missing))
+        name, annotation_format = format, "auto"
+        says_of_recordings = (videos, subject, looked_at) != (None, None, "auto")
+        if format == "auto":
+            name = RECORDINGS if says_of_recordings and holds_bouts(path) else _recognised(path)
+        elif format in FORMATS and format not in READERS:
+            name, annotation_format = RECORDINGS, format
+        reader = lookup(READERS, name, kind="data format")
+        if says_of_recordings and name in _OWN and name != RECORDINGS:
+            raise DataError(f"{path}: read as {name}; videos, subject and looked_at are for annotations of recordings")
+        options = ReadOptions(
+            split_number=split_number,
+            skip_missing=skip_missing,
+            val_fraction=val_fraction,
+            seed=seed,
+            videos=None if videos is None else Path(videos),
+            subject=subject,
+            looked_at=looked_at,
+            annotation_format=annotation_format,
+        )
+        data = reader.read(path, options)
     except OSError as exc:
         raise DataError(f"{exc.filename or path}: cannot be read: {exc.strerror or exc}") from exc
     declared = torn_groups(example for example in data.examples if example.group)
@@ -109,7 +141,7 @@ def read_recognition_data(
 
     examples, warnings = with_groups(data.examples, path if path.is_dir() else path.parent)
     splits = {example.split for example in examples}
-    if "train" in splits and "val" not in splits:
+    if "train" in splits and "val" not in splits and not data.recordings:
         examples, more = divide_train(examples, val_fraction=val_fraction, seed=seed)
         warnings += more
     if torn := torn_groups(examples):
@@ -118,9 +150,12 @@ def read_recognition_data(
 
 
 def _recognised(path: Path) -> str:
-    lists = {name: reader for name, reader in READERS.items() if name not in _FOLDERS}
-    if name := recognised(path, lists, _OWN) or recognised(path, READERS, _FOLDERS):
-        return name
+    others = {name: reader for name, reader in READERS.items() if name != RECORDINGS}
+    lists = {name: reader for name, reader in others.items() if name not in _FOLDERS}
+    of_recordings = {name: reader for name, reader in READERS.items() if name == RECORDINGS or name not in _OWN}
+    for readers in (of_recordings, lists, others):
+        if name := recognised(path, readers, _FOLDERS if readers is others else _OWN):
+            return name
     if path.is_dir() and any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in path.iterdir()):
         remedy = "put each video in a folder named after its class, or list them in annotations.csv (path,label,split)"
         raise DataError(f"{path}: its videos lie in no class folder; {remedy}")

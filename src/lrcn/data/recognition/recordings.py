@@ -7,14 +7,62 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lrcn.annotations.formats import read_annotations, recognised_format
 from lrcn.bouts import BACKGROUND, Annotations, Bout, Recording, Span, labels_of, overlap_each_other, overlap_s, union
+from lrcn.data.csv_table import table_columns
 from lrcn.data.named_files import exists
 from lrcn.data.problems import Problems, first_of
+from lrcn.data.recognition.annotation_csv import find_annotations
 from lrcn.data.recognition.cutting import TICK_S, clipped, examples_of, known_spans
 from lrcn.data.recognition.examples import TOGETHER, ReadOptions, RecognitionData
 from lrcn.data.recognition.recording_splits import divided
 from lrcn.errors import DataError, MediaError
 from lrcn.video.read import probe
+
+_COLUMNS = frozenset({"subject", "modifiers", "looked_at", "recording", "roi"})
+"""One of these in a CSV file of ours says that its videos are recordings, and no clips."""
+
+
+def detect_recordings(path: Path) -> bool:
+    """Whether a file, or the `annotations.csv` of a folder, holds bouts of recordings.
+
+    Lists of ActivityNet, and CSV files of ours with none of the columns subject, modifiers, looked_at, recording and
+    roi, hold them too, and are read as lists of clips all the same, unless `read_recognition_data` is told otherwise.
+    """
+    file = _file(path)
+    name = None if file is None else recognised_format(file)
+    if file is None or name in (None, "activitynet"):
+        return False
+    return name != "bouts-csv" or not _COLUMNS.isdisjoint(table_columns(file))
+
+
+def holds_bouts(path: Path) -> bool:
+    """Whether a file, or the `annotations.csv` of a folder, can be read as bouts of recordings."""
+    file = _file(path)
+    return file is not None and recognised_format(file) is not None
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.is_file() else find_annotations(path)
+
+
+def read_recordings(path: Path, options: ReadOptions) -> RecognitionData:
+    """Read annotations of recordings, in any of the formats of `lrcn.read_annotations`.
+
+    Raises:
+        DataError: If they cannot be read, a recording is not there, or nothing is left to learn from.
+    """
+    file = _file(path)
+    if file is None:
+        raise DataError(f"{path}: no annotation file; name the file itself")
+    found = read_annotations(
+        file,
+        format=options.annotation_format,
+        videos=options.videos,
+        subject=options.subject,
+        looked_at=options.looked_at,
+    )
+    return data_of(found, options, file)
 
 
 def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> RecognitionData:
@@ -25,7 +73,7 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
 
     Args:
         annotations: As they were read.
-        options: As for every reader; `finished` says what the annotations do not.
+        options: As for every reader.
         source: The annotation file, for messages.
 
     Raises:
@@ -38,14 +86,14 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
     problems = Problems(options.skip_missing)
     recordings = _joined(list(_found(annotations.recordings, problems)), warnings)
     warnings += problems.check(len(recordings), source, "recording")
-    recordings = list(_measured(recordings, options.finished, warnings))
+    recordings = list(_measured(recordings, warnings))
     if not recordings:
         raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
     _tell_points(recordings, warnings)
     if all(recording.looked_at is None for recording in recordings):
         warnings.append(
             f"{source.name}: nothing says that a recording was annotated to its end, so what lies between bouts is not "
-            "used; where it shows none of the behaviours, add --finished"
+            "used; where none of the behaviours is shown there, add --looked-at whole"
         )
     overlapping = [(recording, pair) for recording in recordings for pair in _at_once(recording.bouts)]
     if overlapping:
@@ -110,7 +158,7 @@ def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Record
     return list(joined.values())
 
 
-def _measured(recordings: Iterable[Recording], finished: bool | None, warnings: list[str]) -> Iterable[Recording]:
+def _measured(recordings: Iterable[Recording], warnings: list[str]) -> Iterable[Recording]:
     """Yield what can be read, with its length; bouts end with the file."""
     for recording in recordings:
         assert recording.path is not None
@@ -119,17 +167,13 @@ def _measured(recordings: Iterable[Recording], finished: bool | None, warnings: 
         except MediaError as exc:
             warnings.append(f"left out: {exc}")
             continue
-        looked_at = recording.looked_at
-        if finished is not None:
-            looked_at = (looked_at or ((0.0, duration_s),)) if finished else None
         past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]
         if past:
             warnings.append(
                 f"{recording.name}: {len(past)} bouts go past its end at {duration_s:.2f} s and are cut there, the "
                 f"first {past[0].label!r} at {past[0].start_s:g} s; is it the right video, and at the right rate?"
             )
-        whole = replace(recording, looked_at=looked_at, duration_s=duration_s)
-        yield clipped(whole, (0.0, duration_s), recording.split)
+        yield clipped(replace(recording, duration_s=duration_s), (0.0, duration_s), recording.split)
 
 
 def _tell_points(recordings: Iterable[Recording], warnings: list[str]) -> None:
