@@ -185,7 +185,8 @@ def doubt(found: FoundBouts) -> NDArray[np.float64]:
 def frame_doubt(probs: NDArray[np.floating], *, exclusive: bool) -> NDArray[np.float64]:
     """Return how doubtful each row of probabilities `(T, A)` is, in 0-1; see `doubt`."""
     if not exclusive:
-        return 1 - np.abs(2 * np.asarray(probs, np.float64) - 1).min(axis=1)
+        least: NDArray[np.float64] = np.abs(2 * np.asarray(probs, np.float64) - 1).min(axis=1)
+        return 1 - least
     if probs.shape[1] == 1:
         return np.zeros(len(probs))
     two = np.partition(np.asarray(probs, np.float64), -2, axis=1)[:, -2:]
