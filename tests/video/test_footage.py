@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
 
-from lrcn.video.footage import LONGEST_STEP_S, Clock, Stamps
+from lrcn.video.flow_file import read_flow_tag
+from lrcn.video.footage import LONGEST_STEP_S, Clock, Stamps, open_local
 
 
 def _frame(pts: int | None, duration: int = 0) -> av.VideoFrame:
@@ -68,3 +71,21 @@ def test_stamps_of_packets_that_are_no_better_count_for_nothing() -> None:
 def test_a_stream_that_starts_anew_is_no_disorder() -> None:
     restart = [(40 * k % 2000, 40 * k % 2000) for k in range(120)]
     assert _mend(list(restart)) == [pts for pts, _ in restart]
+
+
+@pytest.mark.parametrize("name", ["http:", "concat:a|b", "pipe:0", "a.flow.mkv"])
+def test_a_name_is_never_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, clip20: Path) -> None:
+    """A path that looks like a protocol of ffmpeg is a path."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(name) / "h" / "x.flow.mkv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(clip20.read_bytes())
+    with open_local(path) as container:
+        assert container.streams.video
+    assert read_flow_tag(path) is None
+
+
+def test_bytes_open_nothing_that_they_name(tmp_path: Path, clip20: Path) -> None:
+    """A playlist in memory cannot read a local file."""
+    with pytest.raises((av.FFmpegError, ValueError)):
+        open_local(io.BytesIO(f"ffconcat version 1.0\nfile '{clip20}'\n".encode()))

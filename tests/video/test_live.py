@@ -142,10 +142,10 @@ def test_whatever_a_library_raises_is_a_lost_source_that_comes_back(
     monkeypatch.setattr(live, "_FIRST_WAIT_S", 0.1)
     keep, faults = LiveSource._keep, [IndexError("list index out of range")]
 
-    def keep_or_fail(source: LiveSource, frame: av.VideoFrame, connection: int) -> None:
+    def keep_or_fail(source: LiveSource, frame: av.VideoFrame, stream: av.VideoStream, connection: int) -> None:
         if faults:
             raise faults.pop()
-        keep(source, frame, connection)
+        keep(source, frame, stream, connection)
 
     monkeypatch.setattr(LiveSource, "_keep", keep_or_fail)
     said: list[str] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -16,7 +16,18 @@ from av.codec.context import ThreadType
 from av.stream import Disposition
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import LONGEST_STEP_S, Clock, Picture, Stamps, TimedFrame, name_of, one_line, orientation_of
+from lrcn.video.footage import (
+    LONGEST_STEP_S,
+    Clock,
+    Picture,
+    Stamps,
+    TimedFrame,
+    name_of,
+    names_profile,
+    one_line,
+    open_local,
+    picture_of,
+)
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
@@ -37,6 +48,18 @@ not leave it within four."""
 
 _LONGEST_VIDEO_S = 1e7
 """A video that claims to be longer (116 days) has a damaged header."""
+
+_RESTARTING_FORMATS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc"}
+"""Demuxers of streams that are cut from others: there a long step of the stamps is another beginning, not a pause."""
+
+_GUESSING_FORMATS = {"asf", "mpeg", "mpegts"}
+"""Demuxers that say of each stream how long the whole is, or what the last stamps nearby seem to say."""
+
+_KEEP_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codec -> the decoder that keeps its transparency."""
+
+_TAIL_S = 10.0
+"""Of a file's stated end that is searched for the last packet of the picture."""
 
 _MAX_READ_FAILURES = 32
 """Reads that may fail in a row before the rest of a damaged file is given up."""
@@ -63,18 +86,14 @@ class VideoFile:
         self.ended = False
         """Whether the last frame of the file was asked for."""
         self._trimmed = 0  # packets that an edit list leaves out
+        self._may_be_mirrored = True
         self._open(ThreadType.AUTO)
+        self.duration_s = self._duration_s()
+        """Length of the picture in seconds, as the file tells; None where it does not."""
 
     def _open(self, thread_type: ThreadType) -> None:
-        file: str | BinaryIO
-        if isinstance(self._file, Path):
-            file, protocols = f"file:{os.path.abspath(self._file)}", "file"
-        else:
-            file, protocols = self._file, "pipe"  # none that opens what the bytes name
-            file.seek(0)
-        options = {"protocol_whitelist": protocols, "max_pixels": str(MAX_FRAME_PIXELS)}
         try:
-            self._container = av.open(file, mode="r", options=options, metadata_errors="replace")
+            self._container = open_local(self._file)
         except (av.FFmpegError, ValueError) as exc:
             raise MediaError(f"{self.name}: not a video or image ({one_line(exc)})") from exc
         try:
@@ -82,8 +101,12 @@ class VideoFile:
         except BaseException:
             self._container.close()
             raise
-        self._stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
-        self._stream.thread_type = thread_type
+        if self._stream.codec_context.name == "apng":  # what stands before the first picture is no packet
+            self._may_be_mirrored = False
+        self._decoder = _decoder_with_alpha(self._stream) or self._stream.codec_context
+        self._decoder.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+        self._decoder.thread_type = thread_type
+        self._frame_threads = thread_type != ThreadType.SLICE
 
     def _video_stream(self) -> av.VideoStream:
         if self._container.format.name in _NOT_VIDEO_FORMATS:
@@ -103,6 +126,51 @@ class VideoFile:
             )
         return stream
 
+    def _duration_s(self) -> float | None:
+        time_base = self._stream.time_base or Fraction(0)
+        if self._stream.duration and time_base and self._container.format.name not in _GUESSING_FORMATS:
+            duration_s = float(self._stream.duration * time_base)
+        elif tag_s := _seconds(self._stream.metadata.get("DURATION", "")):  # Matroska: the end, counted from 0
+            duration_s = tag_s - float((self._stream.start_time or 0) * time_base)
+        elif (
+            len(self._container.streams) > 1 or self._container.format.name in _GUESSING_FORMATS
+        ):  # what is stated may be the length of the sound
+            duration_s = self._last_packet_s()
+        else:
+            duration_s = self._stated_s()
+        return duration_s if 0 < duration_s <= _LONGEST_VIDEO_S else None
+
+    def _stated_s(self) -> float:
+        """Return the length of the whole file, as it states it; 0 where it does not."""
+        if not self._container.duration:
+            return 0.0
+        stated_s = self._container.duration / av.time_base
+        if self._container.format.name == "matroska,webm":  # states the end, counted from 0
+            stated_s -= float((self._stream.start_time or 0) * (self._stream.time_base or 0))
+        return stated_s
+
+    def _last_packet_s(self) -> float:
+        """Return when the last packet of the picture ends; 0 where there is none. Nothing is decoded."""
+        time_base = self._stream.time_base or Fraction(0)
+        last = None
+        for from_s in (self._stated_s() - _TAIL_S, 0.0):
+            try:
+                if from_s > 0:
+                    self._container.seek(round(from_s * av.time_base) + (self._container.start_time or 0))
+                elif last is None and self._stated_s() > _TAIL_S:
+                    self._container.seek(self._container.start_time or 0)
+                for packet in self._container.demux(self._stream):
+                    if packet.pts is not None:
+                        end = packet.pts + (packet.duration or round(1 / (self.fps * time_base)))
+                        last = end if last is None else max(last, end)
+            except (av.FFmpegError, IndexError):
+                pass  # the end of what can be read
+            if last is not None:
+                break
+        self._container.close()
+        self._open(ThreadType.AUTO)
+        return float((last - (self._stream.start_time or 0)) * time_base) if last is not None else 0.0
+
     def __enter__(self) -> Self:
         return self
 
@@ -115,27 +183,20 @@ class VideoFile:
     def fps(self) -> float:
         """Mean frame rate that the file states; 30 where it states none, or an impossible one."""
         for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate is not None and 1 / LONGEST_STEP_S <= rate <= 1000:
+            if rate is not None and 1 / self._longest_step_s <= rate <= 1000:
                 return float(rate)
         return 30.0
+
+    @property
+    def _longest_step_s(self) -> float:
+        if self._container.format.name in _RESTARTING_FORMATS:
+            return LONGEST_STEP_S
+        return max(LONGEST_STEP_S, min(self._stated_s(), _LONGEST_VIDEO_S))
 
     @property
     def has_audio(self) -> bool:
         """Whether there is sound."""
         return bool(self._container.streams.audio)
-
-    @property
-    def stated_duration_s(self) -> float | None:
-        """Length of the video stream that the file states, or of the whole file where only that is stated."""
-        time_base = self._stream.time_base or Fraction(0)
-        if self._stream.duration and time_base:
-            duration_s = float(self._stream.duration * time_base)
-        else:
-            duration_s = self._container.duration / av.time_base if self._container.duration else 0.0
-            if self._container.format.name == "matroska,webm":  # states ends, counted from 0
-                duration_s = _seconds(self._stream.metadata.get("DURATION", "")) or duration_s
-                duration_s -= float((self._stream.start_time or 0) * time_base)
-        return duration_s if 0 < duration_s <= _LONGEST_VIDEO_S else None
 
     @property
     def stated_frames(self) -> int | None:
@@ -144,7 +205,7 @@ class VideoFile:
 
     def shortfall(self) -> str | None:
         """Say what was wrong with the frames asked for; None if nothing was."""
-        expected = self.stated_frames or round((self.stated_duration_s or 0.0) * self.fps)
+        expected = self.stated_frames or round((self.duration_s or 0.0) * self.fps)
         slack = max(2.0, 0.02 * expected)  # in frames: durations and rates are often stated roughly
         found = self.decoded + self.damaged + self._trimmed
         reached = self.end_s * self.fps + self._trimmed  # more than were found where the rate varies
@@ -167,7 +228,7 @@ class VideoFile:
         frames = stamps.mend(itertools.chain(first, decoded))
         del first  # pictures that were shown need not be held
         frame = next(frames)
-        clock = Clock(frame, 1.0 / self.fps)
+        clock = Clock(frame, 1.0 / self.fps, self._longest_step_s)
         frames = itertools.chain((frame,), frames)
         if start_s >= _SEEK_FROM_S and self._container.format.name in _SEEKABLE_FORMATS:
             frames = self._seek(start_s, clock, stamps)
@@ -176,13 +237,17 @@ class VideoFile:
             duration_s = clock.duration(frame)
             self.decoded += 1
             self.end_s = time_s + duration_s
-            yield TimedFrame(time_s, duration_s, lambda frame=frame: Picture(frame, orientation_of(frame)))  # type: ignore[misc]
+            yield TimedFrame(time_s, duration_s, partial(self._picture, frame))
         self.ended = True
+
+    def _picture(self, frame: av.VideoFrame) -> Picture:
+        return picture_of(frame, self._stream, may_be_mirrored=self._may_be_mirrored)
 
     def _seek(self, start_s: float, clock: Clock, stamps: Stamps) -> Iterator[av.VideoFrame]:
         """Return the frames from a keyframe before `start_s` on, or from the first on if the file cannot seek there."""
         try:
             self._container.seek(clock.stamp(start_s - _SEEK_MARGIN_S), stream=self._stream)
+            self._decoder.flush_buffers()
             stamps.rewind()
             frames = stamps.mend(self._decode())
             landed = next(frames, None)
@@ -208,7 +273,7 @@ class VideoFile:
             for frame in self._decode_packet(packet):
                 shown = shown if frame.pts is None else max(shown, frame.pts)
                 yield frame
-        if shown < sent and self._stream.thread_type != ThreadType.SLICE:
+        if shown < sent and self._frame_threads:
             yield from self._last_frames(shown)
 
     def _last_frames(self, shown: int) -> Iterator[av.VideoFrame]:
@@ -222,8 +287,10 @@ class VideoFile:
                 yield frame
 
     def _decode_packet(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
+        if packet is not None and names_profile(self._stream, packet):
+            self._may_be_mirrored = False
         try:
-            frames = self._stream.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.EOFError:
             return []
         except av.FFmpegError:
@@ -244,6 +311,18 @@ class VideoFile:
                 failures += 1
                 self.damaged += 1
         yield None  # empties the decoder
+
+
+def _decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:
+    """Return a decoder for a stream of WebM with transparency, which ffmpeg's own leaves out; None for all others."""
+    library = _KEEP_ALPHA.get(stream.codec_context.name)
+    says_so = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+    if library is None or not says_so or library not in av.codecs_available:
+        return None
+    decoder = av.VideoCodecContext.create(library, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.extradata = stream.codec_context.extradata
+    return decoder
 
 
 def _seconds(clock: str) -> float | None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lrcn.errors import MediaError
 from lrcn.files import replacing
+from lrcn.video.footage import open_local
 
 FLOW_SUFFIX = ".flow.mkv"
 _TAG = "LRCN_FLOW"
@@ -37,7 +38,7 @@ def read_flow_tag(path: Path) -> FlowTag | None:
     if not path.name.endswith(FLOW_SUFFIX):
         return None
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_local(path) as container:
             text = container.metadata.get(_TAG)
         if text is None:
             return None
@@ -56,7 +57,7 @@ def write_flow_file(path: Path, images: Iterable[npt.NDArray[np.uint8]], *, fps:
     Red and green come back with a mean error of about 0.3 grey levels, that is 0.02 px of motion.
     """
     count = 0
-    with replacing(path) as unfinished, av.open(str(unfinished), "w", format="matroska") as container:
+    with replacing(path) as unfinished, av.open(f"file:{unfinished.absolute()}", "w", format="matroska") as container:
         container.metadata[_TAG] = json.dumps(asdict(tag))
         stream: av.video.stream.VideoStream | None = None
         for image in images:

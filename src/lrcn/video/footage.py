@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,14 +12,19 @@ from typing import Any, BinaryIO, NamedTuple
 import av
 import numpy as np
 import numpy.typing as npt
+from av.buffer import Buffer
+from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from PIL import Image
+
+from lrcn.video.resize import MAX_FRAME_PIXELS
 
 Media = Path | BinaryIO | Image.Image
 """What can be read: a local file or folder, an open file that can be rewound, or an image that is open already."""
 
 LONGEST_STEP_S = 600.0
-"""A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp."""
+"""A frame that claims to follow its predecessor by more than this, or to precede it, has a broken time stamp: unless
+the file says as a whole that it lasts so long, as a time lapse with a picture an hour does."""
 
 _MOST_REORDERED = 16
 """Frames by which stamps may be out of order: as many as H.264 and HEVC hold back at most."""
@@ -47,11 +53,14 @@ class Picture(NamedTuple):
 
     frame: av.VideoFrame
     orientation: Orientation = Orientation()
+    pixel_aspect: float = 1.0
+    """Width of a stored pixel by its height."""
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Height and width in px."""
-        return self.orientation.upright(self.frame.height, self.frame.width)
+        """Height and width in px as players show it: pixels that are not square change the stored width."""
+        width = max(1, round(self.frame.width * self.pixel_aspect))
+        return self.orientation.upright(self.frame.height, width)
 
 
 class TimedFrame(NamedTuple):
@@ -74,8 +83,34 @@ _TURNS = (
 """By quarter turns counterclockwise."""
 
 
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return what the frame's display matrix asks for, to the nearest right angle."""
+_ODDEST_PIXEL = 8.0
+"""Sides of a pixel that differ by more are a damaged header; broadcast and DVD stay below 2."""
+
+
+def picture_of(frame: av.VideoFrame, stream: av.VideoStream, *, may_be_mirrored: bool) -> Picture:
+    """Return a decoded frame of a stream with what shows it as players do; `may_be_mirrored` as in `orientation_of`."""
+    stated = float(stream.sample_aspect_ratio or 1)
+    aspect = stated if 1 / _ODDEST_PIXEL <= stated <= _ODDEST_PIXEL else 1.0
+    return Picture(frame, orientation_of(frame, may_be_mirrored=may_be_mirrored), aspect)
+
+
+def names_profile(stream: av.VideoStream, data: Buffer) -> bool:
+    """Whether a packet of a stream may hold a colour profile with a name.
+
+    PyAV frees that name twice, and the process ends, once somebody has looked at a frame's side data.
+    """
+    return stream.codec_context.name in ("png", "apng") and b"iCCP" in bytes(data)
+
+
+def orientation_of(frame: av.VideoFrame, *, may_be_mirrored: bool) -> Orientation:
+    """Return what the frame's display matrix asks for, to the nearest right angle.
+
+    Args:
+        frame: As decoded.
+        may_be_mirrored: False leaves out whether the matrix mirrors, which only side data tell; see `names_profile`.
+    """
+    if not may_be_mirrored:
+        return _TURNS[round(frame.rotation / 90) % 4]
     try:
         matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
     except ValueError:  # PyAV 18.1 trips over side data that came with ffmpeg 8, EXIF for one; the angle is left
@@ -87,6 +122,25 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if abs(b) > abs(a):
         return Orientation(transpose=True, flip_rows=b < 0, flip_columns=c < 0)
     return Orientation(transpose=False, flip_rows=d < 0, flip_columns=a < 0)
+
+
+def open_local(file: Path | BinaryIO) -> InputContainer:
+    """Return the container in a local file, or in one that is open, from its beginning on; it must be closed.
+
+    The one place where media are opened that may come from anybody: nothing that a name or the bytes refer to is
+    fetched or opened.
+
+    Raises:
+        av.FFmpegError, ValueError: If it is no container.
+    """
+    target: str | BinaryIO
+    if isinstance(file, Path):
+        target, protocols = f"file:{os.path.abspath(file)}", "file"
+    else:
+        target, protocols = file, "pipe"  # none that opens what the bytes name
+        file.seek(0)
+    options = {"protocol_whitelist": protocols, "max_pixels": str(MAX_FRAME_PIXELS)}
+    return av.open(target, mode="r", options=options, metadata_errors="replace")
 
 
 def name_of(media: Media) -> str:
@@ -151,9 +205,10 @@ class Stamps:
 class Clock:
     """Turns time stamps into seconds since the first frame, which never run backwards."""
 
-    def __init__(self, first: av.VideoFrame, nominal_s: float) -> None:
+    def __init__(self, first: av.VideoFrame, nominal_s: float, longest_step_s: float = LONGEST_STEP_S) -> None:
         self._time_base_s = float(first.time_base or 0)
         self._nominal_s = nominal_s
+        self._longest_step_s = longest_step_s
         self._first = first.pts or 0
         self.rewind()
 
@@ -177,7 +232,7 @@ class Clock:
         if frame.pts is not None and self._time_base_s:
             stamp_s = frame.pts * self._time_base_s
             earliest_s = self._expected_s - self._nominal_s
-            if earliest_s - 1e-9 <= stamp_s - self._origin_s <= earliest_s + LONGEST_STEP_S:
+            if earliest_s - 1e-9 <= stamp_s - self._origin_s <= earliest_s + self._longest_step_s:
                 time_s = stamp_s - self._origin_s
             else:
                 self._origin_s = stamp_s - time_s  # count on from here
@@ -187,4 +242,4 @@ class Clock:
     def duration(self, frame: av.VideoFrame) -> float:
         """Return how long a frame stays."""
         stated_s = frame.duration * self._time_base_s
-        return stated_s if 0 < stated_s <= LONGEST_STEP_S else self._nominal_s
+        return stated_s if 0 < stated_s <= self._longest_step_s else self._nominal_s

@@ -8,7 +8,15 @@ from typing import BinaryIO
 
 import av
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 (registers)
+import pi_heif
+from PIL import (  # noqa: F401 (registers)
+    AvifImagePlugin,
+    ExifTags,
+    Image,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from lrcn.errors import MediaError
 from lrcn.video.footage import LONGEST_STEP_S, Media, Picture, TimedFrame, name_of, one_line
@@ -17,10 +25,30 @@ from lrcn.video.resize import MAX_FRAME_PIXELS
 IMAGE_SEQUENCE_FPS = 30.0
 """Frame rate that a folder of images is taken to have; a still image stays for one frame of it."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
-"""What Pillow opens, told by content. GIF and AVIF are left to ffmpeg, which decodes them as videos."""
+pi_heif.register_heif_opener(thumbnails=False)
 
-_ANIMATED = ("WEBP", "PNG", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
+"""What Pillow opens, told by content. GIF is left to ffmpeg, which decodes it as a video. Of HEIC and AVIF, as phones
+write them, ffmpeg shows one tile only."""
+
+_ANIMATED = ("WEBP", "PNG", "GIF", "AVIF")
+
+_TILED_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
+"""What a file of tiles says that it is: where it is damaged, ffmpeg must not show its first tile."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the picture upright; every other value leaves it as it is."""
+
+_NO_SCALE = {"F": "floating point numbers", "I": "32-bit numbers"}
+"""Pillow's modes whose values have no black and white: what they are."""
 
 _UNTIMED_S = 0.1
 """How long a frame of an animation stays that states no time, as in browsers, or an impossible one."""
@@ -38,6 +66,8 @@ def open_image(file: Path | BinaryIO) -> Image.Image | None:
             file.seek(0)
         image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
+        if _is_tiled(file):
+            raise MediaError(f"{name}: the image is damaged") from None
         return None
     except Image.DecompressionBombError as exc:
         raise MediaError(f"{name}: an image of more than {MAX_FRAME_PIXELS} px; scale it down") from exc
@@ -61,13 +91,38 @@ def _check_size(name: str, image: Image.Image) -> None:
         )
 
 
+def _is_tiled(file: Path | BinaryIO) -> bool:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(12)
+    else:
+        file.seek(0)
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _TILED_BRANDS
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # tags of the wrong kind, as editors and cameras write them: the picture is good all the same
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
 def _picture(name: str, image: Image.Image) -> Picture:
     try:
-        image = ImageOps.exif_transpose(image)
+        image = _upright(image)
+        if image.format == "PPM" and image.mode == "I":
+            image = Image.fromarray(np.asarray(image).astype(np.uint16))
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) / 257 + 0.5).astype(np.uint8))  # convert() would clip to white
+        if image.mode in _NO_SCALE:
+            what = _NO_SCALE[image.mode]
+            raise MediaError(f"{name}: its pixels are {what}, of which none is black or white; save it in 8 or 16 bits")
         mode, pixel_format = ("RGBA", "rgba") if image.has_transparency_data else ("RGB", "rgb24")
         return Picture(av.VideoFrame.from_ndarray(np.asarray(image.convert(mode)), format=pixel_format))
+    except MediaError:
+        raise
     except Exception as exc:  # Pillow's parsers raise whatever they trip over in a damaged file
         raise MediaError(f"{name}: the image is damaged ({one_line(exc)})") from exc
 

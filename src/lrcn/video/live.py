@@ -18,7 +18,7 @@ from typing import NamedTuple
 import av
 
 from lrcn.errors import MediaError
-from lrcn.video.footage import Picture, one_line, orientation_of
+from lrcn.video.footage import one_line, picture_of
 from lrcn.video.read import CLOCK_TOLERANCE_S
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 
@@ -167,9 +167,9 @@ class LiveSource:
                 continue
             for frame in frames:
                 bad = 0
-                self._keep(frame, connection)
+                self._keep(frame, stream, connection)
 
-    def _keep(self, frame: av.VideoFrame, connection: int) -> None:
+    def _keep(self, frame: av.VideoFrame, stream: av.VideoStream, connection: int) -> None:
         came = time.monotonic()
         if self._began is None:
             self._began = came
@@ -179,7 +179,7 @@ class LiveSource:
                 return
             step_s = 1.0 / self._sample_fps
             self._next_tick_s = max(self._next_tick_s + step_s, time_s + 0.5 * step_s)
-        picture = Picture(frame, orientation_of(frame))
+        picture = picture_of(frame, stream, may_be_mirrored=stream.codec_context.name not in ("png", "apng"))
         upright = picture.orientation
         height, width = resized_size(*picture.upright_size, self._resize)
         pixels = upright.apply(self._resizer.to_rgb(frame, *upright.upright(height, width)))

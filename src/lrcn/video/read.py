@@ -35,7 +35,7 @@ class VideoInfo:
     """What is known of a video after its first frame is decoded."""
 
     width: int
-    """In px, upright, pixels taken as square."""
+    """In px, upright, as players show it: where pixels are not square, other than is stored."""
     height: int
     """In px, upright."""
     duration_s: float
@@ -72,12 +72,12 @@ def probe(source: str | Media) -> VideoInfo:
                 picture = frame.load()
                 size = picture.upright_size if picture else None
             num_frames, end_s = num_frames + 1, frame.time_s + frame.duration_s
-            if size is not None and isinstance(footage, VideoFile) and footage.stated_duration_s:
+            if size is not None and isinstance(footage, VideoFile) and footage.duration_s:
                 break
         if size is None:
             raise MediaError(_undecodable(media))
         if isinstance(footage, VideoFile):
-            duration_s = footage.stated_duration_s
+            duration_s = footage.duration_s
             stated = footage.stated_frames if duration_s else num_frames
             return VideoInfo(size[1], size[0], duration_s or end_s, footage.fps, stated, footage.has_audio)
         return VideoInfo(size[1], size[0], end_s, num_frames / end_s, num_frames, False)

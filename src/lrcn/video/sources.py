@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = frozenset({
 """Suffixes by which videos are found in folders. A file that is named itself may have any suffix."""
 
 IMAGE_SUFFIXES = frozenset({
-    ".avif", ".bmp", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".heic", ".heif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 })
 # fmt: on
 """Suffixes by which images are found in folders."""

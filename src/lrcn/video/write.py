@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from lrcn.errors import ConfigError, MediaError, ShapeError
 from lrcn.files import replacing
-from lrcn.video.footage import one_line
+from lrcn.video.footage import one_line, open_local
 from lrcn.video.resize import Frames
 
 _SOUND_RATE_HZ = 48000
@@ -98,7 +98,7 @@ class _Sound:
         self._stream: av.AudioStream | None = None
         self._frames: Iterator[av.AudioFrame] = iter(())
         try:
-            source = stack.enter_context(av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}))
+            source = stack.enter_context(open_local(path))
         except (av.FFmpegError, ValueError):
             return  # an image or a folder of images
         audio = source.streams.best("audio")
