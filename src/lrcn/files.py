@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,13 +124,34 @@ def cache_folder(kind: str, cache_dir: Path | None = None) -> Path:
 
     Args:
         kind: Name of the folder.
-        cache_dir: Holds one folder a kind; None for `lrcn` in the user's cache folder.
+        cache_dir: Holds one folder a kind; None for `lrcn` in the user's cache folder, or, with a warning, a temporary
+            one where that cannot be written.
 
     Raises:
-        ConfigError: If nobody knows where that is.
+        ConfigError: If the temporary one is another user's.
     """
+    return (cache_dir or _own_cache()) / kind
+
+
+def _own_cache() -> Path:
     try:
-        root = cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
-    except RuntimeError as exc:
-        raise ConfigError("this user has no home folder to cache in: set XDG_CACHE_HOME to a folder") from exc
-    return root / kind
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
+        root.mkdir(parents=True, exist_ok=True)
+        if os.access(root, os.W_OK):
+            return root
+        why = f"{root} cannot be written"
+    except RuntimeError:
+        why = "this user has no home folder"
+    except OSError as exc:
+        why = f"{exc.filename or root} cannot be written"
+    # of this user alone: what others can write must not be taken for ours
+    kept = Path(tempfile.gettempdir()) / f"lrcn-{getpass.getuser() if os.name == 'nt' else os.getuid()}"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    if os.name != "nt" and (kept.is_symlink() or kept.stat().st_uid != os.getuid()):
+        raise ConfigError(f"{why}, and {kept} is another user's: choose a folder with --cache-dir or XDG_CACHE_HOME")
+    warnings.warn(
+        f"{why}: features are kept in {kept}, which the system may empty; "
+        "choose another folder with --cache-dir or XDG_CACHE_HOME",
+        stacklevel=3,
+    )
+    return kept

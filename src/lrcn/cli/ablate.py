@@ -12,7 +12,7 @@ from lrcn.cli.exits import exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Device, Json, Quiet
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.settings import YamlBelowFlags
-from lrcn.cli.terminal import remark
+from lrcn.cli.terminal import print_json, remark
 from lrcn.errors import require
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 
@@ -54,7 +54,6 @@ def ablate(
     data_set.check_stream(settings.stream)
     check_outputs(folders=[("--output", output)])
     require("lightning", extra="train", wanted_by="lrcn ablate")
-    import json
 
     from lrcn.experiments import ablation
 
@@ -69,6 +68,6 @@ def ablate(
         quiet=quiet,
     )
     report.save(output)
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if json_output else report.to_markdown())
+    print_json(report.to_dict()) if json_output else print(report.to_markdown())
     remark(f"report: {output / 'ablation.md'}", quiet=quiet)
     return exit_code_after(report.num_videos, list(report.failures), "videos")

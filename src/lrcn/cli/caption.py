@@ -18,7 +18,7 @@ from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, Runti
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console
 from lrcn.results import Caption, CaptionResult
 from lrcn.video.inputs import Source
 
@@ -98,7 +98,7 @@ def caption(
             num_done += 1
             bar.update(num_done, Path(result.source).name, len(paths))
             with bar.hidden():
-                print(result.to_json(), flush=True) if json_output else _print(console, result)
+                print_json(result.to_dict()) if json_output else _print(console, result)
                 for warning in result.warnings:
                     remark(f"lrcn: warning: {warning}", quiet=quiet)
     for what, written, _ in outputs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ from cyclopts import App, Parameter
 
 from lrcn.cli import exits
 from lrcn.cli.options import DATA_SET, Data, DataSet, Json, Quiet, Seed
-from lrcn.cli.terminal import ProgressBar, results_console, simple_table
+from lrcn.cli.terminal import ProgressBar, print_json, results_console, simple_table
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def check(
             exits.fail(problem, exits.ERROR)
         return exits.ERROR
     if json_output:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
+        print_json(report.to_dict())
     elif isinstance(report, CaptionDoctorReport):
         _print_caption_counts(report)
         _print_findings(report.problems)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lrcn.cli.evaluation_flags import EvaluationFlags
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
+from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate_captions(flags: EvaluationFlags) -> int:
             on_progress=bar.count,
         )
     if flags.json_output:
-        print(report.to_json())
+        print_json(report.to_dict())
     else:
         _print(results_console(), report)
     if flags.output is not None:

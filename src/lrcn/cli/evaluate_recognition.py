@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrcn.cli.evaluation_flags import CAPTION_FLAGS, EvaluationFlags
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.terminal import ProgressBar, print_report, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_json, print_report, remark, results_console
 from lrcn.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def evaluate_recognition(flags: EvaluationFlags) -> int:
     with ProgressBar(1, quiet=flags.quiet) as bar:
         report = evaluate(predictor, known, split=flags.split, on_progress=bar.count)
     if flags.json_output:
-        print(report.to_json())
+        print_json(report.to_dict())
     else:
         print_report(results_console(), report)
     if flags.output is not None:

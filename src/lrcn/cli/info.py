@@ -35,7 +35,7 @@ def info(
     else:
         fields = header_to_dict(inspect(model))
     if json_output:
-        print(json.dumps(fields, ensure_ascii=False))
+        print_json(fields)
         return
     print(f"folder: {model}" if is_exported(model) else f"file: {resolve(model)}")
     task = TASKS[fields["task"]]

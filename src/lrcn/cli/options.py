@@ -98,14 +98,14 @@ class DataFlags:
     format: str = "auto"
     """Layout of the data set; `auto` recognises it. Others: class-folders, split-folders, annotations-csv, ucf101,
     hmdb51, kinetics, activitynet; recordings, or the format of their annotations; of captions: captions-csv,
-    coco-captions, karpathy, msr-vtt, msvd, sentences."""
+    coco-captions, karpathy, msr-vtt, msvd, flickr, sentences."""
     split_number: PositiveInt = 1
     """Which of several official train/test lists, from 1 (UCF-101 and HMDB-51 have 3)."""
     val_fraction: ValFraction = 0.2
     """Share of each class's training clips held out for validation where the data set has no validation split; clips
     cut from one source video stay together."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Leave out listed videos that are not there, with a warning, instead of stopping."""
+    """Leave out listed videos that are not there, and rows that cannot be used, with a warning, instead of stopping."""
 
     videos: Path | None = None
     """Of annotated recordings: the folder below which they lie. Left out, that of the annotations."""
@@ -188,8 +188,8 @@ class CaptionDataFlags:
     """How a data set of captions is read."""
 
     format: str = "auto"
-    """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd; and
-    sentences: a text file, one a line, for `--objective sentences`."""
+    """Layout of the data set; `auto` recognises it. Others: captions-csv, coco-captions, karpathy, msr-vtt, msvd,
+    flickr; and sentences: a text file, one a line, for `--objective sentences`."""
     val_fraction: ValFraction = 0.2
     """Share of the training files held out for validation where the data set has no validation split."""
     skip_missing: Annotated[bool, Parameter(negative="", show_default=False)] = False

@@ -15,7 +15,7 @@ from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, print_result, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_json, print_result, remark, results_console
 from lrcn.errors import MediaError
 from lrcn.files import name_for
 
@@ -111,7 +111,7 @@ def recognize(
                 add(result)
             with bar.hidden():
                 if json_output:
-                    print(result.to_json(), flush=True)
+                    print_json(result.to_dict())
                 else:
                     print_result(console, result)
                 for warning in result.warnings:

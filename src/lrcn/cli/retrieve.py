@@ -12,7 +12,7 @@ from cyclopts.types import PositiveInt
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, remark, results_console, simple_table
+from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table
 from lrcn.errors import DataError, MediaError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def retrieve(
     for result in results:
         for warning in result.warnings:
             remark(f"lrcn: warning: {warning}", quiet=quiet)
-        print(result.to_json()) if json_output else _print(result)
+        print_json(result.to_dict()) if json_output else _print(result)
     return exit_code_after(num_named - len(failures), failures, "pictures")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from cyclopts.types import PositiveFloat, PositiveInt
 
 from lrcn.cli.exits import ERROR, UsageError, exit_code_after, fail
 from lrcn.cli.options import Device, Json, Model, Quiet, RuntimeName
-from lrcn.cli.terminal import remark
+from lrcn.cli.terminal import print_json, remark
 from lrcn.errors import MediaError
 from lrcn.results import Segment
 
@@ -184,7 +183,7 @@ class _Printer:
         if segment is None:
             return
         if self._as_json:
-            print(json.dumps({"source": source, **segment.to_dict()}, ensure_ascii=False), flush=True)
+            print_json({"source": source, **segment.to_dict()})
             return
         labels = ", ".join(f"{entry.label} {100 * entry.prob:.0f} %" for entry in segment.top)
         where = f"{source}  " if self._many else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
 from lrcn.data.problems import Problems
 from lrcn.errors import MediaError
-from lrcn.video.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, expand_sources
+from lrcn.video.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, expand_sources, is_clutter
 
 
 class NamedFiles:
@@ -35,25 +36,29 @@ class NamedFiles:
 
     def by_name(self, name: str, place: str) -> Path | None:
         """Return the file of this name, where it says or anywhere below; None, and a problem noted, if none is."""
-        path = self._root / name
+        path = located(self._root, name)
         if not self._need_files or exists(path):
             return path
-        parts = Path(name).parts
-        below = [found for found in self._files.get(Path(name).name, []) if found.parts[-len(parts) :] == parts]
+        parts = _parts(name.replace("\\", "/"))
+        below = (
+            [found for found in self._files.get(parts[-1], []) if _parts(found)[-len(parts) :] == parts]
+            if parts
+            else []
+        )
         return self._one_of(below, name, place)
 
     def by_stem(self, stem: str, place: str, *, label: str = "") -> Path | None:
         """Return the video of this name, whatever its suffix; of several, the one in a folder named like its class."""
         if not self._need_files:
             return self._root / stem
-        found = self._videos.get(stem) or self._single_pictures.get(stem, [])
+        found = self._videos.get(composed(stem)) or self._single_pictures.get(composed(stem), [])
         if len(found) > 1:
-            found = [path for path in found if label in path.parts] or found
+            found = [path for path in found if composed(label) in _parts(path)] or found
         return self._one_of(found, f"{label}{'/' if label else ''}{stem}.* below {self._root}", place)
 
     def has_video(self, stem: str) -> bool:
         """Whether there is a video of this name."""
-        return stem in self._videos
+        return composed(stem) in self._videos
 
     def _one_of(self, found: list[Path], name: str, place: str) -> Path | None:
         if not found:
@@ -68,9 +73,9 @@ class NamedFiles:
     def _files(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
         for folder, subfolders, files in os.walk(self._root):
-            subfolders.sort()
+            subfolders[:] = sorted(name for name in subfolders if not is_clutter(name))
             for name in sorted(files):
-                found[name].append(Path(folder, name))
+                found[composed(name)].append(Path(folder, name))
         return found
 
     @functools.cached_property
@@ -81,7 +86,7 @@ class NamedFiles:
         except MediaError:  # nothing there: every row will say so
             paths = []
         for path in paths:
-            found[video_stem(path)].append(path)
+            found[composed(video_stem(path))].append(path)
         return found
 
     @functools.cached_property
@@ -90,13 +95,37 @@ class NamedFiles:
         for paths in self._files.values() if self._pictures else ():
             for path in paths:
                 if path.suffix.lower() in IMAGE_SUFFIXES:
-                    found[path.stem].append(path)
+                    found[composed(path.stem)].append(path)
         return found
 
 
 def video_stem(path: Path) -> str:
     """Return a video's name without its suffix; a folder of frames keeps its whole name."""
     return path.stem if path.suffix.lower() in VIDEO_SUFFIXES or path.suffix.lower() == ".webp" else path.name
+
+
+def composed(name: str) -> str:
+    """Return a name with letters and their accents as one character each, however it was typed.
+
+    Of two spellings that look alike, macOS writes one and everything else the other: they are one name.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def _parts(path: str | Path) -> tuple[str, ...]:
+    return tuple(map(composed, Path(path).parts))
+
+
+def located(root: Path, name: str) -> Path:
+    """Return the path below `root` that a list names, as it is spelt on the disk; as named where nothing is there.
+
+    Lists that were made on Windows have backslashes between folders; names with accents have two spellings.
+    """
+    slashed = name.replace("\\", "/")
+    forms = [
+        form for text in (name, slashed) for form in (text, *(unicodedata.normalize(f, text) for f in ("NFC", "NFD")))
+    ]
+    return next((root / form for form in dict.fromkeys(forms) if exists(root / form)), root / name)
 
 
 def exists(path: Path) -> bool:

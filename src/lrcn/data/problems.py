@@ -13,7 +13,6 @@ class Problems:
 
     def __init__(self, skip_missing: bool) -> None:
         self._lines: list[str] = []
-        self._missing: list[str] = []
         self._skip_missing = skip_missing
 
     def add(self, place: str, what: str) -> None:
@@ -22,7 +21,7 @@ class Problems:
 
     def add_missing(self, place: str, name: str) -> None:
         """Note a row whose video is not there."""
-        (self._missing if self._skip_missing else self._lines).append(f"{place}: {name} not found")
+        self.add(place, f"{name} not found")
 
     def check(self, num_examples: int, source: Path, what: str = "video") -> tuple[str, ...]:
         """Return warnings, after a reader has gone through everything.
@@ -33,17 +32,17 @@ class Problems:
             what: What one example is.
 
         Raises:
-            DataError: If a row is bad, or no example is left.
+            DataError: If a row is bad and none may be left out, or no example is left.
         """
-        if self._lines:
+        if self._lines and not self._skip_missing:
             what_else = ""
             if all(line.endswith("not found") for line in self._lines):
                 what_else = f"; put the {what}s there, or leave such rows out with --skip-missing"
             raise DataError(first_of(self._lines) + what_else, tuple(self._lines))
         if num_examples == 0:
-            why = f": {first_of(self._missing)}" if self._missing else ""
+            why = f": {first_of(self._lines)}" if self._lines else ""
             raise DataError(f"{source}: no {what} to read{why}; check that they lie below this folder")
-        return (f"left out: {first_of(self._missing)}",) if self._missing else ()
+        return (f"left out: {first_of(self._lines)}",) if self._lines else ()
 
 
 def first_of(lines: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lrcn.errors import MediaError
@@ -25,6 +25,14 @@ IMAGE_SUFFIXES = frozenset({
 """Suffixes by which images are found in folders."""
 
 
+_CLUTTER = frozenset({
+    "$recycle.bin", "@eadir", "#recycle", "__macosx", "desktop.ini", "lost+found", "system volume information",
+    "thumbs.db",
+})  # fmt: skip
+"""Beside hidden names, what Windows, macOS, Linux and network drives put among the files of their users, in lower case:
+small copies in `@eaDir` are videos and pictures, too, and some of these folders may not be read."""
+
+
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key under which `frame2` comes before `frame10`."""
     parts = re.findall(r"\d+|\D+", str(path))
@@ -34,9 +42,9 @@ def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
 def image_sequence(folder: Path) -> list[Path]:
     """Return the images of a folder that holds only images, in natural order; an empty list for any other folder.
 
-    Hidden files, `Thumbs.db` and `desktop.ini` do not count.
+    What `is_clutter` names does not count.
     """
-    entries = [entry for entry in folder.iterdir() if not _is_clutter(entry.name)]
+    entries = [entry for entry in folder.iterdir() if not is_clutter(entry.name)]
     if any(entry.suffix.lower() not in IMAGE_SUFFIXES or not entry.is_file() for entry in entries):
         return []
     return sorted(entries, key=natural_key)
@@ -88,7 +96,7 @@ def _below(folder: Path, pictures: bool, seen: set[str]) -> Iterator[Path]:
         return
     suffixes = VIDEO_SUFFIXES | IMAGE_SUFFIXES if pictures else VIDEO_SUFFIXES
     for entry in sorted(folder.iterdir(), key=natural_key):
-        if _is_clutter(entry.name):
+        if is_clutter(entry.name):
             continue
         if entry.is_dir():
             yield from _below(entry, pictures, seen)
@@ -107,8 +115,27 @@ def _is_animation(path: Path) -> bool:
     return head[12:16] == b"VP8X" and bool(head[20] & 2)  # RIFF header, then the animation flag of the WebP container
 
 
-def _is_clutter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder of this name was put there by a system, not by the user: previews, bins, indexes."""
+    return name.startswith(".") or name.lower() in _CLUTTER
+
+
+def passed_over(folder: Path, found: Iterable[Path]) -> list[Path]:
+    """Return the files below a folder that are none of those found, nor in a folder that is; and no clutter.
+
+    Folders of clutter are named themselves where there is something in them.
+    """
+    taken = set(found)
+    left: list[Path] = []
+    for place, subfolders, files in os.walk(folder):
+        here = Path(place)
+        if here in taken:
+            subfolders.clear()
+            continue
+        left += [here / name for name in subfolders if name.lower() in _CLUTTER]
+        subfolders[:] = sorted(name for name in subfolders if not is_clutter(name))
+        left += [here / name for name in files if not is_clutter(name) and here / name not in taken]
+    return sorted(left, key=natural_key)
 
 
 def why_no_file(source: str | Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lrcn.data.captioning.annotation_csv import detect_captions_csv, read_captions_csv
 from lrcn.data.captioning.examples import CaptionData, CaptionExample, CaptionReadOptions
+from lrcn.data.captioning.flickr import detect_flickr, read_flickr
 from lrcn.data.captioning.json_lists import (
     detect_coco_captions,
     detect_karpathy,
@@ -53,6 +54,7 @@ READERS: dict[str, CaptionReader] = {
     "karpathy": CaptionReader(detect_karpathy, read_karpathy),
     "msr-vtt": CaptionReader(detect_msr_vtt, read_msr_vtt),
     "msvd": CaptionReader(detect_msvd, read_msvd),
+    "flickr": CaptionReader(detect_flickr, read_flickr),
     "sentences": CaptionReader(detect_sentences, read_sentences),
 }
 """Layout -> reader. Registered ones go first; a path that two of ours recognise is refused: its files may disagree."""
@@ -106,7 +108,7 @@ def read_caption_data(
         format: A key of `READERS`, or `auto` for the one that recognises the path.
         val_fraction: Share of the training files that becomes `val` where it is missing; 0 for none.
         seed: Which ones.
-        skip_missing: Leave out listed files that are not there, with a warning.
+        skip_missing: Leave out listed files that are not there, and rows that cannot be used, with a warning.
         need_files: Whether the pictures and videos must be there; not where ready vectors stand in for them.
 
     Raises:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.data.captioning.examples import CaptionExample
+from lrcn.data.named_files import composed
 from lrcn.data.problems import Problems
 from lrcn.text.tokenise import tokenise
 
@@ -80,7 +81,7 @@ class CaptionRows:
         elif not tokenise(caption):
             self._problems.add(place, f"the caption {caption.strip()!r} holds no word")
         else:
-            self._items[key].captions.append(" ".join(caption.split()))
+            self._items[key].captions.append(composed(" ".join(caption.split())))
 
     def examples(self, find: Callable[[str, str], Path | None]) -> tuple[list[CaptionExample], tuple[str, ...]]:
         """Return the examples whose files are there, and warnings about what is left out.

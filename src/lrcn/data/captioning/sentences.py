@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from lrcn.data.captioning.examples import CaptionData, CaptionExample, CaptionReadOptions
+from lrcn.data.captioning.flickr import detect_flickr
 from lrcn.data.csv_table import read_text
 from lrcn.errors import DataError
 from lrcn.text.tokenise import tokenise
@@ -15,8 +16,8 @@ VAL_SHARE = 20
 
 
 def detect_sentences(path: Path) -> bool:
-    """Whether this is a text file."""
-    return path.is_file() and path.suffix.lower() == ".txt"
+    """Whether this is a text file, and none that names a photograph in each line."""
+    return path.is_file() and path.suffix.lower() == ".txt" and not detect_flickr(path)
 
 
 def read_sentences(path: Path, options: CaptionReadOptions) -> CaptionData:

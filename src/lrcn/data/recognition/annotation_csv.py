@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lrcn.data.annotation_rows import PART_COLUMNS, annotation_rows, part_of
 from lrcn.data.csv_table import table_columns
-from lrcn.data.named_files import exists
+from lrcn.data.named_files import exists, located
 from lrcn.data.problems import Problems
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
 from lrcn.errors import DataError
@@ -71,7 +71,7 @@ def _example(row: dict[str, str], root: Path) -> RecognitionExample:
     split, start_s, end_s = part_of(row)
     if not row["label"]:
         raise DataError("the label is empty")
-    return RecognitionExample(root / row["path"], row["label"], split, start_s, end_s, row.get("group", ""))
+    return RecognitionExample(located(root, row["path"]), row["label"], split, start_s, end_s, row.get("group", ""))
 
 
 def _repeated(example: RecognitionExample, line: int, label: str) -> str:

@@ -60,6 +60,7 @@ def check_recognition_data(
         counts[example.split][example.label] += 1
     findings = [
         *(Finding("warning", text) for text in data.warnings),
+        *(Finding("error", f"one class only, {label!r}: training needs two") for label in data.labels if len(counts) and len(data.labels) == 1),
         *unreadable(files),
         *outside(((example, f"of class {example.label!r}") for example in data.examples), files),
         *_copies(data.examples, files),

@@ -9,6 +9,7 @@ from pathlib import Path
 from lrcn.annotations.formats import FORMATS
 from lrcn.annotations.reading import LookedAt
 from lrcn.data.formats import add_reader, recognised
+from lrcn.data.named_files import composed
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.annotation_csv import detect_annotations_csv, read_annotations_csv
 from lrcn.data.recognition.class_folders import (
@@ -99,7 +100,7 @@ def read_recognition_data(
             recordings without a split the share of all.
         seed: Which ones.
         split_number: Which of several official lists, from 1.
-        skip_missing: Leave out listed videos that are not there, with a warning.
+        skip_missing: Leave out listed videos that are not there, and rows that cannot be used, with a warning.
         videos: Of annotated recordings: the folder below which they lie; None for that of the annotations.
         subject: Of annotated recordings: whose bouts count; None for all.
         looked_at: Of annotated recordings: what the annotator went through, as for `lrcn.read_annotations`.
@@ -132,7 +133,7 @@ def read_recognition_data(
             looked_at=looked_at,
             annotation_format=annotation_format,
         )
-        data = reader.read(path, options)
+        data = _composed(reader.read(path, options))
     except OSError as exc:
         raise DataError(f"{exc.filename or path}: cannot be read: {exc.strerror or exc}") from exc
     declared = torn_groups(example for example in data.examples if example.group)
@@ -147,6 +148,14 @@ def read_recognition_data(
     if torn := torn_groups(examples):
         warnings.append(f"{first_of(torn)}: scores on them will be too good")
     return replace(data, examples=tuple(examples), warnings=(*data.warnings, *warnings))
+
+
+def _composed(data: RecognitionData) -> RecognitionData:
+    """Return the data set with each label in one spelling, of those that look alike."""
+    labels = tuple(dict.fromkeys(map(composed, data.labels)))
+    return replace(
+        data, labels=labels, examples=tuple(replace(each, label=composed(each.label)) for each in data.examples)
+    )
 
 
 def _recognised(path: Path) -> str:

@@ -78,9 +78,14 @@ def read_activitynet(path: Path, options: ReadOptions) -> RecognitionData:
     hidden = 0
     for name, entry in sorted(database.items()):
         place = f"{file.name} {name!r}"
+        segments = []
         try:
-            segments = [(str(a["label"]), *_segment(a["segment"])) for a in entry["annotations"]]
-            split = split_of(entry["subset"])
+            split, annotated = split_of(entry["subset"]), list(entry["annotations"])
+            for annotation in annotated:
+                try:
+                    segments.append((str(annotation["label"]), *_segment(annotation["segment"])))
+                except DataError as exc:
+                    problems.add(place, str(exc))
         except DataError as exc:
             problems.add(place, str(exc))
             continue
@@ -88,7 +93,7 @@ def read_activitynet(path: Path, options: ReadOptions) -> RecognitionData:
             problems.add(place, 'expected {"subset": ..., "annotations": [{"label": ..., "segment": [start, end]}]}')
             continue
         if not segments:
-            hidden += 1
+            hidden += not annotated
             continue
         stem = f"v_{name}" if videos.has_video(f"v_{name}") else name
         if video := videos.by_stem(stem, place, label=segments[0][0]):
