@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lrcn import files
-from lrcn.errors import ConfigError
-from lrcn.files import replacing, replacing_folder, replacing_table, write_json
+from lrcn.errors import ConfigError, Notice
+from lrcn.files import cache_folder, replacing, replacing_folder, replacing_table, write_json
 
 
 def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -124,3 +124,36 @@ def test_json_keeps_other_scripts_and_escapes_what_is_no_utf_8(tmp_path: Path) -
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "走る" in text
     assert json.loads(text) == value
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="everything may be written here")
+def test_a_home_that_cannot_be_written_is_replaced_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    _check_fallback(home, tmp_path, monkeypatch)
+
+
+def test_a_home_that_is_a_file_is_replaced_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").touch()
+    _check_fallback(tmp_path / "home", tmp_path, monkeypatch)
+
+
+def _check_fallback(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
+    with pytest.warns(Notice, match=r"cannot be written: features are kept in .*--cache-dir or XDG_CACHE_HOME"):
+        folder = cache_folder("features")
+    assert folder.parent.parent == tmp_path
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+
+
+def test_a_cache_of_another_user_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"lrcn-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ConfigError, match="another user's: choose a folder with --cache-dir"):
+        cache_folder("features")

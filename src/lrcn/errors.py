@@ -28,6 +28,10 @@ class LRCNError(Exception):
     """Anything that the user can put right; the command line prints it as one line."""
 
 
+class Notice(UserWarning):
+    """Something that the user should know and need not put right; the command line prints it as one line."""
+
+
 class ConfigError(LRCNError):
     """A setting, flag or YAML entry is wrong."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from lrcn.errors import ConfigError, LRCNError
+from lrcn.errors import ConfigError, LRCNError, Notice
 
 _KEPT = 40
 """Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
@@ -152,6 +152,7 @@ def _own_cache() -> Path:
     warnings.warn(
         f"{why}: features are kept in {kept}, which the system may empty; "
         "choose another folder with --cache-dir or XDG_CACHE_HOME",
+        Notice,
         stacklevel=3,
     )
     return kept

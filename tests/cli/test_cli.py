@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -217,3 +218,15 @@ def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: P
         assert process.stderr.read() == "lrcn: interrupted\n"
     assert process.returncode == exits.INTERRUPTED
     assert list(tmp_path.iterdir()) == [many]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_json_keeps_every_letter_on_any_terminal(encoding: str, tmp_path: Path) -> None:
+    script = "from lrcn.cli.terminal import print_json; print_json({'label': 'h\\u00fcpfen \\u8df3 \\ud800'})"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=True,
+    )
+    assert json.loads(done.stdout.decode(encoding)) == {"label": "h\u00fcpfen \u8df3 \ud800"}

@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from lrcn.cli import exits
 from lrcn.cli.numbers import join_numbers, split_numbers
-from lrcn.errors import ConfigError, LRCNError
+from lrcn.errors import ConfigError, LRCNError, Notice
 
 COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
@@ -84,6 +84,8 @@ def run(app: App, argv: Sequence[str] | None = None) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what users should know is printed by us; -W or PYTHONWARNINGS shows the rest
+        warnings.simplefilter("default", Notice)
+        warnings.formatwarning = lambda message, *rest, **more: f"lrcn: warning: {message}\n"
     if sys.stdout is None:  # closed by the shell: `lrcn ... >&-`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the program ends
     if hasattr(sys.stdout, "reconfigure"):

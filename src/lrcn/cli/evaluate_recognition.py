@@ -52,6 +52,9 @@ def evaluate_recognition(flags: EvaluationFlags) -> int:
         known = data_set.read_videos(flags.data, seed=flags.seed)
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
+    if known.undivided and flags.split == "test":
+        about = "of these, what the model was trained on scores too well"
+        remark(f"{known.name} has no splits: all {len(known.examples)} clips are scored; {about}", quiet=flags.quiet)
     with ProgressBar(1, quiet=flags.quiet) as bar:
         report = evaluate(predictor, known, split=flags.split, on_progress=bar.count)
     if flags.json_output:

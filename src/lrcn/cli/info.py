@@ -35,6 +35,8 @@ def info(
     else:
         fields = header_to_dict(inspect(model))
     if json_output:
+        from lrcn.cli.terminal import print_json
+
         print_json(fields)
         return
     print(f"folder: {model}" if is_exported(model) else f"file: {resolve(model)}")

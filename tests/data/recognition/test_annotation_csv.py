@@ -151,3 +151,28 @@ def test_any_csv_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, co
 def test_group_given_by_the_user_must_not_be_torn(tmp_path: Path) -> None:
     write_csv(tmp_path, "path,label,split,group\na.mp4,go,train,anna\nb.mp4,go,test,anna\n")
     assert "clips of 'anna' are in test and train; give each group one split" in str(refusal(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("videos\\a.mp4", "videos/a.mp4"),
+        ("h\u00fcpfen/a.mp4", "hu\u0308pfen/a.mp4"),
+        ("hu\u0308pfen/a.mp4", "h\u00fcpfen/a.mp4"),
+        ("hu\u0308pfen\\a.mp4", "h\u00fcpfen/a.mp4"),
+    ],
+)
+def test_a_path_may_be_spelt_as_another_system_spells_it(tmp_path: Path, named: str, there: str) -> None:
+    touch(tmp_path, there)
+    write_csv(tmp_path, f"path,label\n{named},go\n")
+    (example,) = read_recognition_data(tmp_path).examples
+    assert example.path == tmp_path / there
+
+
+def test_rows_that_cannot_be_used_are_left_out_where_asked(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    write_csv(tmp_path, "path,label,start_s,end_s\na.mp4,go,,\nb.mp4,stop,3,3\nb.mp4,stop,,\nc.mp4,stop,,\n")
+    data = read_recognition_data(tmp_path, skip_missing=True, val_fraction=0)
+    assert [(example.path.name, example.label) for example in data.examples] == [("a.mp4", "go"), ("b.mp4", "stop")]
+    assert data.warnings[0].startswith("left out: annotations.csv line 3: ends at 3 s, not after its start")
+    assert data.warnings[0].endswith("(1 more)")

@@ -33,7 +33,10 @@ def test_split_folders(tmp_path: Path) -> None:
         "val": [("Validation/walk/c.webm", "walk")],
         "test": [("test/run/deep/down/d.mkv", "run")],
     }
-    assert data.warnings == ("beside train, val and test, these folders are left out: cache",)
+    assert data.warnings == (
+        "beside train, val and test, these folders are left out: cache",
+        f"passed over, being no videos in a class folder: 1 .txt; the first is {tmp_path / 'train/walk/notes.txt'}",
+    )
 
 
 def test_class_folders_give_train_and_val_and_no_test(tmp_path: Path) -> None:
@@ -74,3 +77,52 @@ def test_empty_class_folders_are_listed(tmp_path: Path) -> None:
     error = refusal(tmp_path)
     assert re.search(r"jump: this class folder holds no video; .* \(1 more\)$", str(error))
     assert len(error.problems) == 2
+
+
+def test_what_systems_put_among_the_files_is_no_class_and_no_clip(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{label}/{number}.mp4" for label in ("run", "walk") for number in range(3)))
+    touch(
+        tmp_path,
+        "run/@eaDir/0.mp4/SYNOVIDEO_VIDEO_SCREENSHOT.mp4",
+        "@eaDir/run/x.mp4",
+        "$RECYCLE.BIN/gone.mp4",
+        "System Volume Information/y.mp4",
+        "lost+found/z.mp4",
+        "walk/desktop.ini",
+        "walk/.DS_Store",
+        "walk/labels.txt",
+        "walk/more.zip",
+        "outside.mp4",
+    )
+    data = read_recognition_data(tmp_path, val_fraction=0)
+    assert data.labels == ("run", "walk")
+    assert len(data.examples) == 6
+    (warning,) = (text for text in data.warnings if "passed over" in text)
+    for counted in ("5 folders of the system", "1 .txt", "1 .zip", "1 .mp4"):
+        assert counted in warning
+
+
+@pytest.mark.parametrize(
+    ("folders", "is_split"),
+    [
+        (("train_256", "val_256"), True),
+        (("Train-Set", "Test-Set"), True),
+        (("training_videos", "testing_videos"), True),
+        (("trainset224x224", "valset224x224"), True),
+        (("train_station", "bus_stop"), False),
+        (("test_drive", "park"), False),
+    ],
+)
+def test_folders_named_after_a_split_and_a_size_are_splits(
+    tmp_path: Path, folders: tuple[str, str], is_split: bool
+) -> None:
+    touch(tmp_path, *(f"{folder}/{label}/{n}.mp4" for folder in folders for label in ("run", "walk") for n in range(3)))
+    labels = read_recognition_data(tmp_path).labels
+    assert labels == (("run", "walk") if is_split else tuple(sorted(folders)))
+
+
+def test_two_spellings_of_one_class_are_one(tmp_path: Path) -> None:
+    touch(tmp_path, "train/h\u00fcpfen/a.mp4", "train/gehen/b.mp4", "test/hu\u0308pfen/c.mp4", "test/gehen/d.mp4")
+    data = read_recognition_data(tmp_path)
+    assert data.labels == ("gehen", "h\u00fcpfen")
+    assert len(data.split("test")) == 2

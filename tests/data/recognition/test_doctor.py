@@ -122,3 +122,13 @@ def test_folders_of_frames_are_checked_like_videos(healthy: Path) -> None:
     assert "same content" in line
     (healthy / "train/run/two/3.png").write_bytes(b"noise")
     assert any("3.png" in finding.text or "two" in finding.text for finding in check(healthy).problems)
+
+
+def test_a_single_class_is_an_error_as_in_training(tmp_path: Path, clip20: Path) -> None:
+    for number in range(2):
+        target = tmp_path / "set" / "walk" / f"{number}.mkv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(clip20.read_bytes())
+    report = check_recognition_data(read_recognition_data(tmp_path / "set"), decode=False)
+    assert not report.ok
+    assert "one class only, 'walk'; a model needs at least two to tell apart" in [f.text for f in report.problems]

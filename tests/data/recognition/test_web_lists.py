@@ -83,3 +83,13 @@ def test_bad_activitynet_entry_is_named(tmp_path: Path, entry: str) -> None:
 def test_json_that_is_no_database_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     assert "a.json" in str(refusal(tmp_path))
+
+
+def test_a_segment_without_length_costs_itself_alone_where_asked(tmp_path: Path) -> None:
+    touch(tmp_path, "one.mp4")
+    segments = [{"label": "Hurling", "segment": [1.5, 4]}, {"label": "Polo", "segment": [6, 6]}]
+    entry = {"subset": "training", "annotations": segments}
+    (tmp_path / "a.json").write_text(json.dumps({"database": {"one": entry}}))
+    data = read_recognition_data(tmp_path, skip_missing=True, val_fraction=0)
+    assert [(example.label, example.start_s) for example in data.examples] == [("Hurling", 1.5)]
+    assert data.warnings[0] == "left out: a.json 'one': segment 6-6 s: expected 0 <= start < end"

@@ -145,3 +145,14 @@ def test_data_set_without_a_readable_video_or_split_is_refused(rec: Recognizer, 
         evaluate(rec, broken)
     with pytest.raises(DataError, match=r"no 'train' split"):
         evaluate(rec, broken, split="train")
+
+
+def test_a_data_set_without_splits_is_scored_whole(rec: Recognizer, clip20: Path, tmp_path: Path) -> None:
+    for label in rec.labels[:2]:
+        for number in range(3):
+            target = tmp_path / label / f"{number}.mkv"
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(clip20.read_bytes())
+    report = evaluate(rec, tmp_path)
+    assert (report.num_videos, report.split) == (6, "all")
+    assert evaluate(rec, tmp_path, split="val").num_videos == 2

@@ -60,7 +60,7 @@ def check_recognition_data(
         counts[example.split][example.label] += 1
     findings = [
         *(Finding("warning", text) for text in data.warnings),
-        *(Finding("error", f"one class only, {label!r}: training needs two") for label in data.labels if len(counts) and len(data.labels) == 1),
+        *_too_few_classes(data),
         *unreadable(files),
         *outside(((example, f"of class {example.label!r}") for example in data.examples), files),
         *_copies(data.examples, files),
@@ -68,6 +68,11 @@ def check_recognition_data(
         *_short(data.examples, files),
     ]
     return DoctorReport(data.name, len(files), counts, tuple(sorted(findings, key=lambda finding: finding.severity)))
+
+
+def _too_few_classes(data: RecognitionData) -> Iterator[Finding]:
+    if len(data.labels) == 1:
+        yield Finding("error", f"one class only, {data.labels[0]!r}; a model needs at least two to tell apart")
 
 
 def _has_split(examples: Sequence[RecognitionExample], split: str) -> bool:

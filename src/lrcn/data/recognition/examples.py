@@ -59,6 +59,9 @@ class RecognitionData:
             return (example.label,)
         return tuple(example.label.split(TOGETHER)) if example.label else ()
 
+    undivided: bool = False
+    """Whether the data set itself knows no splits: `train` and `val` were made here."""
+
     def split(self, name: str) -> tuple[RecognitionExample, ...]:
         """Return the examples of one split.
 

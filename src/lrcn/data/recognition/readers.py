@@ -147,7 +147,8 @@ def read_recognition_data(
         warnings += more
     if torn := torn_groups(examples):
         warnings.append(f"{first_of(torn)}: scores on them will be too good")
-    return replace(data, examples=tuple(examples), warnings=(*data.warnings, *warnings))
+    undivided = splits == {"train"}
+    return replace(data, examples=tuple(examples), warnings=(*data.warnings, *warnings), undivided=undivided)
 
 
 def _composed(data: RecognitionData) -> RecognitionData:

@@ -142,7 +142,8 @@ def evaluate_recognition(
     Args:
         recognizer: What is measured.
         data: A data set, or the path of one in any layout that training reads.
-        split: Which part of it: `test`, `val` or `train`.
+        split: Which part of it: `test`, `val` or `train`. Of a data set without splits, `test` is all of it, and the
+            report says `all`.
         on_progress: As for `lrcn.evaluate`.
 
     Raises:
@@ -150,7 +151,10 @@ def evaluate_recognition(
     """
     report = on_progress or (lambda what, done, total: None)
     known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
-    examples = known.split(split)
+    if split == "test" and known.undivided:
+        split, examples = "all", known.examples
+    else:
+        examples = known.split(split)
     label_ids = {label: i for i, label in enumerate(recognizer.labels)}
     _check_labels(examples, recognizer.labels, known.name)
 
