@@ -101,7 +101,7 @@ def _rows(file: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
 
 def _splits(folder: Path) -> dict[str, str]:
     """Return the split of each photograph, by the makers' lists; empty where there are none."""
-    splits = {}
+    splits: dict[str, str] = {}
     for file in sorted(folder.rglob("*.txt")):
         if match := _SPLIT_LISTS.fullmatch(file.name):
             names = read_text(file).split()
