@@ -20,6 +20,7 @@ NAMES = [
     "Bout",
     "BoutSettings",
     "BudgetRow",
+    "Calibration",
     "CaptionData",
     "CaptionExample",
     "CaptionReader",

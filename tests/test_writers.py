@@ -88,7 +88,7 @@ def test_json_lines_are_the_results_json(task: str, tmp_path: Path) -> None:
 
 def test_tables_have_a_row_for_each_window_caption_and_match(tmp_path: Path) -> None:
     for task, expected in (
-        ("recognition", ["clips/a.mp4", "0", "2.0", "walk", "0", "0.9"]),
+        ("recognition", ["clips/a.mp4", "0", "2.0", "walk", "0", "0.9", "True"]),
         ("captioning", ["12.png", "0.0", "0.0", "a dog", "-1", "1"]),
         ("retrieval", ["a dog", "1", "1.png", "0", "-2.5"]),
     ):
@@ -195,7 +195,7 @@ def test_results_are_written_as_they_come(tmp_path: Path) -> None:
     """A table without results, of sources that all failed, still says what its columns are."""
     with open_results(tmp_path / "t.csv", task="recognition"):
         assert not (tmp_path / "t.csv").exists()
-    assert (tmp_path / "t.csv").read_text() == "source,start_s,end_s,label,label_id,prob\n"
+    assert (tmp_path / "t.csv").read_text() == "source,start_s,end_s,label,label_id,prob,known\n"
 
 
 def test_probabilities_of_all_windows_stay_with_the_result(tiny_model: Path, clip20: Path) -> None:
@@ -208,9 +208,9 @@ def test_probabilities_of_all_windows_stay_with_the_result(tiny_model: Path, cli
     assert result.labels == recognize.labels
     fields = json.loads(result.to_json())
     assert set(fields) == {
-        "schema", "task", "source", "duration_s", "top", "segments", "warnings", "model", "timing_s",
+        "schema", "task", "source", "duration_s", "known", "top", "segments", "warnings", "model", "timing_s",
     }  # fmt: skip
-    assert set(fields["segments"][0]) == {"start_s", "end_s", "top"}
+    assert set(fields["segments"][0]) == {"start_s", "end_s", "known", "top"}
 
 
 def test_a_table_has_a_column_a_field_and_na_for_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ _PUBLIC = {
     "Bout": "lrcn.bouts",
     "BudgetRow": "lrcn.metrics.time_budget",
     "BoutSettings": "lrcn.config",
+    "Calibration": "lrcn.config",
     "CaptionData": "lrcn.data.captioning.examples",
     "CaptionExample": "lrcn.data.captioning.examples",
     "CaptionReader": "lrcn.data.captioning.readers",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from lrcn.bouts import Skipped as Skipped
     from lrcn.config import BackboneConfig as BackboneConfig
     from lrcn.config import BoutSettings as BoutSettings
+    from lrcn.config import Calibration as Calibration
     from lrcn.config import CaptioningConfig as CaptioningConfig
     from lrcn.config import CaptioningHeader as CaptioningHeader
     from lrcn.config import PreprocessConfig as PreprocessConfig

@@ -243,6 +243,22 @@ class BoutSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How the probabilities of a recognition model are corrected; found on clips that it was not trained on."""
+
+    temperature: float = 1.0
+    """Probabilities are taken to the power of 1 / temperature, and to the sum of 1 again: above 1 they come nearer to
+    each other, below 1 they go apart."""
+    unknown_below: float = 0.0
+    """What shows none of the classes, as far as the model can tell: what has no class of at least this probability,
+    in 0-1. 0 gives everything a class."""
+
+    def __post_init__(self) -> None:
+        _require(self.temperature > 0, f"temperature must be above 0, got {self.temperature}")
+        _require(0 <= self.unknown_below <= 1, f"unknown_below must be in [0, 1], got {self.unknown_below}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Header:
     """What every model file says about itself, besides the weights."""
 
@@ -267,6 +283,8 @@ class RecognitionHeader(_Header):
     """Class names; the position is the label id."""
     bouts: BoutSettings | None = None
     """How bouts are found, fitted on validation recordings; None where there were none."""
+    calibration: Calibration | None = None
+    """None leaves the probabilities as the network gives them, and gives everything a class."""
 
     def __post_init__(self) -> None:
         _require(

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 RESULT_SCHEMA = 1
 """Version of the JSON that `to_dict` gives."""
 
+UNKNOWN = "unknown"
+"""What shows none of the classes; a class of this name holds examples of that."""
+
 
 @dataclass(frozen=True)
 class _Result:
@@ -37,6 +40,18 @@ class LabelProb:
     """In 0-1."""
 
 
+def named(label: str, *, known: bool, share: str = "") -> str:
+    """Return what people read about a most probable class: `walk 41 %`, or `unknown (most like walk 41 %)`.
+
+    Args:
+        label: The class.
+        known: Whether it counts.
+        share: Its probability in words; empty leaves it out.
+    """
+    text = f"{label} {share}" if share else label
+    return text if known or label == UNKNOWN else f"{UNKNOWN} (most like {text})"
+
+
 @dataclass(frozen=True)
 class Segment:
     """What one window of the video shows, from `start_s` up to but not including `end_s`."""
@@ -48,10 +63,17 @@ class Segment:
     probs: Sequence[float] = field(default=(), repr=False, hash=False)
     """Probability of every class, in label order: an `array.array`, which `np.array` takes as it is. Those of the
     45,000 windows of ten hours take 8 MB for 14 classes, 39 MB for 101."""
+    known: bool = True
+    """Whether it shows one of the classes, as far as the model can tell."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the documented JSON object: the fields but for `probs`, which would make it many times as long."""
-        return {"start_s": self.start_s, "end_s": self.end_s, "top": [asdict(entry) for entry in self.top]}
+        return {
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "known": self.known,
+            "top": [asdict(entry) for entry in self.top],
+        }
 
 
 @dataclass(frozen=True)
@@ -74,10 +96,12 @@ class RecognitionResult(_Result):
     """Seconds spent, by stage."""
     labels: tuple[str, ...] = field(default=(), repr=False)
     """Class names; the position is the label id."""
+    known: bool = True
+    """Whether it shows one of the classes, as far as the model can tell."""
 
     @property
     def label(self) -> str:
-        """The most probable class."""
+        """The most probable class, `known` or not."""
         return self.top[0].label
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,6 +115,7 @@ class RecognitionResult(_Result):
             "task": self.task,
             "source": self.source,
             "duration_s": self.duration_s,
+            "known": self.known,
             "top": [asdict(entry) for entry in self.top],
             "segments": [segment.to_dict() for segment in self.segments],
             "warnings": list(self.warnings),

@@ -21,7 +21,7 @@ from lrcn.errors import ConfigError, lookup
 from lrcn.files import name_for, replacing, replacing_table, write_json
 from lrcn.inference.recognition.timeline import timeline
 from lrcn.metrics.time_budget import BudgetRow, TransitionRow
-from lrcn.results import CaptionResult, CaptionSegment, RecognitionResult, Result, RetrievalResult
+from lrcn.results import CaptionResult, CaptionSegment, RecognitionResult, Result, RetrievalResult, named
 
 Add = Callable[[Any], object]
 """Takes the next result."""
@@ -142,12 +142,12 @@ def _plain(value: object) -> object:
 def _windows(result: RecognitionResult) -> Iterator[tuple[object, ...]]:
     for segment in result.segments:
         best = segment.top[0]
-        yield result.source, segment.start_s, segment.end_s, best.label, best.label_id, best.prob
+        yield result.source, segment.start_s, segment.end_s, best.label, best.label_id, best.prob, segment.known
 
 
 def _stretches(result: RecognitionResult) -> Iterator[tuple[object, ...]]:
     for one in timeline(result):
-        yield result.source, one.start_s, one.end_s, one.label, one.label_id, one.prob
+        yield result.source, one.start_s, one.end_s, one.label, one.label_id, one.prob, one.known
 
 
 def _captions(result: CaptionResult) -> Iterator[tuple[object, ...]]:
@@ -164,12 +164,13 @@ def _matches(result: RetrievalResult) -> Iterator[tuple[object, ...]]:
 
 
 _TIMES = ("source", "start_s", "end_s")
+_LABELLED = (*_TIMES, "label", "label_id", "prob", "known")
 _TABLES = {
-    "recognition": Table((*_TIMES, "label", "label_id", "prob"), _windows),
+    "recognition": Table(_LABELLED, _windows),
     "captioning": Table((*_TIMES, "caption", "log_prob", "rank"), _captions),
     "retrieval": Table(("query", "rank", "item", "index", "score"), _matches),
 }
-_TIMELINES = {"recognition": Table((*_TIMES, "label", "label_id", "prob"), _stretches)}
+_TIMELINES = {"recognition": Table(_LABELLED, _stretches)}
 
 
 @contextmanager
@@ -235,7 +236,8 @@ def _write_coco(path: Path, task: str) -> Iterator[Add]:
 
 def _label_cues(result: RecognitionResult) -> Iterator[Cue]:
     for stretch in timeline(result):
-        yield Cue(stretch.start_s, stretch.end_s, f"{stretch.label} {stretch.prob:.0%}")
+        text = named(stretch.label, known=stretch.known, share=f"{stretch.prob:.0%}")
+        yield Cue(stretch.start_s, stretch.end_s, text)
 
 
 def _caption_cues(result: CaptionResult) -> Iterator[Cue]:

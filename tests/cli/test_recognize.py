@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tests.conftest import MakeClip
 
-from lrcn.cli import main
+from lrcn.cli import exits, main
 from lrcn.cli.recognize import _labelled_paths
 from lrcn.errors import MediaError
 from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.results import UNKNOWN, named
 
 
 def recognize(model: Path, *arguments: str | Path) -> int:
@@ -188,3 +189,32 @@ def test_a_result_is_not_lost_with_its_labelled_video(
     assert json.loads(captured.out)["source"] == str(clip20)
     assert len(table.read_text().splitlines()) > 1
     assert f"lrcn: error: {clip20}: cannot be written" in captured.err.splitlines()
+
+
+def test_what_is_unknown_is_said_with_what_it_is_most_like(
+    tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = Recognizer.load(tiny_model, device="cpu")(clip20).top[0]
+    assert recognize(tiny_model, clip20, "--unknown-below", "1", "--srt", tmp_path, "--csv", tmp_path / "w.csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split("  ")[:2] == ["whole video", f"unknown (most like {best.label})"]
+    assert lines[1].endswith(f" {100 * best.prob:.0f} %")
+    assert not lines[2].strip().startswith("unknown")
+    assert "unknown (most like" in (tmp_path / f"{clip20.stem}.srt").read_text()
+    with (tmp_path / "w.csv").open() as file:
+        assert {row["known"] for row in csv.DictReader(file)} == {"False"}
+    assert recognize(tiny_model, clip20, "--unknown-below", "0", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["known"]
+    assert recognize(tiny_model, clip20, "--unknown-below", "1.5") == exits.USAGE
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "expected"),
+    [
+        ("walk", True, "walk 41 %"),
+        ("walk", False, "unknown (most like walk 41 %)"),
+        (UNKNOWN, False, "unknown 41 %"),  # the class of what has none
+    ],
+)
+def test_a_name_says_whether_it_counts(label: str, known: bool, expected: str) -> None:
+    assert named(label, known=known, share="41 %") == expected

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from tests.conftest import MakeClip, textured_frames
 
+from lrcn import model_file
 from lrcn.cli import exits, main
-from lrcn.config import ModelHeader
+from lrcn.config import Calibration, ModelHeader
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError
 from lrcn.export import calibration
@@ -47,6 +49,21 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert report.parity.passed
     assert report.num_bytes == sum(path.stat().st_size for path in output.iterdir())
     return output
+
+
+def test_a_folder_brings_the_calibration_of_its_model(
+    folder: Path, tiny_model: Path, clip20: Path, tmp_path: Path
+) -> None:
+    header, network = model_file.load(tiny_model)
+    calibration = Calibration(temperature=3.0, unknown_below=0.45)
+    model_file.save(tmp_path / "m.safetensors", replace(header, calibration=calibration), network.state_dict())
+    export_model(tmp_path / "m.safetensors", tmp_path / "exported")
+    found = Recognizer.load(tmp_path / "exported")(clip20)
+    expected = Recognizer.load(tmp_path / "m.safetensors", device="cpu")(clip20)
+    assert Recognizer.load(tmp_path / "exported").header.calibration == calibration
+    np.testing.assert_allclose(found.probs, expected.probs, atol=1e-5)
+    assert [s.known for s in found.segments] == [s.known for s in expected.segments]
+    assert np.abs(np.array(found.probs) - Recognizer.load(folder)(clip20).probs).max() > 0.01
 
 
 def test_exported_folder_recognises_without_torch(folder: Path, clip20: Path, tiny_model: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from lrcn.errors import DataError, MissingExtraError
-from lrcn.plots.charts import save_confusion, save_curves
+from lrcn.metrics.calibration import reliability
+from lrcn.plots.charts import save_confusion, save_curves, save_reliability
 
 DARKEST, LIGHTEST = (8, 48, 107), (247, 251, 255)
 """Ends of the colour map: all of a class, none of it."""
@@ -29,6 +30,15 @@ def test_class_without_examples_leaves_its_row_white(tmp_path: Path) -> None:
     save_confusion(np.array([[2, 0], [0, 0]]), ["a", "b"], tmp_path / "c.png")
     counts = {colour: count for count, colour in Image.open(tmp_path / "c.png").convert("RGB").getcolors(2**24)}
     assert 2.8 < counts[LIGHTEST] / counts[DARKEST] < 3.2  # three of the four cells, and no hole in the row
+
+
+@pytest.mark.parametrize("number", [0, 1, 200])
+def test_reliability_is_drawn_for_any_number_of_videos(tmp_path: Path, number: int) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "reliability.png"
+    save_reliability(reliability(rng.dirichlet(np.ones(4), number), rng.integers(0, 4, number)), path)
+    drawn = {(8, 81, 156), (198, 219, 239)}  # points and bars
+    assert (drawn & colours_in(path)) == (drawn if number else set())
 
 
 def test_training_curves_come_from_the_columns_there_are(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.training.tiny_training import LABELS, TINY, tiny_config, train_quietly
 
 from lrcn import model_file
+from lrcn.config import RecognitionHeader
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from lrcn.inference.recognition.predictor import Recognizer
@@ -88,12 +89,24 @@ def test_saved_settings_repeat_the_run(
 
 def test_validation_accuracy_is_that_of_recognition(finished: TrainResult, bars: RecognitionData) -> None:
     header, model = model_file.load(finished.model_path)
-    recognize = Recognizer(header, model)
-    results = [(recognize(example.path), example.label) for example in bars.split("val")]
-    assert np.mean([result.label == label for result, label in results]) == finished.val_score
-    loss = -np.mean([np.log(result.probs[LABELS.index(label)]) for result, label in results])
+
+    def loss(header: RecognitionHeader) -> tuple[float, float]:
+        recognize = Recognizer(header, model)
+        results = [(recognize(example.path), example.label) for example in bars.split("val")]
+        accuracy = np.mean([result.label == label for result, label in results])
+        return float(accuracy), -np.mean([np.log(result.probs[LABELS.index(label)]) for result, label in results])
+
+    accuracy, uncorrected = loss(replace(header, calibration=None))
+    assert accuracy == finished.val_score
     best = finished.history[finished.best_epoch - 1]
-    assert best["val_loss"] == pytest.approx(loss, rel=1e-2)  # float16 features here, float32 there
+    assert best["val_loss"] == pytest.approx(uncorrected, rel=1e-2)  # float16 features here, float32 there
+    assert header.calibration is not None
+    assert header.calibration.temperature != 1.0
+    _, corrected = loss(header)
+    assert corrected < uncorrected
+    for factor in (0.8, 1.25):  # no other temperature is much better, though a few clips alone do not decide it
+        other = replace(header.calibration, temperature=factor * header.calibration.temperature)
+        assert corrected < loss(replace(header, calibration=other))[1] + 0.1
 
 
 def test_best_epoch_is_kept(finished: TrainResult) -> None:
@@ -165,6 +178,7 @@ def test_backbone_is_trained_on_frames(bars: RecognitionData, tmp_path: Path) ->
     recognize = Recognizer(header, model)
     right = [recognize(example.path).label == example.label for example in bars.split("val")]
     assert np.mean(right) == result.val_score
+    assert header.calibration is not None
 
 
 def test_frozen_backbone_comes_out_as_it_went_in(finished: TrainResult) -> None:
@@ -258,6 +272,7 @@ def test_interrupted_run_loses_no_step(
     assert torch.load(tmp_path / "b" / "last.ckpt", weights_only=True)["state"]["step"] == 5
     again = train_quietly(tiny_config(), bars, output=tmp_path / "b", cache_dir=cache_dir, resume=True)
     assert same(again, finished)
+    assert model_file.inspect(again.model_path).calibration == model_file.inspect(finished.model_path).calibration
 
 
 def test_resuming_on_other_videos_is_refused(

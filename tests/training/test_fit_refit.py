@@ -43,6 +43,8 @@ def test_the_model_that_is_kept_is_that_of_all_clips_and_its_score_that_of_the_f
     assert header.provenance["refitted_on"] == 12
     assert header.provenance["config"]["refit"]
     assert header.provenance["val_accuracy"] == scored.val_score
+    assert header.calibration == model_file.inspect(scored.model_path).calibration is not None
+    assert model_file.inspect(alone.model_path).calibration is None
     assert header.provenance["data"]["examples"] == {"test": 1, "train": 9, "val": 3}
 
     # a second call has nothing left to do; one that was stopped between the two trainings goes on

@@ -69,11 +69,12 @@ def evaluate_recognition(flags: EvaluationFlags) -> int:
 def _save(report: EvaluationReport, folder: Path, *, quiet: bool) -> None:
     import numpy as np
 
-    from lrcn.plots.charts import save_confusion
+    from lrcn.plots.charts import save_confusion, save_reliability
 
     report.save(folder)
     try:
         save_confusion(np.array(report.confusion), report.labels, folder / "confusion.png")
+        save_reliability(report.reliability, folder / "reliability.png")
     except MissingExtraError as exc:
-        remark(f"no confusion.png: {exc}", quiet=quiet)
+        remark(f"no charts: {exc}", quiet=quiet)
     remark(f"report: {folder}", quiet=quiet)

@@ -82,6 +82,14 @@ Crops = Annotated[
     Literal[1, 10],
     Parameter(help="Crops of each frame to average: the centre, or the paper's ten (10x the time)."),
 ]
+UnknownBelow = Annotated[
+    float | None,
+    Parameter(
+        validator=Number(gte=0, lte=1),
+        help="Call `unknown` what has no class of at least this probability, 0 to 1; 0 gives everything a class. Left "
+        "out, the model's own level, below which 5 % of its right answers on validation clips were.",
+    ),
+]
 ValFraction = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
 Quiet = Annotated[
     bool, Parameter(negative="", show_default=False, help="No progress and no remarks; errors are still shown.")

@@ -12,7 +12,18 @@ from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, Crops, Device, FlowModel, Json, Model, Quiet, RGBWeight, RuntimeName
+from lrcn.cli.options import (
+    BatchSize,
+    Crops,
+    Device,
+    FlowModel,
+    Json,
+    Model,
+    Quiet,
+    RGBWeight,
+    RuntimeName,
+    UnknownBelow,
+)
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_json, print_result, remark, results_console
@@ -31,6 +42,7 @@ def recognize(
     rgb_weight: RGBWeight = None,
     crops: Crops = 1,
     clip_stride: PositiveInt | None = None,
+    unknown_below: UnknownBelow = None,
     json_output: Json = False,
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,
     probs: Path | None = None,
@@ -85,6 +97,8 @@ def recognize(
         recognizer = load_two_stream(
             model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
         )
+    if unknown_below is not None:
+        recognizer.unknown_below = unknown_below
     console = results_console()
     num_done = 0
     outputs = (

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts.types import PositiveFloat, PositiveInt
 
 from lrcn.cli.exits import ERROR, UsageError, exit_code_after, fail
-from lrcn.cli.options import Device, Json, Model, Quiet, RuntimeName
+from lrcn.cli.options import Device, Json, Model, Quiet, RuntimeName, UnknownBelow
 from lrcn.cli.terminal import print_json, remark
 from lrcn.errors import MediaError
-from lrcn.results import Segment
+from lrcn.results import Segment, named
 
 if TYPE_CHECKING:
     from lrcn.inference.recognition.predictor import Recognizer
@@ -33,6 +33,7 @@ def stream(
     top_k: PositiveInt = 3,
     clip_stride: PositiveInt | None = None,
     max_age: PositiveFloat = 1.0,
+    unknown_below: UnknownBelow = None,
     json_output: Json = False,
     device: Device = "auto",
     runtime: RuntimeName = None,
@@ -61,6 +62,8 @@ def stream(
     from lrcn.inference.recognition.streaming import StreamingRecognizer
 
     recognizer = Recognizer.load(model, device=device, runtime=runtime)
+    if unknown_below is not None:
+        recognizer.unknown_below = unknown_below
     wake = threading.Event()
     feeds: list[_Feed] = []
     failures: list[str] = []
@@ -185,6 +188,12 @@ class _Printer:
         if self._as_json:
             print_json({"source": source, **segment.to_dict()})
             return
-        labels = ", ".join(f"{entry.label} {100 * entry.prob:.0f} %" for entry in segment.top)
+        best, *others = segment.top
+        labels = named(best.label, known=segment.known, share=_percent(best.prob))
+        labels = ", ".join([labels, *(f"{entry.label} {_percent(entry.prob)}" for entry in others)])
         where = f"{source}  " if self._many else ""
         print(f"{where}{segment.start_s:.1f} - {segment.end_s:.1f} s  {labels}", flush=True)
+
+
+def _percent(prob: float) -> str:
+    return f"{100 * prob:.0f} %"

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrcn.inference.recognition.timeline import timeline
-from lrcn.results import RecognitionResult
+from lrcn.results import RecognitionResult, named
 
 if TYPE_CHECKING:
     from lrcn.evaluation.recognition.report import EvaluationReport
@@ -112,11 +112,13 @@ def print_result(console: Console, result: RecognitionResult) -> None:
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for i, entry in enumerate(result.top):
-        _add_row(table, console, "whole video" if i == 0 else "", entry.label, entry.prob)
+        label = named(entry.label, known=result.known or i > 0)
+        _add_row(table, console, "whole video" if i == 0 else "", label, entry.prob)
     if len(result.segments) > 1:
         table.add_section()
         for stretch in timeline(result):
-            _add_row(table, console, f"{stretch.start_s:.1f} - {stretch.end_s:.1f} s", stretch.label, stretch.prob)
+            label = named(stretch.label, known=stretch.known)
+            _add_row(table, console, f"{stretch.start_s:.1f} - {stretch.end_s:.1f} s", label, stretch.prob)
     console.print(table)
     console.print()
 
@@ -129,6 +131,9 @@ def print_report(console: Console, report: EvaluationReport) -> None:
     if len(report.labels) > 5:
         scores.append(("top-5", f"{report.top5:.1%}", ""))
     scores.append(("mean class accuracy", f"{report.mean_class_accuracy:.1%}", ""))
+    scores.append(("calibration error", f"{report.calibration_error:.1%}", "between probability and accuracy"))
+    if report.num_unknown:
+        scores.append(("unknown", f"{report.num_unknown / report.num_videos:.1%}", _of_the_known(report)))
     console.print(simple_table(None, scores))
     console.print()
     rows = [
@@ -143,6 +148,12 @@ def print_report(console: Console, report: EvaluationReport) -> None:
         for i, row in enumerate(report.per_class)
     ]
     console.print(simple_table(("class", "videos", "recall", "precision", "F1", "mostly taken for"), rows))
+
+
+def _of_the_known(report: EvaluationReport) -> str:
+    if report.top1_known is None:
+        return "nothing is known"
+    return f"of the others {report.top1_known:.1%} are right"
 
 
 def _taken_for(report: EvaluationReport, label_id: int) -> str:

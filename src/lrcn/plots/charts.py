@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from lrcn.metrics.calibration import ReliabilityBin
+
 MAX_NUMBERED_CLASSES = 25
 """Up to so many classes the cells of a confusion matrix hold their numbers; beyond they would overlap."""
 
@@ -50,6 +52,36 @@ def save_confusion(confusion: NDArray[np.integer], labels: Sequence[str], path: 
             axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=9)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label("share of the right class")
+    _save(figure, path)
+
+
+def save_reliability(bins: Sequence[ReliabilityBin], path: Path) -> None:
+    """Draw a reliability diagram: accuracy of the answers over their probability, and how many there are of each.
+
+    Args:
+        bins: As `metrics.calibration.reliability` gives them.
+        path: PNG file to write.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    figure, axes = _new_figure(5.2, 5.0, "reliability diagram")
+    bins = [one for one in bins if one.count]
+    most = max((one.count for one in bins), default=1)
+    count_axes = axes.twinx()
+    for one in bins:
+        count_axes.bar(one.low, one.count, one.high - one.low, align="edge", color="#c6dbef")
+    count_axes.set_ylim(0, 3 * most)  # the lower third
+    count_axes.set_ylabel("videos (bars)")
+    count_axes.locator_params(axis="y", integer=True, nbins=6)
+    axes.set_zorder(count_axes.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    axes.plot((0, 1), (0, 1), "--", color="grey", linewidth=1)
+    axes.plot([one.prob for one in bins], [one.accuracy for one in bins], "o-", color="#08519c", markersize=4)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("probability of the answer")
+    axes.set_ylabel("share of right answers (points)")
     _save(figure, path)
 
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lrcn.inference.recognition.timeline import Stretch
 from lrcn.plots.palette import colours_for
+from lrcn.results import named
 
 BAND_OPACITY = 0.75
 BAND_COLOUR = (12, 14, 20)
@@ -71,7 +72,7 @@ class Overlay:
         left, right = 2 * margin + swatch, width - margin - font.getlength(percent)
         middle = margin + text_px / 2
         canvas.text((right, middle), percent, font=font, fill=(225, 228, 235), anchor="lm")
-        label = _fitted(now.label, font, right - margin - left)
+        label = _fitted(named(now.label, known=now.known), font, right - margin - left)
         canvas.text((left, middle), label, font=font, fill=(255, 255, 255), anchor="lm")
 
     def _draw_strip(self, strip: NDArray[np.uint8], time_s: float) -> None:

@@ -22,7 +22,7 @@ from lrcn.training.module import TrainingModule, lost_number
 from lrcn.training.optimizers import lr_at
 from lrcn.training.progress import Bar, Narrator, clock
 from lrcn.training.run_folder import RunFolder
-from lrcn.training.run_state import RunState, save_checkpoint, trainable_state
+from lrcn.training.run_state import RunState, load_trainable, save_checkpoint, trainable_state
 from lrcn.training.validation import Validation
 
 LOG_EVERY = 50
@@ -188,9 +188,9 @@ class RunKeeper(Callback):
     @rank_zero_only
     def _save(self, trainer: Trainer, module: TrainingModule) -> None:
         # the model first: a checkpoint that says it is written must be right
-        if self.best and not self._best_is_written:
+        if self.best and (self._state.finished or not self._best_is_written):
             weights = {**module.model.state_dict(), **self.best}
-            model_file.save(self._folder.model, self._header(self._state), weights)
+            model_file.save(self._folder.model, self._completed(self._header(self._state), module), weights)
             self._best_is_written = True
         save_checkpoint(
             self._folder.checkpoint,
@@ -201,6 +201,19 @@ class RunKeeper(Callback):
             precision=trainer.precision_plugin.state_dict(),
         )
         self._saved = time.monotonic()
+
+    def _completed(self, header: ModelHeader, module: TrainingModule) -> ModelHeader:
+        """Return a header with what the validation split says of the best model, once there is no better to come."""
+        if self._validation is None or not self._state.finished or self._config.devices > 1:
+            return header
+        last = trainable_state(module.model)
+        load_trainable(module.model, self.best)
+        module.eval()
+        with torch.no_grad():
+            header = self._validation.completed(header, module.model, module.device)
+        module.train()
+        load_trainable(module.model, last)
+        return header
 
 
 def write_history(path: Path, columns: tuple[str, ...], state: RunState) -> None:

@@ -136,10 +136,15 @@ def train(
         replace(config, refit=False, patience=None), together, replace(run, output=run.output / REFIT, resume=True)
     )
     header, model = model_file.load(again.model_path, task=TASKS[config.task])
-    of_scored = model_file.inspect(scored.model_path).provenance
-    kept = {name: of_scored[name] for name in ("data", "config", *config.score_columns) if name in of_scored}
+    of_scored = model_file.inspect(scored.model_path)
+    kept = {
+        name: of_scored.provenance[name]
+        for name in ("data", "config", *config.score_columns)
+        if name in of_scored.provenance
+    }
     provenance = {**header.provenance, **kept, _REFITTED: number}
-    model_file.save(scored.model_path, replace(header, provenance=provenance), model.state_dict())
+    # what else the first header says of its model, as its calibration, was found on clips that the second has seen
+    model_file.save(scored.model_path, replace(of_scored, provenance=provenance), model.state_dict())
     return scored
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from lrcn.config import ModelHeader
+
 Sums = Mapping[str, tuple[float, float]]
 """Column of `history.csv` -> a sum and the number of its terms: processes add up theirs, then the mean is taken."""
 
@@ -26,6 +28,13 @@ class Validation(ABC):
     @abstractmethod
     def __call__(self, model: Any, device: torch.device) -> Sums:
         """Return the score of a model that is in evaluation mode on `device`."""
+
+    def completed(self, header: ModelHeader, model: Any, device: torch.device) -> ModelHeader:
+        """Return a header with what the split says, besides scores, of the model that is kept; in evaluation mode.
+
+        Called once, at the end of a training on one device.
+        """
+        return header
 
     def derived(self, means: Mapping[str, float]) -> dict[str, float]:
         """Return further columns of the history, from the means of `columns` over all processes."""

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.conftest import MakeClip, textured_frames
 
+from lrcn.cli.terminal import print_report, results_console
+from lrcn.config import Calibration
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample
 from lrcn.errors import ConfigError, DataError
 from lrcn.evaluation.evaluating import evaluate
@@ -65,6 +68,28 @@ def test_scores_are_those_counted_by_hand(report: EvaluationReport) -> None:
         assert (row.support, row.recall) == (len(by_class[row.label]), pytest.approx(np.mean(by_class[row.label])))
     assert np.trace(report.confusion) == sum(right)
     assert np.sum(report.confusion) == 9
+
+
+def test_calibration_and_what_is_unknown_are_reported(
+    rec: Recognizer, report: EvaluationReport, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (report.num_unknown, report.top1_known) == (0, report.top1)
+    said = np.array([row.prob for row in report.predictions])
+    right = np.array([row.predicted == row.label for row in report.predictions])
+    assert sum(one.count for one in report.reliability) == 9
+    of_bins = [np.abs(said[own].sum() - right[own].sum()) for one in report.reliability
+               if (own := (one.low < said) & (said <= one.high)).any()]  # fmt: skip
+    assert report.calibration_error == pytest.approx(sum(of_bins) / 9)
+
+    level = float(np.median(said))
+    calibration = Calibration(unknown_below=level)
+    judged = evaluate(Recognizer(replace(rec.header, calibration=calibration), rec.runtime), data_dir)
+    assert judged.top1 == report.top1
+    assert judged.num_unknown == (said < level).sum() > 0
+    assert judged.top1_known == pytest.approx(right[said >= level].mean())
+    assert [row.known for row in judged.predictions] == (said >= level).tolist()
+    print_report(results_console(), judged)
+    assert f"unknown              {judged.num_unknown / 9:.1%}" in capsys.readouterr().out
 
 
 def test_unreadable_video_is_listed_and_counts_in_no_score(report: EvaluationReport) -> None:

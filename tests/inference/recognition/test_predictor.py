@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from lrcn import model_file
+from lrcn.config import Calibration
 from lrcn.devices import choose_device
 from lrcn.errors import ConfigError, MediaError, ModelFileError
 from lrcn.inference.recognition import predictor as module
@@ -156,3 +158,23 @@ def test_model_of_a_folder_is_named_after_the_folder(tiny_model: Path, tmp_path:
     rec = Recognizer.load(folder, device="cpu")
     assert rec.name == "my-run"
     assert repr(rec) == "<Recognizer my-run: 3 labels on cpu>"
+
+
+def test_a_calibration_corrects_every_window_and_sets_what_is_unknown(rec: Recognizer, clip20: Path) -> None:
+    plain = rec(clip20)
+    assert plain.known
+    assert all(segment.known for segment in plain.segments)
+    expected = torch.tensor(np.array([segment.probs for segment in plain.segments])).log().div(2.5).softmax(-1)
+    level = float(expected.max(dim=1).values.median())
+    calibration = Calibration(temperature=2.5, unknown_below=level - 1e-9)
+    corrected = Recognizer(replace(rec.header, calibration=calibration), rec.runtime)
+    result = corrected(clip20)
+    np.testing.assert_allclose([segment.probs for segment in result.segments], expected, atol=1e-9)
+    np.testing.assert_allclose(result.probs, expected.mean(dim=0), atol=1e-9)
+    assert [segment.known for segment in result.segments] == [bool(row.max() >= level - 1e-9) for row in expected]
+    assert 0 < sum(segment.known for segment in result.segments) < len(result.segments)
+    assert result.known == (float(expected.mean(dim=0).max()) >= level - 1e-9)
+
+    corrected.unknown_below = 1.0
+    assert not corrected(clip20).known
+    assert corrected(clip20).label == result.label

@@ -13,12 +13,12 @@ import torch
 from tests.conftest import textured_frames
 
 from lrcn import model_file
-from lrcn.config import PreprocessConfig
+from lrcn.config import Calibration, PreprocessConfig
 from lrcn.errors import ConfigError, LRCNError
 from lrcn.graphs.state import State
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
-from lrcn.inference.recognition.streaming import StreamingRecognizer, push_together
+from lrcn.inference.recognition.streaming import Mode, StreamingRecognizer, push_together
 from lrcn.results import Segment
 from lrcn.video.read import read_all
 from lrcn.video.transforms import Preprocess
@@ -51,6 +51,21 @@ def test_windows_are_those_of_an_offline_run(
     frames = frames20[:num_frames]
     found = stream_of(StreamingRecognizer(rec, clip_stride=stride), frames)
     assert_same(found, rec(frames, clip_stride=stride).segments)
+
+
+@pytest.mark.parametrize("mode", ["window", "carry"])
+def test_a_calibration_corrects_streams_as_it_does_files(rec: Recognizer, frames20: np.ndarray, mode: Mode) -> None:
+    calibration = Calibration(temperature=2.0, unknown_below=0.5)
+    corrected = Recognizer(replace(rec.header, calibration=calibration), rec.runtime)
+    found = stream_of(StreamingRecognizer(corrected, mode=mode), frames20)
+    plain = stream_of(StreamingRecognizer(rec, mode=mode), frames20)
+    expected = torch.tensor(np.array([segment.probs for segment in plain])).log().div(2).softmax(-1)
+    np.testing.assert_allclose([segment.probs for segment in found], expected, atol=1e-9)
+    assert [segment.known for segment in found] == (expected.max(dim=1).values >= 0.5).tolist()
+    if mode == "window":
+        offline = corrected(frames20).segments
+        assert_same(found, offline)
+        assert [segment.known for segment in found] == [segment.known for segment in offline]
 
 
 def test_a_file_read_frame_by_frame_gives_the_segments_of_the_file(rec: Recognizer, clip20: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -41,3 +42,10 @@ def test_stretches_cover_the_video_without_gap_and_differ_from_their_neighbours(
     assert [s.label for s in found] == [label for label, _ in itertools.groupby(labels)]
     for left, right in itertools.pairwise(found):
         assert left.end_s == right.start_s
+
+
+def test_what_is_unknown_is_not_joined_with_what_is_known() -> None:
+    result = result_of((0, 1, "a", 0.9), (1, 2, "a", 0.4), (2, 3, "a", 0.3))
+    known, *unknown = result.segments
+    result = replace(result, segments=(known, *(replace(segment, known=False) for segment in unknown)))
+    assert [(s.start_s, s.end_s, s.known) for s in timeline(result)] == [(0, 1, True), (1, 3, False)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.conftest import MakeClip, textured_frames
 
-from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
+from lrcn.config import BackboneConfig, Calibration, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.data.recognition.flow import build_flow, flow_path
 from lrcn.errors import ConfigError
@@ -58,6 +58,19 @@ def test_fusion_is_the_weighted_mean_over_common_windows(rgb: Recognizer, flow: 
     expected = 0.25 * np.array(from_second.probs) + 0.75 * np.array(flow(clip20).probs)
     np.testing.assert_allclose(result.probs, expected, atol=1e-6)
     assert len(result.segments) == len(flow(clip20).segments)
+
+
+def test_each_stream_is_corrected_by_itself(rgb: Recognizer, flow: Recognizer, clip20: Path) -> None:
+    streams = [
+        Recognizer(replace(one.header, calibration=Calibration(temperature=t, unknown_below=level)), one.runtime)
+        for one, t, level in ((rgb, 2.0, 0.8), (flow, 0.5, 0.4))
+    ]
+    both = TwoStreamRecognizer(*streams, rgb_weight=0.25)
+    assert both.unknown_below == pytest.approx(0.5)
+    result = both(clip20)
+    expected = 0.25 * np.array(streams[0](clip20, start_s=0.1).probs) + 0.75 * np.array(streams[1](clip20).probs)
+    np.testing.assert_allclose(result.probs, expected, atol=1e-6)
+    assert result.known == (max(result.probs) >= 0.5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs, rank_labels, to_result
+from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs, is_known, rank_labels, to_result
+from lrcn.results import UNKNOWN
 
 
 def stream(num_frames: int, chunk_sizes: list[int], clip_length: int, clip_stride: int) -> list[Window]:
@@ -74,3 +75,25 @@ def test_video_probabilities_are_the_mean_over_the_windows() -> None:
 
 def test_equal_probabilities_keep_the_order_of_the_labels() -> None:
     assert [t.label_id for t in rank_labels([0.2, 0.3, 0.2, 0.3], "abcd", 10)] == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("probs", "level", "known"),
+    [
+        ([0.3, 0.4, 0.3], 0.0, True),
+        ([0.3, 0.4, 0.3], 0.4, True),  # at the level is not below it
+        ([0.3, 0.4, 0.3], 0.41, False),
+        ([0.3, 0.1, 0.6], 0.0, False),  # the class of what has none
+    ],
+)
+def test_what_has_no_class_of_that_probability_is_unknown(probs: list[float], level: float, known: bool) -> None:
+    labels = ("walk", "run", UNKNOWN)
+    assert is_known(np.array(probs), labels, level) is known
+    result = to_result(
+        said([(0, 3), (2, 5)], [probs, [1.0, 0.0, 0.0]]),
+        source="v", labels=labels, top_k=1, model={}, timing_s={}, unknown_below=level,
+    )  # fmt: skip
+    assert [segment.known for segment in result.segments] == [known, True]
+    assert result.known == (max(result.probs) >= level)  # the mean of the windows is a class here
+    assert result.to_dict()["known"] is result.known
+    assert [segment["known"] for segment in result.to_dict()["segments"]] == [known, True]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.files import replacing_table, write_json
+from lrcn.metrics.calibration import ReliabilityBin, calibration_error, reliability
 from lrcn.metrics.classification import (
     class_scores,
     confusion_matrix,
@@ -64,6 +65,8 @@ class VideoPrediction:
     """Of the right class."""
     rank: int
     """Place of the right class among the probabilities: 1 is a right answer."""
+    known: bool = True
+    """Whether the model can tell that it shows a class; every score but `top1_known` counts all videos."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,14 @@ class EvaluationReport:
     labels: tuple[str, ...]
     """The model's labels."""
     predictions: tuple[VideoPrediction, ...]
+    calibration_error: float
+    """Expected calibration error, in 0-1: how far the probability of the answers and their accuracy are apart."""
+    reliability: tuple[ReliabilityBin, ...]
+    """The answers by their probability."""
+    num_unknown: int
+    """Videos that show none of the classes, as far as the model can tell."""
+    top1_known: float | None
+    """`top1` of the others; None where there are none."""
     failures: tuple[FailedVideo, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,6 +170,7 @@ def evaluate_recognition(
     _check_labels(examples, recognizer.labels, known.name)
 
     probs: list[tuple[float, ...]] = []
+    known_ones: list[bool] = []
     model_names: dict[str, str] = {}
     read: list[RecognitionExample] = []
     failures: list[FailedVideo] = []
@@ -170,6 +182,7 @@ def evaluate_recognition(
             failures.append(FailedVideo(str(example.path), str(exc)))
             continue
         probs.append(result.probs)
+        known_ones.append(result.known)
         model_names = result.model
         read.append(example)
     report(f"{split} videos", len(examples), len(examples))
@@ -180,6 +193,7 @@ def evaluate_recognition(
     return _report(
         np.array(probs),
         np.array([label_ids[example.label] for example in read]),
+        known=np.array(known_ones),
         examples=read,
         failures=failures,
         labels=recognizer.labels,
@@ -193,6 +207,7 @@ def _report(
     probs: NDArray[np.float64],
     targets: NDArray[np.int64],
     *,
+    known: NDArray[np.bool_],
     examples: Sequence[RecognitionExample],
     failures: Sequence[FailedVideo],
     labels: tuple[str, ...],
@@ -205,6 +220,7 @@ def _report(
     confusion = confusion_matrix(targets, predicted, len(labels))
     scores = class_scores(confusion)
     num_right = int((ranks == 0).sum())
+    bins = reliability(probs, targets)
     return EvaluationReport(
         data=data,
         split=split,
@@ -231,9 +247,16 @@ def _report(
                 prob=float(row[guess]),
                 label_prob=float(row[target]),
                 rank=int(rank) + 1,
+                known=bool(is_known),
             )
-            for example, row, guess, target, rank in zip(examples, probs, predicted, targets, ranks, strict=True)
+            for example, row, guess, target, rank, is_known in zip(
+                examples, probs, predicted, targets, ranks, known, strict=True
+            )
         ),
+        calibration_error=calibration_error(bins),
+        reliability=bins,
+        num_unknown=int((~known).sum()),
+        top1_known=float((ranks == 0)[known].mean()) if known.any() else None,
         failures=tuple(failures),
         labels=labels,
     )

@@ -23,6 +23,8 @@ class VideoRecognizer(ABC):
     """Row of `lrcn.tasks`."""
     header: RecognitionHeader
     """What the model file says about itself; of two streams, that of the RGB model."""
+    unknown_below: float
+    """Least probability, in 0-1, of what counts as known; the model file's, until another is set."""
 
     @property
     @abstractmethod
@@ -132,6 +134,7 @@ class VideoRecognizer(ABC):
             top_k=top_k,
             model=self.about,
             timing_s=timing_s or {},
+            unknown_below=self.unknown_below,
         )
 
     def find_bouts(

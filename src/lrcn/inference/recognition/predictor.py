@@ -25,6 +25,7 @@ from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.graph_runtime import open_exported
 from lrcn.inference.recognition.runtime import Rows, Runtime
 from lrcn.inference.recognition.windows import Window, WindowBuffer, WindowProbs
+from lrcn.metrics.calibration import calibrated
 from lrcn.model_file.shipped import DEMO
 from lrcn.model_file.storage import name_of_model
 from lrcn.tasks import RECOGNITION
@@ -68,6 +69,7 @@ class Recognizer(VideoRecognizer):
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.header = header
         self.name = name
+        self.unknown_below = 0.0 if header.calibration is None else header.calibration.unknown_below
         self.views = tuple(views)
         """Crops of each frame whose probabilities are averaged."""
         self._batch_size = batch_size
@@ -229,8 +231,12 @@ class Recognizer(VideoRecognizer):
         clips = self.runtime.join([window.frames[None] for window in windows])  # (N, L, V, G)
         num_windows, length, num_views, size = clips.shape
         probs = self.runtime.clip_probs(clips.swapaxes(1, 2).reshape(num_windows * num_views, length, size))
-        by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(num_windows, num_views, -1).mean(axis=1)
-        return by_view
+        return self.joined_views(probs, num_windows)
+
+    def joined_views(self, probs: NDArray[np.float32], number: int) -> NDArray[np.float64]:
+        """Return the calibrated probabilities `(number, A)` from those of the views of each, `(number V, A)`."""
+        means: NDArray[np.float64] = probs.astype(np.float64).reshape(number, -1, probs.shape[1]).mean(axis=1)
+        return calibrated(means, self.header.calibration)
 
     def stride(self, clip_stride: int | None) -> int:
         """Return the frames between the starts of neighbouring windows; None stands for the model's own.

@@ -16,7 +16,7 @@ from lrcn.errors import ConfigError, ShapeError
 from lrcn.graphs.state import State, join_states, split_state
 from lrcn.inference.recognition.calling import check_top_k
 from lrcn.inference.recognition.predictor import Recognizer
-from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, rank_labels
+from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, is_known, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
 from lrcn.video.inputs import ARRAY_FPS, Source, is_source, sampled_frames
@@ -153,6 +153,7 @@ class StreamingRecognizer:
             end_s=times[-1] + step_s,
             top=rank_labels(probs, self.recognizer.labels, self._top_k),
             probs=as_array(probs),
+            known=is_known(probs, self.recognizer.labels, self.recognizer.unknown_below),
         )
 
 
@@ -210,5 +211,4 @@ def _carry(
     probs, after = runtime.step(features, join_states(states))
     for stream, state in zip(streams, split_state(after, len(streams)), strict=True):
         stream._state = state
-    by_view: NDArray[np.float64] = probs.astype(np.float64).reshape(len(streams), num_views, -1).mean(axis=1)
-    return by_view
+    return recognizer.joined_views(probs, len(streams))

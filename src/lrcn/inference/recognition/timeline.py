@@ -18,13 +18,15 @@ class Stretch:
     label_id: int
     prob: float
     """Mean over the stretch, in 0-1."""
+    known: bool = True
+    """Whether the model can tell that it shows this class."""
 
 
 def timeline(result: RecognitionResult) -> tuple[Stretch, ...]:
     """Return stretches that follow each other without gap or overlap.
 
     Windows overlap, so a moment may lie in several segments: it gets the label of the one whose middle is nearest.
-    Neighbouring moments with one label are joined.
+    Neighbouring moments with one label are joined, if all of them are known or none is.
     """
     segments = result.segments
     middles = [(segment.start_s + segment.end_s) / 2 for segment in segments]
@@ -33,10 +35,10 @@ def timeline(result: RecognitionResult) -> tuple[Stretch, ...]:
     for segment, (start_s, end_s) in zip(segments, itertools.pairwise(borders), strict=True):
         best = segment.top[0]
         last = stretches[-1] if stretches else None
-        if last is None or last.label_id != best.label_id:
-            stretches.append(Stretch(start_s, end_s, best.label, best.label_id, best.prob))
+        if last is None or (last.label_id, last.known) != (best.label_id, segment.known):
+            stretches.append(Stretch(start_s, end_s, best.label, best.label_id, best.prob, segment.known))
             continue
         before, here = last.end_s - last.start_s, end_s - start_s
         prob = (last.prob * before + best.prob * here) / (before + here)
-        stretches[-1] = Stretch(last.start_s, end_s, last.label, last.label_id, prob)
+        stretches[-1] = Stretch(last.start_s, end_s, last.label, last.label_id, prob, last.known)
     return tuple(stretches)

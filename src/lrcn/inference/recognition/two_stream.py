@@ -63,6 +63,7 @@ class TwoStreamRecognizer(VideoRecognizer):
         self.rgb = rgb
         self.flow = flow
         self.rgb_weight = rgb_weight
+        self.unknown_below = rgb_weight * rgb.unknown_below + (1 - rgb_weight) * flow.unknown_below
         self._flow_file_of = flow_file_of
 
     @property

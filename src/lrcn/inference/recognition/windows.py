@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.inference.recognition.runtime import Rows
-from lrcn.results import LabelProb, RecognitionResult, Segment
+from lrcn.results import UNKNOWN, LabelProb, RecognitionResult, Segment
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ def rank_labels(
     return tuple(LabelProb(labels[i], int(i), float(probs[i])) for i in order)
 
 
+def is_known(probs: NDArray[np.float64], labels: Sequence[str], unknown_below: float) -> bool:
+    """Whether probabilities `(A,)` name a class: one of at least that probability, and none for what has no class."""
+    best = int(np.argmax(probs))
+    return bool(probs[best] >= unknown_below) and labels[best] != UNKNOWN
+
+
 def as_array(probs: NDArray[np.float64]) -> array[float]:
     """Return the probabilities `(A,)` as segments keep them: a value of Python that is as small as NumPy's."""
     return array("d", np.ascontiguousarray(probs, np.float64).tobytes())
@@ -102,6 +108,7 @@ def to_result(
     top_k: int,
     model: dict[str, str],
     timing_s: dict[str, float],
+    unknown_below: float = 0.0,
 ) -> RecognitionResult:
     """Return the mean over the windows for the video, and one segment a window.
 
@@ -115,6 +122,7 @@ def to_result(
             end_s=float(windows.times_s[end]) if end < num_frames else windows.duration_s,
             top=rank_labels(probs, labels, top_k),
             probs=as_array(probs),
+            known=is_known(probs, labels, unknown_below),
         )
         for (start, end), probs in zip(windows.windows, windows.probs, strict=True)
     )
@@ -128,4 +136,5 @@ def to_result(
         model=model,
         timing_s=timing_s,
         labels=tuple(labels),
+        known=is_known(video_probs, labels, unknown_below),
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from lrcn.config import PreprocessConfig
+from lrcn.config import ModelHeader, PreprocessConfig, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.features import TorchEncoder, encode_video
+from lrcn.metrics.calibration import fit_calibration
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.validation import Sums, Validation, added
 
@@ -40,11 +44,9 @@ class FeatureValidation(Validation):
         """Return the score; see `Validation`."""
         probs = torch.zeros(len(self._videos), model.config.num_classes, dtype=torch.float64)
         num_windows = torch.zeros(len(self._videos), dtype=torch.float64)
-        length, stride = self._preprocess.clip_length, self._preprocess.clip_stride
-        for batch in window_batches(self._videos, length, stride):
-            said = model.clip_probs(batch.features.to(device), batch.lengths)
-            probs.index_add_(0, batch.videos, said.double().cpu())
-            num_windows.index_add_(0, batch.videos, torch.ones(len(batch.videos), dtype=torch.float64))
+        for said, videos in self._windows(model, device):
+            probs.index_add_(0, videos, said)
+            num_windows.index_add_(0, videos, torch.ones(len(videos), dtype=torch.float64))
         labels = torch.tensor([video.label for video in self._videos], dtype=torch.int64)
         right = probs.argmax(dim=1) == labels
         own = (probs / num_windows.unsqueeze(1)).gather(1, labels.unsqueeze(1))
@@ -55,6 +57,23 @@ class FeatureValidation(Validation):
             # the shares of a class add up to 1, so that this is the mean of the recalls
             "val_mean_class_accuracy": (float(self._shares[right].sum()), float(self._shares.sum())),
         }
+
+    def completed(self, header: ModelHeader, model: RecognitionModel, device: torch.device) -> ModelHeader:
+        """Return the header with the model's calibration; see `Validation`."""
+        assert isinstance(header, RecognitionHeader)
+        probs, videos = zip(*self._windows(model, device), strict=True)
+        calibration = fit_calibration(
+            torch.cat(probs).numpy(),
+            torch.cat(videos).numpy(),
+            np.array([video.label for video in self._videos]),
+            header.labels,
+        )
+        return replace(header, calibration=calibration)
+
+    def _windows(self, model: RecognitionModel, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield probabilities `(B, A)` of windows, float64 on the CPU, and the video of each, `(B,)`."""
+        for batch in window_batches(self._videos, self._preprocess.clip_length, self._preprocess.clip_stride):
+            yield model.clip_probs(batch.features.to(device), batch.lengths).double().cpu(), batch.videos
 
 
 class FrameValidation(Validation):
@@ -75,13 +94,22 @@ class FrameValidation(Validation):
 
     def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
-        encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
         total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
-        for example, label, share in self._examples:
+        for video, (_, _, share) in zip(self._videos(model, device), self._examples, strict=True):
+            total = added(total, FeatureValidation([video], self._preprocess, [share])(model, device))
+        return total
+
+    def completed(self, header: ModelHeader, model: RecognitionModel, device: torch.device) -> ModelHeader:
+        """As `FeatureValidation.completed`; the features of all videos are held at once."""
+        shares = [share for _, _, share in self._examples]
+        videos = list(self._videos(model, device))
+        return FeatureValidation(videos, self._preprocess, shares).completed(header, model, device)
+
+    def _videos(self, model: RecognitionModel, device: torch.device) -> Iterator[FeatureVideo]:
+        encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
+        for example, label, _ in self._examples:
             encoded = encode_video(
                 example.path, encoder, self._preprocess, start_s=example.start_s, end_s=example.end_s
             )
             features = encoded.features[0].cpu().numpy()
-            video = FeatureVideo(label, len(features), (features,))
-            total = added(total, FeatureValidation([video], self._preprocess, [share])(model, device))
-        return total
+            yield FeatureVideo(label, len(features), (features,))
