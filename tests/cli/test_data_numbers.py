@@ -11,6 +11,9 @@ from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
 
+BORIS = Path("/work/shared/formats/boris")
+"""A project of the program and the time budget that it computes of it; not part of this repository."""
+
 HEADER = "path,label,start_s,end_s,subject,looked_at,duration_s\n"
 
 
@@ -93,3 +96,18 @@ def test_files_without_a_common_recording_are_refused(
     other.write_text(HEADER + "b.mp4,groom,2,5,m1,all,20\n")
     assert main(["data", "agree", str(table), str(other), "--quiet"]) == 1
     assert "have no recording in common" in capsys.readouterr().err
+
+
+def test_a_project_of_boris_gives_its_own_time_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    if not BORIS.is_dir():
+        pytest.skip("BORIS's own files are not here")
+    assert main(["data", "budget", str(BORIS / "test.boris"), "--json", "--quiet"]) == 3  # one state is never stopped
+    rows = json.loads(capsys.readouterr().out)["time_budget"]
+    found = {(row["subject"], row["label"]): row for row in rows if row["recording"] == "observation #1"}
+    expected = json.loads((BORIS / "test_time_budget1.json").read_text())
+    assert len(expected) == 4
+    for theirs in expected:
+        ours = found[theirs["subject"], theirs["behavior"]]
+        assert ours["count"] == int(theirs["number"])
+        for name, field in (("duration", "total_s"), ("duration_mean", "mean_s"), ("duration_stdev", "deviation_s")):
+            assert ("NA" if ours[field] is None else pytest.approx(ours[field], abs=5e-4)) == theirs[name]

@@ -13,14 +13,26 @@ HIT, MISS, LEFT_OUT = 1, 0, -1
 """What becomes of a predicted bout; one that is left out counts neither way (it is doubtful, and matched nothing)."""
 
 
-def overlaps(found: Sequence[Part], truths: Sequence[Part]) -> NDArray[np.float64]:
-    """Return intersection over union in time of P predicted and T true bouts, `(P, T)` in 0-1."""
-    ours = np.array([part[1:3] for part in found], dtype=np.float64).reshape(-1, 1, 2)
-    theirs = np.array([part[1:3] for part in truths], dtype=np.float64).reshape(1, -1, 2)
-    common = np.maximum(0.0, np.minimum(ours[..., 1], theirs[..., 1]) - np.maximum(ours[..., 0], theirs[..., 0]))
-    either = (ours[..., 1] - ours[..., 0]) + (theirs[..., 1] - theirs[..., 0]) - common
-    iou: NDArray[np.float64] = common / either
-    return iou
+def overlaps(found: Sequence[Part], truths: Sequence[Part]) -> list[tuple[int, NDArray[np.float64]]]:
+    """Return intersection over union in time of each predicted bout with the true ones near it.
+
+    Args:
+        found: P predicted bouts.
+        truths: True bouts, by start.
+
+    Returns:
+        For each predicted bout, the place of the first true bout near it and the IoUs of that and those that follow it,
+        in 0-1. With all others it shares no moment: there may be thousands of bouts in a recording.
+    """
+    starts, ends = (np.array([part[side] for part in truths], dtype=np.float64) for side in (1, 2))
+    first = np.searchsorted(np.maximum.accumulate(ends), [part.start_s for part in found], side="right")
+    last = np.searchsorted(starts, [part.end_s for part in found], side="left")
+    near = []
+    for part, low, high in zip(found, first.tolist(), last.tolist(), strict=True):
+        start, end = starts[low:high], ends[low:high]
+        common = np.maximum(0.0, np.minimum(end, part.end_s) - np.maximum(start, part.start_s))
+        near.append((low, common / (end - start + (part.end_s - part.start_s) - common)))
+    return near
 
 
 def match_by_prob(found: Sequence[Part], truths: Sequence[Part], ious: Sequence[float]) -> NDArray[np.int8]:
@@ -29,15 +41,16 @@ def match_by_prob(found: Sequence[Part], truths: Sequence[Part], ious: Sequence[
     As ActivityNet does: the surest predicted bout takes the true one it overlaps most, if that is enough, then the next
     takes among those that are left. Of equally sure ones the first in order comes first.
     """
-    iou = overlaps(found, truths)
+    near = overlaps(found, truths)
     outcome = np.full((len(found), len(ious)), MISS, dtype=np.int8)
     order = sorted(range(len(found)), key=lambda place: -found[place].prob)
     for column, least in enumerate(ious):
         free = np.ones(len(truths), dtype=np.bool_)
         for place in order:
-            enough = np.flatnonzero(free & (iou[place] >= least))
+            first, iou = near[place]
+            enough = np.flatnonzero(free[first : first + len(iou)] & (iou >= least))
             if len(enough):
-                free[enough[iou[place, enough].argmax()]] = False
+                free[first + enough[iou[enough].argmax()]] = False
                 outcome[place, column] = HIT
             elif found[place].doubtful:
                 outcome[place, column] = LEFT_OUT
@@ -50,12 +63,11 @@ def match_in_order(found: Sequence[Part], truths: Sequence[Part], least: float) 
     As Lea et al. 2017 do (arXiv:1611.05267): a predicted bout, in the order of time, is right if the true one that it
     overlaps most reaches the IoU and is not taken yet.
     """
-    iou = overlaps(found, truths)
     taken: set[int] = set()
     wrong = 0
-    for place, part in enumerate(found):
-        best = int(iou[place].argmax()) if len(truths) else -1
-        if best >= 0 and best not in taken and iou[place, best] >= least:
+    for part, (first, iou) in zip(found, overlaps(found, truths), strict=True):
+        best = first + int(iou.argmax()) if len(iou) else -1
+        if best >= 0 and best not in taken and iou[best - first] >= least:
             taken.add(best)
         elif not part.doubtful:
             wrong += 1

@@ -59,15 +59,17 @@ def pair_recordings(truths: Iterable[Recording], others: Iterable[Recording]) ->
     """
     truths, others = list(truths), list(others)
     partners: dict[int, int] = {}
+    paired: set[int] = set()
     for key in _KEYS:
-        theirs = _by_key(key, [(place, one) for place, one in enumerate(others) if place not in partners.values()])
         ours = _by_key(key, [(place, one) for place, one in enumerate(truths) if place not in partners])
+        theirs = _by_key(key, [(place, one) for place, one in enumerate(others) if place not in paired])
         for name in ours.keys() & theirs.keys():
             if len(ours[name]) > 1 or len(theirs[name]) > 1:
                 raise DataError(f"{name}: several recordings have this name; give each a name of its own")
             partners[ours[name][0]] = theirs[name][0]
+            paired.add(theirs[name][0])
     alone = [one.name for place, one in enumerate(truths) if place not in partners]
-    alone += [one.name for place, one in enumerate(others) if place not in partners.values()]
+    alone += [one.name for place, one in enumerate(others) if place not in paired]
     return [Pair(truths[place], others[partners[place]]) for place in sorted(partners)], alone
 
 
