@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.annotations.conftest import REAL, real
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
-
-BORIS = Path("/work/shared/formats/boris")
-"""A project of the program and the time budget that it computes of it; not part of this repository."""
 
 HEADER = "path,label,start_s,end_s,subject,looked_at,duration_s\n"
 
@@ -98,13 +96,12 @@ def test_files_without_a_common_recording_are_refused(
     assert "have no recording in common" in capsys.readouterr().err
 
 
+@real
 def test_a_project_of_boris_gives_its_own_time_budget(capsys: pytest.CaptureFixture[str]) -> None:
-    if not BORIS.is_dir():
-        pytest.skip("BORIS's own files are not here")
-    assert main(["data", "budget", str(BORIS / "test.boris"), "--json", "--quiet"]) == 3  # one state is never stopped
+    assert main(["data", "budget", str(REAL / "test.boris"), "--json", "--quiet"]) == 3  # one state is never stopped
     rows = json.loads(capsys.readouterr().out)["time_budget"]
     found = {(row["subject"], row["label"]): row for row in rows if row["recording"] == "observation #1"}
-    expected = json.loads((BORIS / "test_time_budget1.json").read_text())
+    expected = json.loads((REAL / "test_time_budget1.json").read_text())
     assert len(expected) == 4
     for theirs in expected:
         ours = found[theirs["subject"], theirs["behavior"]]

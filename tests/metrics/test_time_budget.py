@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import math
 from itertools import pairwise
-from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.annotations.conftest import REAL, real
 from tests.metrics.annotated import END_S, bout, recording
 
 from lrcn.bouts import Bout, Recording
 from lrcn.errors import ConfigError
 from lrcn.metrics.time_budget import BudgetRow, time_budget, transitions
-
-BORIS = Path("/work/shared/formats/boris")
-"""A project of the program and the time budget that it computes of it; not part of this repository."""
 
 EVENTS = [
     (1.0, "ann", "hop", "point"),
@@ -76,10 +73,9 @@ def test_figures_are_those_worked_out_by_hand() -> None:
         assert _figures(row) == pytest.approx(BUDGET[row.subject, row.label])
 
 
+@real
 def test_figures_are_those_of_boris() -> None:
-    if not BORIS.is_dir():
-        pytest.skip("BORIS's own files are not here")
-    observation = json.loads((BORIS / "test.boris").read_text())["observations"]["observation #1"]
+    observation = json.loads((REAL / "test.boris").read_text())["observations"]["observation #1"]
     running: set[tuple[str, str]] = set()
     events = []
     for time_s, subject, label, *_ in observation["events"]:
@@ -88,7 +84,7 @@ def test_figures_are_those_of_boris() -> None:
         events.append((time_s, subject, label, kind))
     (length,) = observation["media_info"]["length"].values()
     rows = time_budget([_recording(events, length)], ["p", "s"])
-    expected = json.loads((BORIS / "test_time_budget1.json").read_text())
+    expected = json.loads((REAL / "test_time_budget1.json").read_text())
     assert len(rows) == len(expected)
     for row, theirs in zip(rows, expected, strict=True):
         assert (row.subject, row.label, row.count) == (theirs["subject"], theirs["behavior"], int(theirs["number"]))
