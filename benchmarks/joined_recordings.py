@@ -24,6 +24,9 @@ from lrcn.video.read import probe, read_all
 from lrcn.video.resize import Frames, resized_size
 from lrcn.video.write import write_video
 
+_NAMED = 3
+"""Parts of a clip's path that its bout names: often split, class and file."""
+
 
 def draw_sequences(labels: Sequence[str], count: int, length: int, rng: np.random.Generator) -> list[list[int]]:
     """Draw `count` sequences of `length` clips, no two of one label side by side.
@@ -113,7 +116,8 @@ def _frames(
     for clip in clips:
         frames, _ = read_all(clip.path, sample_fps=fps, resize=shape, start_s=clip.start_s, end_s=clip.end_s)
         yield from frames
-        bouts.append(Bout(clip.label, count / fps, (count + len(frames)) / fps, comment=clip.path.name))
+        name = Path(*clip.path.parts[-_NAMED:]).as_posix()
+        bouts.append(Bout(clip.label, count / fps, (count + len(frames)) / fps, comment=name))
         count += len(frames)
 
 

@@ -57,7 +57,7 @@ def test_every_clip_is_where_the_annotations_say(tmp_path: Path, make_clip: Make
             own = frames[round(bout.start_s * 10) : round(bout.end_s * 10)]
             assert len(own) == round(lengths[bout.label] * 10)
             assert abs(own.mean(axis=(1, 2, 3)) - GREYS[bout.label]).max() < 6
-            assert bout.comment == f"{bout.label}.avi"
+            assert bout.comment.endswith(f"{tmp_path.name}/{bout.label}.avi")
 
 
 def test_one_class_has_no_borders() -> None:
