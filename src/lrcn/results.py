@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from lrcn.bouts import Bout
+
 RESULT_SCHEMA = 1
 """Version of the JSON that `to_dict` gives."""
 
@@ -98,6 +100,8 @@ class RecognitionResult(_Result):
     """Class names; the position is the label id."""
     known: bool = True
     """Whether it shows one of the classes, as far as the model can tell."""
+    bouts: tuple[Bout, ...] | None = None
+    """What is shown from when to when, in the order of their starts; None where they were not asked for."""
 
     @property
     def label(self) -> str:
@@ -107,10 +111,12 @@ class RecognitionResult(_Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the documented JSON object: `schema`, `task`, then the fields but for `probs` and `labels`.
 
+        `bouts` are there where they were asked for.
+
         The probabilities of all classes in all windows are a table of their own: `lrcn.write_results(results, path,
         "window-probs")`.
         """
-        return {
+        fields: dict[str, Any] = {
             "schema": RESULT_SCHEMA,
             "task": self.task,
             "source": self.source,
@@ -122,6 +128,12 @@ class RecognitionResult(_Result):
             "model": dict(self.model),
             "timing_s": dict(self.timing_s),
         }
+        if self.bouts is not None:
+            fields["bouts"] = [
+                {"label": bout.label, "start_s": bout.start_s, "end_s": bout.end_s, "prob": bout.prob}
+                for bout in self.bouts
+            ]
+        return fields
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
+from lrcn.cli.bout_flags import BOUT_FLAGS, Bouts
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import (
     BatchSize,
@@ -26,7 +27,7 @@ from lrcn.cli.options import (
 )
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, print_json, print_result, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_bouts, print_json, print_result, remark, results_console
 from lrcn.errors import MediaError
 from lrcn.files import name_for
 
@@ -52,11 +53,12 @@ def recognize(
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
+    bout_flags: Bouts = BOUT_FLAGS,
     quiet: Quiet = False,
 ) -> int:
     """Say what happens in videos, and when.
 
-    Prints the most probable labels of each video and a timeline. A video that cannot be read is reported at the end,
+    Prints the most probable labels of each video and a timeline; with `--bouts`, how often and how long each is shown. A video that cannot be read is reported at the end,
     after the others are done, and the exit code is then 3.
 
     Args:
@@ -74,6 +76,10 @@ def recognize(
     """
     if not sources:
         raise UsageError("name at least one video, folder or glob; try: lrcn recognize --help")
+    bout_flags.check()
+    if bout_flags.bouts is not None and clip_stride is not None:
+        raise UsageError("--clip-stride is about windows, and --bouts has a stride of its own: leave one of them out")
+    from lrcn.cli.bout_output import BoutOutput
     from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
     from lrcn.inference.recognition.predictor import Recognizer
     from lrcn.plots.labelled_video import write_labelled_video
@@ -85,7 +91,7 @@ def recognize(
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     check_outputs(
         files=[("--csv", csv_file), ("--probs", probs), *(("--save-video", target) for target in targets)],
-        folders=[("--srt", srt), ("--vtt", vtt), ("--save-video", save_video)],
+        folders=[("--srt", srt), ("--vtt", vtt), ("--save-video", save_video), ("--bouts", bout_flags.bouts)],
         sources=paths,
     )
     recognizer: VideoRecognizer
@@ -99,6 +105,9 @@ def recognize(
         )
     if unknown_below is not None:
         recognizer.unknown_below = unknown_below
+    finder = None
+    if bout_flags.bouts is not None:
+        finder = BoutOutput(recognizer, bout_flags, crops=crops, rgb_weight=rgb_weight)
     console = results_console()
     num_done = 0
     outputs = (
@@ -117,7 +126,10 @@ def recognize(
             text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
             try:
                 reading, writing = _stages(bar, path, i, text, 1 if target is None else 2)
-                result = recognizer(path, top_k=top_k, clip_stride=clip_stride, on_progress=reading)
+                if finder is not None:
+                    result = finder.find(path, top_k=top_k, on_progress=reading)
+                else:
+                    result = recognizer(path, top_k=top_k, clip_stride=clip_stride, on_progress=reading)
             except MediaError as exc:
                 failures.append(str(exc))
                 continue
@@ -126,6 +138,8 @@ def recognize(
             with bar.hidden():
                 if json_output:
                     print_json(result.to_dict())
+                elif finder is not None:
+                    print_bouts(console, result)
                 else:
                     print_result(console, result)
                 for warning in result.warnings:
@@ -139,9 +153,18 @@ def recognize(
                 with bar.hidden():
                     remark(f"labelled video: {target}", quiet=quiet)
             num_done += 1
-    for what, written, _ in outputs:
-        if written is not None:
-            remark(f"{what}: {written}", quiet=quiet)
+        if finder is not None and num_done:
+            try:
+                for what, written in finder.finish(on_progress=partial(bar.count, "clips to review")):
+                    with bar.hidden():
+                        remark(f"{what}: {written}", quiet=quiet)
+            except MediaError as exc:
+                failures.append(str(exc))
+            if finder.num_kept:
+                remark(f"{finder.num_kept} of {num_done} looked at before, and not again", quiet=quiet)
+    for what, output, _ in outputs:
+        if output is not None:
+            remark(f"{what}: {output}", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
 
 

@@ -123,6 +123,20 @@ def print_result(console: Console, result: RecognitionResult) -> None:
     console.print()
 
 
+def print_bouts(console: Console, result: RecognitionResult) -> None:
+    """Print of each label of a recording how many bouts there are, how long they last and what share they take."""
+    bouts = result.bouts or ()
+    summary = f"{len(bouts)} bouts in {result.duration_s:.1f} s" if bouts else f"no bouts in {result.duration_s:.1f} s"
+    console.print(f"{result.source}  {summary}", style="bold", markup=False, soft_wrap=True)
+    rows = []
+    for label in sorted({bout.label for bout in bouts}):
+        own = [bout.duration_s for bout in bouts if bout.label == label]
+        rows.append((label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / result.duration_s:.0%}"))
+    if rows:
+        console.print(simple_table(("label", "bouts", "seconds", "share"), rows))
+    console.print()
+
+
 def print_report(console: Console, report: EvaluationReport) -> None:
     """Print the scores of an evaluation, class by class, and the commonest confusions."""
     low, high = report.top1_interval

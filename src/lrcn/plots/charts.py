@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.bouts import BACKGROUND, Bout
 from lrcn.errors import DataError, require
 from lrcn.files import replacing
 from lrcn.plots.palette import colours_for
+from lrcn.results import UNKNOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_NUMBERED_CLASSES = 25
 """Up to so many classes the cells of a confusion matrix hold their numbers; beyond they would overlap."""
+
+MAX_POINTS = 2000
+"""Of a curve of probabilities; where a recording has more frames, each point is the highest of its frames."""
 
 
 def save_confusion(confusion: NDArray[np.integer], labels: Sequence[str], path: Path) -> None:
@@ -121,6 +126,53 @@ def save_curves(history_csv: Path, path: Path) -> None:
     share_axes.set_ylabel("CIDEr-D (dashed)" if captions else "accuracy (dashed)")
     share_axes.set_ylim(0, None if captions else 1.02)
     figure.legend(loc="outside upper center", ncols=len(names), frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def save_bouts(
+    bouts: Sequence[Bout],
+    probs: NDArray[np.float32],
+    borders_s: NDArray[np.float64],
+    labels: Sequence[str],
+    path: Path,
+    *,
+    title: str = "",
+) -> None:
+    """Draw the bouts of a recording over the probabilities of its frames.
+
+    Args:
+        bouts: What is shown.
+        probs: Of each frame, `(T, A)`.
+        borders_s: When each frame is shown, and when the last one ends, `(T + 1,)`.
+        labels: A class names; `background` and `unknown` have no row.
+        path: PNG file to write.
+        title: Above it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    rows = [label for label in labels if label not in (BACKGROUND, UNKNOWN)]
+    figure, axes = _new_figure(11.0, 1.2 + 0.45 * len(rows), "bouts")
+    colours = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colours_for(labels).items()}
+    firsts = np.unique(np.linspace(0, len(probs), min(MAX_POINTS, len(probs)), endpoint=False).astype(int))
+    peaks = np.maximum.reduceat(probs, firsts, axis=0)
+    times_s = np.append(borders_s[firsts], borders_s[-1])
+    for place, label in enumerate(rows):
+        curve = peaks[:, labels.index(label)]
+        axes.fill_between(
+            times_s, place + 0.9, place + 0.9 - 0.5 * np.append(curve, curve[-1:]),
+            step="post", color=colours[label], alpha=0.35, linewidth=0,
+        )  # fmt: skip
+        spans = [(bout.start_s, bout.duration_s) for bout in bouts if bout.label == label]
+        axes.broken_barh(spans, (place + 0.08, 0.28), color=colours[label])
+    axes.set_xlim(borders_s[0], borders_s[-1])
+    axes.set_ylim(len(rows), 0)
+    axes.set_yticks([place + 0.5 for place in range(len(rows))], rows)
+    axes.set_yticks(range(len(rows)), minor=True)
+    axes.grid(axis="y", which="minor", color="0.85", linewidth=0.6)
+    axes.tick_params(axis="y", which="both", length=0)
+    axes.set_xlabel("seconds (bars: bouts; beneath: how probable)")
+    axes.set_title(title, fontsize=10, loc="left")
     _save(figure, path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcn.inference.recognition.timeline import timeline
+from lrcn.inference.recognition.timeline import bout_timeline, timeline
 from lrcn.plots.overlay import Overlay
 from lrcn.results import RecognitionResult
 from lrcn.video.read import probe, read_frames
@@ -24,7 +24,7 @@ def write_labelled_video(
 
     Args:
         source: The video that was recognised.
-        result: What `Recognizer` said about it.
+        result: What `Recognizer` said about it; where it names bouts, they are drawn in place of the windows.
         path: The mp4 to write; it appears only when it is complete.
         on_progress: Called with the seconds of video drawn so far.
 
@@ -32,7 +32,11 @@ def write_labelled_video(
         MediaError: If the source cannot be read or the file cannot be written.
     """
     info = probe(source)
-    overlay = Overlay(timeline(result), result.duration_s)
+    if result.bouts is None:
+        stretches = timeline(result)
+    else:
+        stretches = bout_timeline(result.bouts, result.labels, result.duration_s)
+    overlay = Overlay(stretches, result.duration_s)
 
     def drawn() -> Iterator[NDArray[np.uint8]]:
         # what is wrong with the source is among the warnings of the result already

@@ -19,6 +19,8 @@ from lrcn.results import named
 
 BAND_OPACITY = 0.75
 BAND_COLOUR = (12, 14, 20)
+NOTHING_COLOUR = (70, 74, 84)
+"""Of a stretch of the timeline without label."""
 MIN_TEXT_PX = 11
 """Below this height letters fall apart."""
 MIN_FRAME_PX = 32
@@ -36,7 +38,7 @@ class Overlay:
     def __init__(self, stretches: Sequence[Stretch], duration_s: float) -> None:
         self.stretches = stretches
         self.duration_s = max(duration_s, stretches[-1].end_s)
-        self.colours = colours_for(stretch.label for stretch in stretches)
+        self.colours = {**colours_for(stretch.label for stretch in stretches if stretch.label), "": NOTHING_COLOUR}
         self._ends_s = np.array([stretch.end_s for stretch in stretches])
         self._strip = np.empty((0, 3), dtype=np.uint8)
 
@@ -65,6 +67,8 @@ class Overlay:
 
     def _draw_text(self, canvas: ImageDraw.ImageDraw, now: Stretch, width: int, text_px: int, margin: int) -> None:
         font = _font(text_px)
+        if not now.label:
+            return
         swatch = round(text_px * 0.8)
         top = margin + (text_px - swatch) // 2
         canvas.rectangle((margin, top, margin + swatch - 1, top + swatch - 1), fill=self.colours[now.label])

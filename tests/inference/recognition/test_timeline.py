@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.inference.recognition.timeline import timeline
+from lrcn.bouts import Bout
+from lrcn.inference.recognition.timeline import NO_BOUT, bout_timeline, timeline
 from lrcn.results import LabelProb, RecognitionResult, Segment
 
 
@@ -49,3 +50,16 @@ def test_what_is_unknown_is_not_joined_with_what_is_known() -> None:
     known, *unknown = result.segments
     result = replace(result, segments=(known, *(replace(segment, known=False) for segment in unknown)))
     assert [(s.start_s, s.end_s, s.known) for s in timeline(result)] == [(0, 1, True), (1, 3, False)]
+
+
+def test_timeline_of_bouts_has_neither_gap_nor_overlap() -> None:
+    bouts = (Bout("walk", 1.0, 3.0, prob=0.9), Bout("sniff", 2.0, 4.0, prob=0.6), Bout("walk", 5.0, 6.0, prob=0.7))
+    stretches = bout_timeline(bouts, ("walk", "sniff"), 6.0)
+    assert [(s.start_s, s.end_s, s.label, s.label_id, s.prob) for s in stretches] == [
+        (0.0, 1.0, "", NO_BOUT, 0.0),
+        (1.0, 2.0, "walk", 0, 0.9),
+        (2.0, 3.0, "sniff + walk", NO_BOUT, 0.6),
+        (3.0, 4.0, "sniff", 1, 0.6),
+        (4.0, 5.0, "", NO_BOUT, 0.0),
+        (5.0, 6.0, "walk", 0, 0.7),
+    ]

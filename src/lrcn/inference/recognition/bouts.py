@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lrcn.bouts import BACKGROUND, Bout
 from lrcn.config import BoutSettings, PreprocessConfig, RecognitionHeader
 from lrcn.inference.recognition.windows import WindowProbs
+from lrcn.results import UNKNOWN
 from lrcn.video.sampling import clip_windows
 
 WINDOWS_A_FRAME = 8
@@ -75,10 +76,14 @@ def own_windows(windows: WindowProbs, preprocess: PreprocessConfig) -> WindowPro
     return replace(windows, windows=tuple(windows.windows[place] for place in kept), probs=windows.probs[kept])
 
 
-def default_settings(header: RecognitionHeader) -> BoutSettings:
+def default_settings(header: RecognitionHeader, unknown_below: float = 0.0) -> BoutSettings:
     """Return how bouts are found with a model: as was fitted for it, or else what follows from the length of its clips.
 
     The shares of a clip were chosen on bouts joined from validation clips, and are on the careful side.
+
+    Args:
+        header: What the model file says.
+        unknown_below: Least probability of what counts as known, a threshold where none was fitted.
     """
     if header.bouts is not None:
         return header.bouts
@@ -86,11 +91,37 @@ def default_settings(header: RecognitionHeader) -> BoutSettings:
     num_classes = len(header.labels)
     return BoutSettings(
         smooth_s=round(clip_s / 5, 2),
-        thresholds=(0.4,) * num_classes,
+        thresholds=(max(0.4, unknown_below),) * num_classes,
         low_thresholds=(0.2,) * num_classes,
         shortest_s=(round(clip_s / 3, 2),) * num_classes,
         longest_gap_s=(round(clip_s / 8, 2),) * num_classes,
     )
+
+
+def with_overrides(
+    settings: BoutSettings,
+    *,
+    threshold: float | None = None,
+    smooth_s: float | None = None,
+    shortest_s: float | None = None,
+    longest_gap_s: float | None = None,
+) -> BoutSettings:
+    """Return the settings with what is given, for all classes, in place of their own.
+
+    A lower threshold keeps its share of the threshold.
+    """
+    num_classes = len(settings.thresholds)
+    if threshold is not None:
+        pairs = zip(settings.thresholds, settings.low_thresholds, strict=True)
+        low = tuple(threshold * (low / high if high else 1.0) for high, low in pairs)
+        settings = replace(settings, thresholds=(threshold,) * num_classes, low_thresholds=low)
+    if smooth_s is not None:
+        settings = replace(settings, smooth_s=smooth_s)
+    if shortest_s is not None:
+        settings = replace(settings, shortest_s=(shortest_s,) * num_classes)
+    if longest_gap_s is not None:
+        settings = replace(settings, longest_gap_s=(longest_gap_s,) * num_classes)
+    return settings
 
 
 def frame_probs(windows: WindowProbs) -> NDArray[np.float32]:
@@ -134,7 +165,7 @@ def bouts_of(
     Args:
         probs: `(T, A)`.
         borders_s: `(T + 1,)`.
-        labels: A class names; of a class called `background` there are no bouts.
+        labels: A class names; of classes called `background` and `unknown` there are no bouts.
         settings: Thresholds and times.
         exclusive: Whether one class at a time is shown: the most probable one, or none where it is below its threshold.
     """
@@ -142,7 +173,7 @@ def bouts_of(
     best = smooth.argmax(axis=1) if exclusive else None
     found = []
     for label_id, label in enumerate(labels):
-        if label == BACKGROUND:
+        if label in (BACKGROUND, UNKNOWN):
             continue
         own = smooth[:, label_id]
         shown = own >= np.float32(settings.low_thresholds[label_id])

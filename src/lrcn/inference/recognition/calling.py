@@ -184,7 +184,7 @@ class VideoRecognizer(ABC):
         Raises:
             ConfigError: If the settings are not for as many classes as the model has.
         """
-        settings = settings or default_settings(self.header)
+        settings = settings or default_settings(self.header, self.unknown_below)
         if len(settings.thresholds) != len(self.labels):
             raise ConfigError(
                 f"settings of bouts for {len(settings.thresholds)} classes, and the model has {len(self.labels)}"

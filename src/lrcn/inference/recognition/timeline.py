@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lrcn.bouts import Bout, pieces
 from lrcn.results import RecognitionResult
 
 
@@ -41,4 +43,27 @@ def timeline(result: RecognitionResult) -> tuple[Stretch, ...]:
         before, here = last.end_s - last.start_s, end_s - start_s
         prob = (last.prob * before + best.prob * here) / (before + here)
         stretches[-1] = Stretch(last.start_s, end_s, last.label, last.label_id, prob, last.known)
+    return tuple(stretches)
+
+
+NO_BOUT = -1
+"""`label_id` of a stretch in which there is no bout, or several at once."""
+
+
+def bout_timeline(bouts: Sequence[Bout], labels: Sequence[str], duration_s: float) -> tuple[Stretch, ...]:
+    """Return stretches that follow each other without gap or overlap, cut at the borders of bouts.
+
+    Where several are shown at once the label names all, and the probability is that of the least sure. Where none is,
+    the label is empty.
+    """
+    stretches = []
+    waiting = sorted(bouts, key=lambda bout: bout.start_s, reverse=True)
+    now: list[Bout] = []
+    for start_s, end_s, shown in pieces(bouts, [(0.0, duration_s)]):
+        while waiting and waiting[-1].start_s < end_s:
+            now.append(waiting.pop())
+        now = [bout for bout in now if bout.end_s > start_s]
+        probs = [bout.prob or 0.0 for bout in now]
+        label_id = labels.index(shown[0]) if len(shown) == 1 else NO_BOUT
+        stretches.append(Stretch(start_s, end_s, " + ".join(shown), label_id, min(probs, default=0.0)))
     return tuple(stretches)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.conftest import MakeClip, textured_frames
+
+from lrcn.annotations.formats import read_annotations
+from lrcn.cli import main
+from lrcn.inference.recognition.predictor import Recognizer
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    for number in range(3):
+        make_clip(folder / f"mouse{number}.avi", textured_frames(60, 72, 80, seed=number), 10)
+    return folder
+
+
+def recognize(model: Path, *arguments: str | Path) -> int:
+    return main(["recognize", *map(str, arguments), "--model", str(model), "--device", "cpu"])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+LOOSE = ("--threshold", "0.3", "--smooth", "0", "--shortest", "0.1", "--longest-gap", "0")
+
+
+def test_bouts_of_a_folder_are_what_the_api_finds(
+    tiny_model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert recognize(tiny_model, recordings, "--bouts", out, "--plots", "--review", "2", "--json") == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    recognizer = Recognizer.load(tiny_model, device="cpu")
+    every = read_annotations(out / "bouts.csv")
+    assert [recording.name for recording in every.recordings] == ["mouse0.avi", "mouse1.avi", "mouse2.avi"]
+    for result, recording in zip(printed, every.recordings, strict=True):
+        path = recordings / recording.name
+        found = recognizer.find_bouts(path)
+        assert found.bouts
+        assert recording.bouts == found.bouts
+        assert recording.path is not None
+        assert recording.path.resolve() == path.resolve()
+        assert recording.looked_at == ((0.0, 6.0),)
+        assert read_annotations(out / f"{path.stem}.csv").recordings[0].bouts == found.bouts
+        told = [(one["label"], one["start_s"], one["end_s"], one["prob"]) for one in result.pop("bouts")]
+        assert told == [(bout.label, bout.start_s, bout.end_s, bout.prob) for bout in found.bouts]
+        usual = recognizer(path).to_dict()
+        del result["timing_s"], usual["timing_s"]
+        assert result == json.loads(json.dumps(usual))  # all else is as without bouts
+        assert (out / "plots" / f"{path.stem}.png").is_file()
+    budget = {(row["recording"], row["label"]): row for row in rows(out / "time_budget.csv")}
+    assert len(budget) == 9  # also what never occurs
+    for recording in every.recordings:
+        for label in recognizer.labels:
+            own = [bout.duration_s for bout in recording.bouts if bout.label == label]
+            assert float(budget[recording.name, label]["total_s"]) == pytest.approx(sum(own))
+    review = read_annotations(out / "review" / "review.csv")
+    assert len(review.recordings) == 2
+    assert all(recording.path is not None and recording.path.is_file() for recording in review.recordings)
+
+
+def test_what_was_looked_at_is_not_again_and_thresholds_apply(
+    tiny_model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    assert recognize(tiny_model, recordings, "--bouts", out) == 0
+    assert "looked at before" not in capsys.readouterr().err
+    first = (out / "bouts.csv").read_text()
+    assert recognize(tiny_model, recordings, "--bouts", out, *LOOSE) == 0
+    assert "3 of 3 looked at before" in capsys.readouterr().err
+    assert (out / "bouts.csv").read_text() != first
+    assert recognize(tiny_model, recordings, "--bouts", fresh, *LOOSE) == 0
+    for name in ("bouts.csv", "mouse1.csv", "time_budget.csv"):
+        assert (out / name).read_text() == (fresh / name).read_text()
+
+
+def test_table_says_how_long_each_label_is_shown(
+    tiny_model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, recordings / "mouse0.avi", "--bouts", tmp_path / "out") == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = Recognizer.load(tiny_model, device="cpu").find_bouts(recordings / "mouse0.avi").bouts
+    assert lines[0].endswith(f"{len(found)} bouts in 6.0 s")
+    label = found[0].label
+    own = [bout.duration_s for bout in found if bout.label == label]
+    assert [label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / 6:.0%}"] in [line.split() for line in lines]
+
+
+def test_a_recording_that_cannot_be_read_is_told_and_the_others_are_done(
+    tiny_model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    shutil.copytree(recordings, folder)
+    (folder / "mouse1.avi").write_bytes(b"no video")
+    assert recognize(tiny_model, folder, "--bouts", tmp_path / "out") == 3
+    assert "mouse1.avi" in capsys.readouterr().err
+    names = {row["path"].rpartition("/")[2] for row in rows(tmp_path / "out" / "bouts.csv")}
+    assert names == {"mouse0.avi", "mouse2.avi"}
+
+
+def test_a_killed_run_goes_on(
+    tiny_model: Path, tmp_path: Path, make_clip: MakeClip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "recordings", tmp_path / "out"
+    folder.mkdir()
+    for number in range(4):
+        make_clip(folder / f"r{number}.avi", textured_frames(200, 72, 80, seed=number), 10)
+    command = [sys.executable, "-m", "lrcn", "recognize", str(folder), "--model", str(tiny_model), "--device", "cpu"]
+    running = subprocess.Popen([*command, "--bouts", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not list(out.glob("windows/[!.]*.npz")) and running.poll() is None:
+            time.sleep(0.005)
+    finally:
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+    done = len(list(out.glob("windows/[!.]*.npz")))
+    assert done
+    assert recognize(tiny_model, folder, "--bouts", out) == 0
+    assert f"{done} of 4 looked at before" in capsys.readouterr().err
+    fresh = tmp_path / "fresh"
+    assert recognize(tiny_model, folder, "--bouts", fresh) == 0
+    for name in ("bouts.csv", "r0.csv", "r3.csv", "time_budget.csv"):
+        assert (out / name).read_text() == (fresh / name).read_text()
+
+
+def test_labelled_video_shows_bouts(tiny_model: Path, recordings: Path, tmp_path: Path) -> None:
+    path = recordings / "mouse0.avi"
+    assert recognize(tiny_model, path, "--bouts", tmp_path / "out", "--save-video", tmp_path) == 0
+    assert recognize(tiny_model, path, "--save-video", tmp_path / "windows") == 0
+    name = "mouse0.labelled.mp4"
+    assert (tmp_path / name).read_bytes() != (tmp_path / "windows" / name).read_bytes()
