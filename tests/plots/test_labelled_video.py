@@ -60,10 +60,17 @@ def test_marker_moves_with_the_time_and_the_label_changes() -> None:
     assert (late[text, :16] == ORANGE).all(axis=2).any()
 
 
+def test_where_no_bout_is_there_is_no_text() -> None:
+    nothing = Overlay([Stretch(0.0, 1.0, "", -1, 0.0), Stretch(1.0, 2.0, "walk", 0, 0.9)], 2.0)
+    before, within = (nothing.draw(grey(240, 320), time_s)[-32:-16] for time_s in (0.5, 1.5))
+    assert len(np.unique(before.reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(within.reshape(-1, 3), axis=0)) > 2
+
+
 def test_long_label_is_cut_to_the_frame() -> None:
     stretch = Stretch(0.0, 1.0, "w" * 300, 0, 0.5)
     labelled = Overlay([stretch], 1.0).draw(grey(144, 176), 0.5)
-    short = Overlay([Stretch(0.0, 1.0, "", 0, 0.5)], 1.0).draw(grey(144, 176), 0.5)
+    short = Overlay([Stretch(0.0, 1.0, "w", 0, 0.5)], 1.0).draw(grey(144, 176), 0.5)
     percent = slice(150, 176)  # where the probability stands
     np.testing.assert_array_equal(labelled[:, percent], short[:, percent])
 

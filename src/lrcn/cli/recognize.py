@@ -58,8 +58,8 @@ def recognize(
 ) -> int:
     """Say what happens in videos, and when.
 
-    Prints the most probable labels of each video and a timeline; with `--bouts`, how often and how long each is shown. A video that cannot be read is reported at the end,
-    after the others are done, and the exit code is then 3.
+    Prints the most probable labels of each video and a timeline; with `--bouts`, how often and how long each is shown.
+    A video that cannot be read is reported at the end, after the others are done, and the exit code is then 3.
 
     Args:
         sources: Videos: files, folders (searched for videos), globs such as `'clips/*.mp4'`. A folder that holds only

@@ -1,4 +1,4 @@
-"""Windows of recordings in a folder, so that a run that was stopped goes on, and other thresholds cost no second look."""
+"""Windows of recordings in a folder: a run that was stopped goes on, and other thresholds cost no second look."""
 
 from __future__ import annotations
 
