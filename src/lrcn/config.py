@@ -110,6 +110,9 @@ class RecognitionConfig(HeadSettings):
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     num_classes: int
+    multi_label: bool = False
+    """Whether several classes, or none, may be shown at once: each has a probability of its own (the sigmoid of its
+    logit), and they add up to anything. Else they are one by the softmax."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lrcn import model_file
 from lrcn.config import PreprocessConfig
-from lrcn.data.recognition.examples import RecognitionData
+from lrcn.data.recognition.examples import SEVERAL_AT_ONCE, RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, MediaError
 from lrcn.features import FeatureCache, TorchEncoder, features_key, load_or_encode
@@ -127,6 +127,10 @@ def ablate(
     if config.backbone_trainable:
         raise ConfigError("ablations compare heads on the same features: leave backbone_trainable off")
     known = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
+    if known.multi_label:
+        raise DataError(
+            f"{known.name}: {SEVERAL_AT_ONCE}, and what is compared here is how many clips are named rightly"
+        )
     known.split(split)
     said: dict[str, list[NDArray[np.int64]]] = {variant: [] for variant in VARIANTS}
     targets: NDArray[np.int64] = np.empty(0, np.int64)

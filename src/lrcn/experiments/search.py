@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.data.recognition.examples import SEVERAL_AT_ONCE, RecognitionData, RecognitionExample
 from lrcn.data.recognition.grouping import grouped_folds, with_groups
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, LRCNError, MediaError
@@ -82,6 +82,8 @@ def search(
     if not resume:
         RunFolder(output).check_new()
     data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
+    if data.multi_label:
+        raise DataError(f"{data.name}: {SEVERAL_AT_ONCE}, and a search compares how many clips are named rightly")
     for warning in data.warnings:
         narrator.warn(warning)
     run = _Search(

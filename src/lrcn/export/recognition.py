@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn import model_file
+from lrcn.bouts import BACKGROUND
 from lrcn.data.captioning.examples import CaptionData
-from lrcn.data.recognition.examples import RecognitionData
+from lrcn.data.recognition.examples import TOGETHER, RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import DataError, LRCNError
 from lrcn.export import calibration
@@ -20,6 +21,7 @@ from lrcn.inference.recognition.graph_runtime import GraphRuntime
 from lrcn.inference.recognition.parity import Parity, ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
+from lrcn.results import RecognitionResult
 from lrcn.tasks import RECOGNITION
 
 LEAST_AGREEMENT = 0.95
@@ -33,7 +35,7 @@ class SplitCheck:
     split: str
     num_videos: int
     top_class_equal: float
-    """Share of the videos with the same top class, 0-1."""
+    """Share of the videos with the same top class, or the same classes at once, 0-1."""
     accuracy: float
     """Of the exported graphs, 0-1."""
     torch_accuracy: float
@@ -82,7 +84,8 @@ class RecognitionExport:
 
     def _check_classes(self, data: RecognitionData) -> None:
         data.split("train")
-        unknown = sorted({example.label for example in data.split(self._split)} - set(self.header.labels))
+        known = {*self.header.labels, *((BACKGROUND,) if self.header.model.multi_label else ())}
+        unknown = sorted({label for example in data.split(self._split) for label in data.shown(example)} - known)
         if unknown:
             raise DataError(
                 f"{data.name}: its class {unknown[0]!r} is none of the model's {len(self.header.labels)}; "
@@ -108,13 +111,14 @@ class RecognitionExport:
         said: list[tuple[str, str, str]] = []
         for example in examples:
             try:
-                labels = [
-                    recognize(example.path, top_k=1, start_s=example.start_s, end_s=example.end_s).label
+                said_of_it = [
+                    self._answer(recognize(example.path, top_k=1, start_s=example.start_s, end_s=example.end_s))
                     for recognize in (ours, torch_fp32)
                 ]
             except LRCNError:
                 continue  # it cannot be read; that says nothing about the graphs
-            said.append((example.label, labels[0], labels[1]))
+            right_answer = TOGETHER.join(sorted(set(data.shown(example)) & set(self.header.labels)))
+            said.append((right_answer, said_of_it[0], said_of_it[1]))
         if not said:
             raise DataError(f"none of the {len(examples)} videos of split {split!r} can be read")
         right, found, expected = (np.array(column) for column in zip(*said, strict=True))
@@ -124,4 +128,12 @@ class RecognitionExport:
             top_class_equal=float((found == expected).mean()),
             accuracy=float((found == right).mean()),
             torch_accuracy=float((expected == right).mean()),
+        )
+
+    def _answer(self, result: RecognitionResult) -> str:
+        """Return what a result says, in one word: its class, or all that are more probable than not."""
+        if not self.header.model.multi_label:
+            return result.label
+        return TOGETHER.join(
+            sorted(label for label, prob in zip(result.labels, result.probs, strict=True) if prob > 0.5)
         )

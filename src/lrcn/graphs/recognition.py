@@ -56,4 +56,4 @@ class _Step(nn.Module):
 
     def forward(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, ...]:
         logits, after = self.head.step(features, state)
-        return (logits.softmax(-1), *(after[name] for name in state))
+        return (self.head.probs_of(logits), *(after[name] for name in state))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,48 @@ def mean_class_accuracy(confusion: NDArray[np.integer]) -> float:
     return float(scores.recall[present].mean()) if present.any() else 0.0
 
 
+def class_f1(predicted: NDArray[np.bool_], shown: NDArray[np.bool_]) -> float:
+    """Return the mean F1 of classes that are judged each by itself, over those that are shown anywhere; 0 for none.
+
+    Args:
+        predicted: Whether each class is said to be shown, `(N, A)`.
+        shown: Whether it is.
+
+    Raises:
+        ShapeError: If the arrays do not fit each other.
+    """
+    _check_shown(predicted, shown)
+    right, present = (predicted & shown).sum(axis=0), shown.any(axis=0)
+    scores = _ratio(2.0 * right, predicted.sum(axis=0) + shown.sum(axis=0))
+    return float(scores[present].mean()) if present.any() else 0.0
+
+
+def average_precision(probs: NDArray[np.floating], shown: NDArray[np.bool_]) -> float:
+    """Return the mean average precision of classes that are judged each by itself, over those that are shown.
+
+    Where none is, it is 0. Of a class it is the sum over the thresholds of the precision times what the recall gains
+    there; examples of one probability are told apart by no threshold.
+
+    Args:
+        probs: `(N, A)`.
+        shown: Whether each class is shown, `(N, A)`.
+
+    Raises:
+        ShapeError: If the arrays do not fit each other.
+    """
+    _check_shown(probs, shown)
+    scores = []
+    for of_class, is_shown in zip(probs.T, shown.T, strict=True):
+        if not is_shown.any():
+            continue
+        order = np.argsort(-of_class, kind="stable")
+        ends = np.flatnonzero(np.append(np.diff(of_class[order]) != 0, True))
+        right = is_shown[order].cumsum()[ends]
+        gained = np.diff(right, prepend=0) / right[-1]
+        scores.append(float((gained * right / (ends + 1)).sum()))
+    return float(np.mean(scores)) if scores else 0.0
+
+
 def wilson_interval(successes: int, total: int, z: float = Z_95) -> tuple[float, float]:
     """Return the Wilson score interval of a share, by default at 95 %; `(0, 1)` for no trials.
 
@@ -108,6 +151,11 @@ def wilson_interval(successes: int, total: int, z: float = Z_95) -> tuple[float,
 def _ratio(numerator: NDArray[np.floating], denominator: NDArray[np.integer]) -> NDArray[np.float64]:
     ratio: NDArray[np.float64] = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
     return ratio
+
+
+def _check_shown(values: NDArray[Any], shown: NDArray[np.bool_]) -> None:
+    if values.ndim != 2 or values.shape != shown.shape:
+        raise ShapeError(f"expected two arrays (N, A), got {values.shape} and {shown.shape}")
 
 
 def _check_labels(labels: NDArray[np.integer], num_classes: int) -> None:

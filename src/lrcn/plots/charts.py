@@ -94,8 +94,8 @@ def save_curves(history_csv: Path, path: Path) -> None:
     """Draw the losses and scores of a training run over its epochs.
 
     Args:
-        history_csv: `history.csv` of the run: a column `epoch`, and columns with `loss`, `accuracy` or `cider_d` in
-            their name.
+        history_csv: `history.csv` of the run: a column `epoch`, and columns with `loss`, `accuracy`, `f1`, `precision`
+            or `cider_d` in their name.
         path: PNG file to write.
 
     Raises:
@@ -123,7 +123,8 @@ def save_curves(history_csv: Path, path: Path) -> None:
     axes.set_ylabel("loss (solid)")
     axes.set_ylim(bottom=0)
     captions = any("cider_d" in name for name in names)
-    share_axes.set_ylabel("CIDEr-D (dashed)" if captions else "accuracy (dashed)")
+    others = "accuracy (dashed)" if any("accuracy" in name for name in names) else "score (dashed)"
+    share_axes.set_ylabel("CIDEr-D (dashed)" if captions else others)
     share_axes.set_ylim(0, None if captions else 1.02)
     figure.legend(loc="outside upper center", ncols=len(names), frameon=False, fontsize=9)
     _save(figure, path)
@@ -177,7 +178,7 @@ def save_bouts(
 
 
 def _is_score(name: str) -> bool:
-    return "accuracy" in name or "cider_d" in name
+    return any(score in name for score in ("accuracy", "precision", "f1", "cider_d"))
 
 
 def _new_figure(width_inch: float, height_inch: float, wanted_by: str) -> tuple[Figure, Axes]:

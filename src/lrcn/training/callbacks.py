@@ -74,6 +74,7 @@ class RunKeeper(Callback):
         self._steps_per_epoch = steps_per_epoch
         self._total_steps = total_steps
         self._validation = validation
+        self._columns = config.columns_among(validation.columns if validation is not None else ())
         self._header = header
         self._folder = folder
         self._narrator = narrator
@@ -149,7 +150,7 @@ class RunKeeper(Callback):
 
     def _judge(self, epoch: int, row: dict[str, float], module: TrainingModule) -> None:
         state = self._state
-        score, loss = row.get(self._config.score_name, 0.0), row.get("val_loss")
+        score, loss = row.get(self._columns[-1], 0.0), row.get("val_loss")
         if loss is not None and (score, -loss) <= (state.best_score, -state.best_loss):
             state.stale_epochs += 1
             return
@@ -164,13 +165,13 @@ class RunKeeper(Callback):
         state = self._state
         last = -(-self._total_steps // self._steps_per_epoch)
         text = f"epoch {row['epoch']}/{last}: loss {row['train_loss']:.4f}"
-        name = self._config.score_name
-        for column in self._config.score_columns:
+        name = self._columns[-1]
+        for column in self._columns:
             if column in row and column.startswith("val_") and column not in ("val_loss", name):
                 text += f", {column.replace('_', ' ')} {row[column]:.3f}"
         if name in row:
             best = f"best {state.best_score:.4f}, epoch {state.best_epoch}"
-            text += f", {self._config.score_title} {row[name]:.4f} ({best})"
+            text += f", {self._config.title_of(name)} {row[name]:.4f} ({best})"
         self._bar.update(state.step, text)
         if not self._narrator.live:
             done = state.step - self._first_step
@@ -178,7 +179,7 @@ class RunKeeper(Callback):
             self._narrator.note(text if state.finished else f"{text}, {clock(left_s)} left")
         self._log(trainer, {name: value for name, value in row.items() if name not in ("epoch", "step")})
         if trainer.is_global_zero:
-            columns = ("epoch", "step", "lr", "train_loss", *self._config.score_columns, "seconds")
+            columns = ("epoch", "step", "lr", "train_loss", *self._columns, "seconds")
             write_history(self._folder.history, columns, state)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:

@@ -6,7 +6,7 @@ Standard library only: the command line reads this file without torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -154,15 +154,19 @@ class TrainingConfig(ABC):
     def score_columns(self) -> tuple[str, ...]:
         """Columns of `history.csv` between the training loss and the seconds."""
 
-    @property
-    def score_name(self) -> str:
-        """The column in which the best epoch is the best; of two alike, the one with the lower `val_loss`."""
-        return self.score_columns[-1]
+    def columns_among(self, found: Collection[str]) -> tuple[str, ...]:
+        """Return `score_columns`, or those of another kind of validation, by what is found.
 
-    @property
-    def score_title(self) -> str:
-        """What people call `score_name`."""
-        return self.score_name.replace("_", " ")
+        The last is the score: the best epoch is the best in it; of two alike, the one with the lower `val_loss`.
+
+        Args:
+            found: Columns that the validation gives, or that a row of the history has; none where there is none.
+        """
+        return self.score_columns
+
+    def title_of(self, column: str) -> str:
+        """Return what people call a column."""
+        return column.replace("_", " ")
 
     @property
     def backbone_parts(self) -> tuple[str, ...]:

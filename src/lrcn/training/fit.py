@@ -54,7 +54,7 @@ class TrainResult:
     best_epoch: int
     """Counted from 1."""
     val_score: float | None
-    """Of the best epoch, in the last of the configuration's `score_columns`; None without a validation split, and for
+    """Of the best epoch, in the last of the configuration's `columns_among`; None without a validation split, and for
     a language model."""
     history: tuple[dict[str, float], ...]
     """One row an epoch, as in `history.csv`."""
@@ -139,7 +139,7 @@ def train(
     of_scored = model_file.inspect(scored.model_path)
     kept = {
         name: of_scored.provenance[name]
-        for name in ("data", "config", *config.score_columns)
+        for name in ("data", "config", *config.columns_among(of_scored.provenance))
         if name in of_scored.provenance
     }
     provenance = {**header.provenance, **kept, _REFITTED: number}
@@ -229,14 +229,15 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
     run = _Run(config, recipe, prepared, state, saved, folder, record)
     _fit(run, target, narrator, call.checkpoint_every_s)
     result = _result(config, folder, state, prepared.skipped, recipe.init)
+    score = _score_column(config, state)
     if is_first:
-        ended = {"finished": _now(), "best_epoch": result.best_epoch, config.score_name: result.val_score}
+        ended = {"finished": _now(), "best_epoch": result.best_epoch, score: result.val_score}
         folder.write_run({**record, **ended})
     if prepared.skipped:
         narrator.note(f"left out: {'; '.join(prepared.skipped)}")
-    named = config.score_title.replace("val", "validation", 1)
-    score = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
-    narrator.note(f"{folder.model}: epoch {result.best_epoch}{score}")
+    named = config.title_of(score).replace("val", "validation", 1)
+    text = "" if result.val_score is None else f", {named} {result.val_score:.4f}"
+    narrator.note(f"{folder.model}: epoch {result.best_epoch}{text}")
     return result, recipe
 
 
@@ -254,7 +255,7 @@ class _Run:
     def header(self, state: RunState) -> ModelHeader:
         """Describe the model of the best epoch."""
         best = state.history[state.best_epoch - 1]
-        scores = {name: best[name] for name in self.config.score_columns if name in best}
+        scores = {name: best[name] for name in self.config.columns_among(best) if name in best}
         return self.recipe.header(
             {**self.provenance, "config": self.config.to_dict(), "best_epoch": state.best_epoch, **scores}
         )
@@ -339,8 +340,12 @@ def _provenance(config: TrainingConfig, recipe: Recipe, prepared: PreparedData, 
 def _result(
     config: TrainingConfig, folder: RunFolder, state: RunState, skipped: tuple[str, ...], init: InitReport | None
 ) -> TrainResult:
-    score = state.history[state.best_epoch - 1].get(config.score_name) if state.best_epoch else None
+    score = state.history[state.best_epoch - 1].get(_score_column(config, state)) if state.best_epoch else None
     return TrainResult(folder.model, state.best_epoch, score, tuple(state.history), skipped, init)
+
+
+def _score_column(config: TrainingConfig, state: RunState) -> str:
+    return config.columns_among(state.history[-1] if state.history else ())[-1]
 
 
 def _now() -> str:

@@ -36,7 +36,7 @@ class RunState:
     best_epoch: int = 0
     """Counted from 1; 0 before the first epoch ends."""
     best_score: float = -1.0
-    """In the column `score_name` of the history; -1 before there is one."""
+    """In the last of the configuration's `columns_among` in the history; -1 before there is one."""
     best_loss: float = float("inf")
     stale_epochs: int = 0
     """Since the best one."""

@@ -23,8 +23,8 @@ def test_joint_heads_average_probabilities_and_learn_apart() -> None:
     embedded = head.embed(train.features.flatten(0, 1)).unflatten(0, (24, 8))
     assert embedded.shape[2] == head.embedded_size
     torch.testing.assert_close(head.embedded_clip_probs(embedded), expected)
-    loss = head.loss(train.features, train.labels)
-    torch.testing.assert_close(loss, lstm.loss(train.features, train.labels))
+    loss = head.loss(train.features, train.targets)
+    torch.testing.assert_close(loss, lstm.loss(train.features, train.targets))
     loss.backward()
     assert all((p.grad is None) == (not p.requires_grad) for name, p in head.named_parameters())
     assert not head.has_step

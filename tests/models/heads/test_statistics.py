@@ -55,7 +55,7 @@ def test_it_learns_at_once_what_changes_and_no_step_changes_it_again() -> None:
     head = StatisticsHead(RecognitionConfig(num_classes=2), 3)
     train, test = clips(), clips(1)
     head.fit(lambda: [TrainingClips(*(part[:10] for part in train)), TrainingClips(*(part[10:] for part in train))])
-    assert (head.clip_probs(test.features).argmax(dim=1) == test.labels).float().mean() > 0.8
+    assert (head.clip_probs(test.features).argmax(dim=1) == test.targets).float().mean() > 0.8
     assert not any(parameter.requires_grad for parameter in head.parameters())
     statistics = (clip_statistics(train.features) - head.shift) * head.scale
     torch.testing.assert_close(statistics.mean(dim=0), torch.zeros(9), atol=1e-4, rtol=0)

@@ -49,8 +49,8 @@ def test_mean_class_accuracy_is_the_mean_of_the_recalls_over_all_processes() -> 
 
 
 def test_the_score_can_be_the_mean_class_accuracy() -> None:
-    assert tiny_config().score_name == "val_accuracy"
-    assert tiny_config(score="mean_class_accuracy").score_name == "val_mean_class_accuracy"
+    assert tiny_config().columns_among(())[-1] == "val_accuracy"
+    assert tiny_config(score="mean_class_accuracy").columns_among(())[-1] == "val_mean_class_accuracy"
 
 
 def test_what_is_learnt_at_once_counts_classes_alike() -> None:
@@ -62,4 +62,4 @@ def test_what_is_learnt_at_once_counts_classes_alike() -> None:
     assert plain.weights.sum().item() == pytest.approx(10)
     (even,) = _all_clips(videos, preprocess, balance=True)
     for label in range(2):
-        assert even.weights[even.labels == label].sum().item() == pytest.approx(5)
+        assert even.weights[even.targets == label].sum().item() == pytest.approx(5)

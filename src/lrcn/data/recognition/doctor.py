@@ -57,7 +57,8 @@ def check_recognition_data(
     files = look_at_files([example.path for example in data.examples], decode=decode, on_progress=on_progress)
     counts = {split: dict.fromkeys(data.labels, 0) for split in SPLITS if _has_split(data.examples, split)}
     for example in data.examples:
-        counts[example.split][example.label] += 1
+        for label in data.shown(example):
+            counts[example.split][label] += 1
     findings = [
         *(Finding("warning", text) for text in data.warnings),
         *_too_few_classes(data),

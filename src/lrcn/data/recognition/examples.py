@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrcn.annotations.reading import LookedAt
 from lrcn.bouts import Recording, Span
 from lrcn.data.splits import examples_of
 
 TOGETHER = "|"
 """Stands between the classes of an example where several are shown at once."""
+
+SEVERAL_AT_ONCE = "shows several behaviours at once"
+"""Of `multi_label` data sets, in the messages of what cannot do with them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class RecognitionData:
     lie in it. Empty for clips."""
     multi_label: bool = False
     """Whether several classes, or none, may be shown at once: each is then judged by itself."""
+    undivided: bool = False
+    """Whether the data set itself knows no splits: `train` and `val` were made here."""
 
     def shown(self, example: RecognitionExample) -> tuple[str, ...]:
         """Return the classes that an example shows: one, or any number where the data set is `multi_label`."""
@@ -59,8 +67,20 @@ class RecognitionData:
             return (example.label,)
         return tuple(example.label.split(TOGETHER)) if example.label else ()
 
-    undivided: bool = False
-    """Whether the data set itself knows no splits: `train` and `val` were made here."""
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """The labels that examples have, each once: the classes, or in a `multi_label` data set what is shown together.
+
+        An example's place among them is its label id.
+        """
+        if not self.multi_label:
+            return self.labels
+        return tuple(sorted({example.label for example in self.examples}))
+
+    def shown_of_sets(self) -> NDArray[np.bool_]:
+        """Return which classes an example of each label id shows, `(S, A)`."""
+        sets = [label.split(TOGETHER) if self.multi_label else [label] for label in self.label_sets]
+        return np.array([[name in shown for name in self.labels] for shown in sets])
 
     def split(self, name: str) -> tuple[RecognitionExample, ...]:
         """Return the examples of one split.

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.data.recognition.examples import SEVERAL_AT_ONCE
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.files import replacing_table, write_json
@@ -162,6 +163,8 @@ def evaluate_recognition(
     """
     report = on_progress or (lambda what, done, total: None)
     known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
+    if known.multi_label:
+        raise DataError(f"{known.name}: {SEVERAL_AT_ONCE}, and these scores are of clips that have one class each")
     if split == "test" and known.undivided:
         split, examples = "all", known.examples
     else:

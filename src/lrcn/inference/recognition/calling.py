@@ -189,7 +189,7 @@ class VideoRecognizer(ABC):
             raise ConfigError(
                 f"settings of bouts for {len(settings.thresholds)} classes, and the model has {len(self.labels)}"
             )
-        return FoundBouts(windows, settings, self.labels, exclusive=True)
+        return FoundBouts(windows, settings, self.labels, exclusive=not self.header.model.multi_label)
 
     def stream(
         self,

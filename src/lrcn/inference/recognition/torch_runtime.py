@@ -66,7 +66,8 @@ class TorchRuntime(TorchEncoder, Runtime):
         before = {name: self._tensor(part) for name, part in state.items()}
         with torch.autocast(self._device.type, enabled=False):
             logits, after = self.model.step(self._tensor(features), before)
-        return logits.softmax(-1).cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
+        probs = self.model.head.probs_of(logits)
+        return probs.cpu().numpy(), {name: part.cpu().numpy() for name, part in after.items()}
 
     def _tensor(self, array: Rows) -> torch.Tensor:
         if isinstance(array, torch.Tensor):

@@ -55,6 +55,8 @@ class TwoStreamRecognizer(VideoRecognizer):
         if rgb.labels != flow.labels:
             odd = sorted(set(rgb.labels) ^ set(flow.labels))
             raise ConfigError(f"the two models have other labels ({', '.join(odd[:5]) or 'in another order'})")
+        if rgb.header.model.multi_label != flow.header.model.multi_label:
+            raise ConfigError("one of the two models judges each class by itself (multi_label), the other does not")
         for name in SHARED_SETTINGS:
             values = [getattr(recognizer.header.preprocess, name) for recognizer in (rgb, flow)]
             if values[0] != values[1]:

@@ -74,7 +74,7 @@ class WindowProbs:
     windows: tuple[tuple[int, int], ...]
     """Half-open ranges of frame indices, N of them."""
     probs: NDArray[np.float64]
-    """`(N, A)`: the model's class probabilities, each row adding up to 1."""
+    """`(N, A)`: the model's class probabilities; each row adds up to 1, unless the model is `multi_label`."""
     times_s: NDArray[np.float64]
     """When each sampled frame is shown, `(T,)`, from the start of the video."""
     duration_s: float

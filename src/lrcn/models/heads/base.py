@@ -25,8 +25,8 @@ class TrainingClips(NamedTuple):
     """`(B, T, D)`, padded on the right."""
     lengths: Tensor
     """Valid frames, `(B,)`."""
-    labels: Tensor
-    """Class ids, `(B,)`."""
+    targets: Tensor
+    """What they show, as `Head.loss` takes it."""
     weights: Tensor
     """How much each clip counts, `(B,)`: the windows of a video share its weight."""
 
@@ -75,9 +75,10 @@ class Head(nn.Module, ABC):
 
         Args:
             features: As for `forward`.
-            targets: Class ids `(B,)`, int64.
+            targets: Class ids `(B,)`, int64; of a `multi_label` model 1 for each class shown, else 0, `(B, A)`.
             lengths: As for `forward`.
-            label_smoothing: Share of the target spread evenly over all classes, from 0 to 1.
+            label_smoothing: Share of the target spread evenly over all classes, from 0 to 1; of a `multi_label` model
+                over shown and not shown.
 
         Returns:
             A scalar.
@@ -88,8 +89,19 @@ class Head(nn.Module, ABC):
 
     def clip_probs(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Class probabilities `(B, A)` of each clip, at least float32; arguments as for `forward`."""
-        logits: Tensor = self(features, lengths)
-        return self.read_out(logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32)), lengths)
+        return self.read_out(self.probs_of(self(features, lengths)), lengths)
+
+    def probs_of(self, logits: Tensor) -> Tensor:
+        """Class probabilities from logits `(..., A)`, at least float32: the one place that says how."""
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        return logits.to(dtype).sigmoid() if self.config.multi_label else logits.softmax(dim=-1, dtype=dtype)
+
+    def logits_of(self, probs: Tensor) -> Tensor:
+        """Logits of which `probs_of` gives these probabilities, but for 0 and 1 themselves."""
+        logits = probs.clamp(min=torch.finfo(probs.dtype).tiny).log()
+        if self.config.multi_label:
+            logits = logits - (1 - probs).clamp(min=torch.finfo(probs.dtype).tiny).log()
+        return logits
 
     def read_out(self, probs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Probabilities `(B, A)` of each clip from those of its frames `(B, T, A)`, by the readout of the settings.
@@ -186,11 +198,6 @@ def inverse_deviation(variance: Tensor) -> Tensor:
     return torch.where(deviation > least, 1.0 / deviation.clamp(min=least), 0.0)
 
 
-def log_of(probs: Tensor) -> Tensor:
-    """Return logits whose softmax is `probs`."""
-    return probs.clamp(min=torch.finfo(probs.dtype).tiny).log()
-
-
 class ClipDropout(nn.Dropout):
     """Dropout that takes away the same values at all steps of a sequence.
 
@@ -208,19 +215,24 @@ class ClipDropout(nn.Dropout):
 def frame_loss(
     logits: Tensor, targets: Tensor, lengths: Tensor | None = None, *, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Mean cross-entropy over all valid frames of the batch, each frame compared with its clip's class.
+    """Mean cross-entropy over all valid frames of the batch, each frame compared with what its clip shows.
 
     Args:
         logits: `(B, T, A)`.
-        targets: Class ids `(B,)`, int64.
+        targets: As for `Head.loss`: its shape says whether several classes may be shown at once; then it is the mean of
+            the binary cross-entropy over the classes.
         lengths: Valid frames of each clip, `(B,)`; None means that all T are valid.
-        label_smoothing: Share of the target spread evenly over all classes, from 0 to 1.
+        label_smoothing: As for `Head.loss`.
 
     Returns:
         A scalar. Every frame weighs the same, so a long clip weighs more than a short one.
 
     Source: softmax loss at every time step, averaged over all T x N frames, as in the released training nets.
     """
+    if targets.dim() == 2:
+        shares = targets.unsqueeze(1).expand_as(logits) * (1 - label_smoothing) + label_smoothing / 2
+        errors = F.binary_cross_entropy_with_logits(logits, shares.to(logits.dtype), reduction="none").mean(dim=-1)
+        return errors.mean() if lengths is None else errors[valid_steps(lengths, logits)].mean()
     frame_targets = targets.unsqueeze(1).expand(logits.shape[:2])
     if lengths is not None:
         frame_targets = frame_targets.masked_fill(~valid_steps(lengths, logits), -100)

@@ -37,7 +37,7 @@ class FrameHead(Head):
 
     def embedded_clip_probs(self, embedded: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.embedded_clip_probs`."""
-        return self.read_out(embedded.softmax(-1), lengths)
+        return self.read_out(self.probs_of(embedded), lengths)
 
     def step(self, features: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As `Head.step`; there is nothing to remember."""
@@ -53,7 +53,7 @@ class MeanHead(FrameHead):
 
     def embedded_clip_probs(self, embedded: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.embedded_clip_probs`: the classifier is linear, so that the mean's logits are the logits' mean."""
-        return mean_over_frames(embedded, lengths).softmax(-1)
+        return self.probs_of(mean_over_frames(embedded, lengths))
 
     def initial_state(self, batch_size: int) -> dict[str, Tensor]:
         """As `Head.initial_state`: `total` `(B, D)` and `count` `(B,)`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads.base import Head, TrainingClips, log_of
+from lrcn.models.heads.base import Head, TrainingClips
 
 
 class JointHead(Head):
@@ -32,8 +32,8 @@ class JointHead(Head):
         return torch.stack(weighted).sum(dim=0)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """As `Head.forward`, of the clip: the logarithms of the probabilities."""
-        return log_of(self.clip_probs(features, lengths)).unsqueeze(1)
+        """As `Head.forward`, of the clip: the logits of the mean."""
+        return self.logits_of(self.clip_probs(features, lengths)).unsqueeze(1)
 
     def loss(
         self, features: Tensor, targets: Tensor, lengths: Tensor | None = None, *, label_smoothing: float = 0.0
@@ -90,9 +90,9 @@ class JointHead(Head):
             prefix = f"{number}."
             own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             logits, own = part.step(features, own)
-            probs.append(logits.softmax(dim=-1))
+            probs.append(part.probs_of(logits))
             after |= {prefix + name: value for name, value in own.items()}
-        return log_of(self._mean(probs)), after
+        return self.logits_of(self._mean(probs)), after
 
     def classifier_parameters(self) -> Iterable[nn.Parameter]:
         """As `Head.classifier_parameters`, of all parts."""

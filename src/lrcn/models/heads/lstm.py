@@ -139,7 +139,7 @@ class LSTMHead(Head):
         hidden = torch.stack(outputs, dim=1)
         for layer in self.lstm.layers[1:]:
             hidden, _ = layer(hidden)
-        return self.read_out(self.classifier(hidden).softmax(-1), lengths)
+        return self.read_out(self.probs_of(self.classifier(hidden)), lengths)
 
     def _gates(self, embedded: Tensor) -> Tensor:
         """Return what enters the gates from below, `(B, T, 4K)`, without the bias."""

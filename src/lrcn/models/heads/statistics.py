@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation, log_of
+from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
 _FREEDOM = 30.0
@@ -52,21 +52,21 @@ class StatisticsHead(Head):
         self.mean_classifier = nn.Linear(feature_size, config.num_classes)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """As `Head.forward`, of the clip: the logarithms of the probabilities."""
+        """As `Head.forward`, of the clip: the logits of the two classifiers' mean."""
         statistics = (clip_statistics(features, lengths) - self.shift) * self.scale
-        of_all = self.classifier(statistics).softmax(dim=-1)
-        of_mean = self.mean_classifier(statistics[:, : self.feature_size]).softmax(dim=-1)
+        of_all = self.probs_of(self.classifier(statistics))
+        of_mean = self.probs_of(self.mean_classifier(statistics[:, : self.feature_size]))
         if lengths is None:
             told = torch.full((len(features), 1), features.shape[1] / _TELLING_FRAMES, device=features.device)
         else:
             told = lengths.to(features.device).unsqueeze(1) / _TELLING_FRAMES
-        return log_of(torch.lerp(of_mean, of_all, told.clamp(max=1.0).to(of_mean.dtype))).unsqueeze(1)
+        return self.logits_of(torch.lerp(of_mean, of_all, told.clamp(max=1.0).to(of_mean.dtype))).unsqueeze(1)
 
     @torch.no_grad()
     def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
         """As `Head.fit`."""
-        batches = [(clip_statistics(one.features, one.lengths), one.labels, one.weights) for one in clips()]
-        rows, labels, weights = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        batches = [(clip_statistics(one.features, one.lengths), one.targets, one.weights) for one in clips()]
+        rows, targets, weights = (torch.cat(parts) for parts in zip(*batches, strict=True))
         share = (weights / weights.sum()).unsqueeze(1)
         self.shift.copy_((rows * share).sum(dim=0))
         rows -= self.shift
@@ -75,7 +75,7 @@ class StatisticsHead(Head):
         freedom = _FREEDOM / self.feature_size
         for classifier in (self.classifier, self.mean_classifier):
             inputs = rows[:, : classifier.in_features]
-            found = logistic_regression(inputs, labels, weights, num_classes=self.config.num_classes, freedom=freedom)
+            found = logistic_regression(inputs, targets, weights, num_classes=self.config.num_classes, freedom=freedom)
             for parameter, value in zip((classifier.weight, classifier.bias), found, strict=True):
                 parameter.copy_(value).requires_grad_(False)
 
@@ -106,7 +106,7 @@ def clip_statistics(features: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def logistic_regression(
-    rows: Tensor, labels: Tensor, weights: Tensor, *, num_classes: int, freedom: float
+    rows: Tensor, targets: Tensor, weights: Tensor, *, num_classes: int, freedom: float
 ) -> tuple[Tensor, Tensor]:
     """Return weights `(A, S)` and bias `(A,)` that minimise the penalised cross-entropy.
 
@@ -114,7 +114,8 @@ def logistic_regression(
 
     Args:
         rows: `(N, S)`.
-        labels: Class ids `(N,)`.
+        targets: Class ids `(N,)`; or 1 for each class shown, else 0, `(N, A)`: then the cross-entropy is the sum of the
+            classes' binary ones, and the classes are found independently of each other.
         weights: How much each row counts, `(N,)`.
         num_classes: A.
         freedom: Inverse strength of the penalty; the bias has none.
@@ -134,7 +135,11 @@ def logistic_regression(
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        errors = F.cross_entropy(F.linear(inputs, found, bias), labels, reduction="none")
+        logits = F.linear(inputs, found, bias)
+        if targets.dim() == 2:
+            errors = F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none").sum(dim=1)
+        else:
+            errors = F.cross_entropy(logits, targets, reduction="none")
         total = (errors * weights).sum() + found.square().sum() / (2 * freedom)
         total.backward()  # type: ignore[no-untyped-call]
         return total

@@ -121,10 +121,9 @@ class CaptioningTrainingConfig(TrainingConfig):
         reward = ("train_cider_d",) if self.objective == "cider_d" else ()
         return (*reward, "val_loss", "val_perplexity", "val_cider_d")
 
-    @property
-    def score_title(self) -> str:
+    def title_of(self, column: str) -> str:
         """See `TrainingConfig`."""
-        return "val CIDEr-D"
+        return "val CIDEr-D" if column == "val_cider_d" else super().title_of(column)
 
     @property
     def looks_at_pictures(self) -> bool:

@@ -5,7 +5,7 @@ Imports no torch: the command line reads this file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,6 +15,9 @@ from lrcn.training.config import TrainingConfig, require_setting
 
 DEFAULT_LAYERS = "blocks.4+blocks.5"
 """Of the packaged backbone: with few clips worth 5 points more than its last feature, at three quarters of the time."""
+
+MULTI_LABEL_COLUMNS = ("val_loss", "val_f1", "val_average_precision")
+"""In place of `score_columns` where several behaviours are shown at once."""
 
 FLOW_MEAN = (128.0, 128.0, 128.0)
 """Grey level of a flow image where nothing moves (released mean of the flow nets)."""
@@ -91,7 +94,7 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """Let all classes count alike, however many clips each has: those of smaller classes come more often."""
     score: Literal["accuracy", "mean_class_accuracy"] = "accuracy"
     """What the best epoch is the best in, on the validation clips: the share of clips named rightly, or the mean of
-    that share over the classes."""
+    that share over the classes. Where several behaviours are shown at once it is their mean average precision."""
 
     def __post_init__(self) -> None:
         for name in ("resize", "change_memory"):
@@ -122,9 +125,15 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
         columns = ("val_mean_class_accuracy", "val_accuracy")
         return ("val_loss", *(columns if self.score == "accuracy" else columns[::-1]))
 
-    def recognition_config(self, num_classes: int) -> RecognitionConfig:
+    def columns_among(self, found: Collection[str]) -> tuple[str, ...]:
+        """See `TrainingConfig`."""
+        return MULTI_LABEL_COLUMNS if MULTI_LABEL_COLUMNS[-1] in found else self.score_columns
+
+    def recognition_config(self, num_classes: int, *, multi_label: bool = False) -> RecognitionConfig:
         """Return the network's part, as it is stored in the model file."""
-        return RecognitionConfig(backbone=self.backbone_config(), num_classes=num_classes, **self.head_settings())
+        return RecognitionConfig(
+            backbone=self.backbone_config(), num_classes=num_classes, multi_label=multi_label, **self.head_settings()
+        )
 
     def preprocess_config(self, backbone_defaults: Mapping[str, Any]) -> PreprocessConfig:
         """See `TrainingConfig`; a flow stream has a mean of its own, and quirks change that of red."""

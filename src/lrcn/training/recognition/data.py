@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
@@ -38,7 +39,9 @@ from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.validation import FeatureValidation, FrameValidation, class_shares
+from lrcn.training.recognition.multi_label import MultiLabelValidation
+from lrcn.training.recognition.validation import FeatureValidation, FrameValidation, class_shares, encoded_examples
+from lrcn.training.validation import Validation
 from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
 from lrcn.video.sampling import clip_windows
@@ -55,9 +58,14 @@ def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
         DataError: If it has no training examples, a single class, a class without training examples, or no
             validation examples where they are needed.
     """
-    trained = {example.label for example in data.split("train")}
+    trained = {label for example in data.split("train") for label in data.shown(example)}
     if len(data.labels) < 2:
-        raise DataError(f"{data.name}: one class only, {data.labels[0]!r}; a model needs at least two to tell apart")
+        remedy = ""
+        if data.recordings:
+            remedy = ": annotate another, or say with --looked-at whole that between its bouts nothing is shown"
+        raise DataError(
+            f"{data.name}: one class only, {data.labels[0]!r}; a model needs at least two to tell apart{remedy}"
+        )
     check_every_class(data.labels, trained, f"{data.name}: no training example")
     if needs_validation:
         data.split("val")
@@ -77,7 +85,7 @@ def check_every_class(labels: Sequence[str], found: Collection[str], problem: st
 
 def lone_clips(data: RecognitionData) -> list[str]:
     """Return a warning if classes have a single training example each: what is learnt of those is that one clip."""
-    counts = Counter(example.label for example in data.split("train"))
+    counts = Counter(label for example in data.split("train") for label in data.shown(example))
     alone = [repr(label) for label in data.labels if counts[label] == 1]
     if not alone:
         return []
@@ -130,7 +138,8 @@ def prepare_features(
         DataError: If no training video of a class can be read.
     """
     encoded = EncodedVideos(header, model, runtime=config.runtime, cache_dir=cache_dir, device=device)
-    label_ids = {label: i for i, label in enumerate(data.labels)}
+    label_ids = {label: i for i, label in enumerate(data.label_sets)}
+    sets = data.shown_of_sets() if data.multi_label else None
 
     def part_of(example: RecognitionExample) -> Part:
         return training_part(example, config)
@@ -144,12 +153,16 @@ def prepare_features(
         encoded.fill(files, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
-    model.head.fit(partial(_all_clips, train, header.preprocess, balance=config.balance_classes))
+    model.head.fit(partial(_all_clips, train, header.preprocess, sets, balance=config.balance_classes))
     items = balanced(train) if config.balance_classes else train
     clips = FeatureClips(items, header.preprocess.clip_length, seed=config.seed)
     own = slice(rank, None, config.devices)
-    shares = class_shares([video.label for video in val])
-    validation = FeatureValidation(val[own], header.preprocess, shares[own]) if val else None
+    validation: Validation | None = None
+    if val and sets is not None:
+        validation = MultiLabelValidation(lambda model, device: val[own], header.preprocess, sets)
+    elif val:
+        shares = class_shares([video.label for video in val])
+        validation = FeatureValidation(val[own], header.preprocess, shares[own])
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
 
 
@@ -197,7 +210,11 @@ def feature_video(
 
 
 def _all_clips(
-    videos: Sequence[FeatureVideo], preprocess: PreprocessConfig, *, balance: bool
+    videos: Sequence[FeatureVideo],
+    preprocess: PreprocessConfig,
+    sets: NDArray[np.bool_] | None = None,
+    *,
+    balance: bool,
 ) -> Iterator[TrainingClips]:
     """Yield the windows of the first view of each video, which share its weight: 1, or less in larger classes.
 
@@ -212,8 +229,9 @@ def _all_clips(
     if balance:
         counts = labels.bincount()
         weights *= len(videos) / len(counts) / counts[labels]
+    targets = labels if sets is None else torch.from_numpy(sets).float()[labels]
     for batch in window_batches(videos, length, stride):
-        yield TrainingClips(batch.features, batch.lengths, labels[batch.videos], weights[batch.videos])
+        yield TrainingClips(batch.features, batch.lengths, targets[batch.videos], weights[batch.videos])
 
 
 def prepare_frames(
@@ -229,7 +247,8 @@ def prepare_frames(
     Raises:
         DataError: If no training video of a class can be read.
     """
-    label_ids = {label: i for i, label in enumerate(data.labels)}
+    label_ids = {label: i for i, label in enumerate(data.label_sets)}
+    sets = data.shown_of_sets() if data.multi_label else None
 
     def load(example: RecognitionExample) -> tuple[FrameVideo, RecognitionExample]:
         example = drawn_from(example, preprocess)
@@ -247,8 +266,13 @@ def prepare_frames(
     )
     own = slice(rank, None, config.devices)
     examples, labels = [example for _, example in val], [video.label for video, _ in val]
-    shares = class_shares(labels)
-    validation = FrameValidation(examples[own], labels[own], preprocess, shares[own]) if val else None
+    validation: Validation | None = None
+    if val and sets is not None:
+        encoded = partial(encoded_examples, list(zip(examples, labels, strict=True))[own], preprocess)
+        validation = MultiLabelValidation(encoded, preprocess, sets)
+    elif val:
+        shares = class_shares(labels)
+        validation = FrameValidation(examples[own], labels[own], preprocess, shares[own])
     return PreparedData(clips, len(clips), collate_frames, validation, skipped)
 
 
@@ -308,7 +332,7 @@ def _load_all(
         bar.update(done)
         try:
             loaded[example.split].append(load(example))
-            labels |= {example.label} if example.split == "train" else set()
+            labels |= set(data.shown(example)) if example.split == "train" else set()
         except MediaError as exc:
             narrator.warn(f"left out: {exc}")
             skipped.append(str(exc))

@@ -12,19 +12,20 @@ from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 
 def initial_model(
-    config: RecognitionTrainingConfig, labels: tuple[str, ...]
+    config: RecognitionTrainingConfig, labels: tuple[str, ...], *, multi_label: bool = False
 ) -> tuple[RecognitionModel, InitReport | None]:
     """Return the network before the first step; what is random comes from torch's global generator.
 
-    Of `init_from` the classifier is taken only if the classes are the same, in the same order: equal shapes would
-    otherwise put its rows under foreign names. On a frozen CNN with `standardise`, only the CNN is taken.
+    Of `init_from` the classifier is taken only if the classes are the same, in the same order, and judged in the same
+    way: equal shapes would otherwise put its rows under foreign names. On a frozen CNN with `standardise`, only the
+    CNN is taken.
 
     Raises:
         ConfigError: If the backbone, its layer or its weights cannot be had.
         ModelFileError: If `init_from` is no model file.
         TaskMismatchError: If it was made for another task.
     """
-    recognition = config.recognition_config(len(labels))
+    recognition = config.recognition_config(len(labels), multi_label=multi_label)
 
     def make(weights: str) -> RecognitionModel:
         model = RecognitionModel(recognition, backbone_weights=weights)
@@ -38,7 +39,7 @@ def initial_model(
     if config.standardise and not config.backbone_trainable:
         # what is found from the training clips at once is found anew, and what has learnt to read it does not fit
         foreign = {name.partition(".")[0] for name in network.state_dict() if not name.startswith("backbone.")}
-    elif header.labels != labels:
+    elif header.labels != labels or header.model.multi_label != multi_label:
         of_classifier = set(network.classifier_parameters())
         names = [name for name, parameter in network.head.named_parameters() if parameter in of_classifier]
         foreign = {name.rpartition(".")[0] for name in names}

@@ -10,6 +10,7 @@ import torch
 from lrcn.config import PreprocessConfig, RecognitionHeader
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
+from lrcn.errors import ConfigError
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
@@ -44,17 +45,23 @@ class RecognitionRecipe(Recipe):
 
         Raises:
             DataError: If it cannot be trained on.
+            ConfigError: If a setting does not suit it.
         """
         self._config = config
         self._preprocess = preprocess
         self._data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
         check_labels(self._data, needs_validation=config.patience is not None)
+        if self._data.multi_label and config.balance_classes:
+            raise ConfigError(
+                f"{self._data.name}: several behaviours are shown at once, so that no clip is of one class: leave "
+                "balance_classes out"
+            )
         for warning in (*self._data.warnings, *lone_clips(self._data)):
             narrator.warn(warning)
 
     def build(self) -> None:
         """See `Recipe`."""
-        self.model, self.init = initial_model(self._config, self._data.labels)
+        self.model, self.init = initial_model(self._config, self._data.labels, multi_label=self._data.multi_label)
 
     def prepare(self, *, cache_dir: Path | None, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
         """See `Recipe`."""
@@ -67,7 +74,8 @@ class RecognitionRecipe(Recipe):
 
     def module(self, state: RunState, plan: RunPlan) -> RecognitionModule:
         """See `Recipe`."""
-        return RecognitionModule(self.model, self._preprocess, self._config, state, plan)
+        sets = self._data.shown_of_sets() if self._data.multi_label else None
+        return RecognitionModule(self.model, self._preprocess, self._config, state, plan, sets)
 
     def header(self, provenance: dict[str, Any]) -> RecognitionHeader:
         """See `Recipe`."""

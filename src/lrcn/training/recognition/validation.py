@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +76,20 @@ class FeatureValidation(Validation):
             yield model.clip_probs(batch.features.to(device), batch.lengths).double().cpu(), batch.videos
 
 
+def encoded_examples(
+    examples: Iterable[tuple[RecognitionExample, int]],
+    preprocess: PreprocessConfig,
+    model: RecognitionModel,
+    device: torch.device,
+) -> Iterator[FeatureVideo]:
+    """Yield the features of examples with their label ids, decoded and encoded anew with the CNN as it is now."""
+    encoder = TorchEncoder(model.backbone, preprocess, device=device)
+    for example, label in examples:
+        encoded = encode_video(example.path, encoder, preprocess, start_s=example.start_s, end_s=example.end_s)
+        features = encoded.features[0].cpu().numpy()
+        yield FeatureVideo(label, len(features), (features,))
+
+
 class FrameValidation(Validation):
     """Validation of a backbone that changes: every video is decoded and encoded anew."""
 
@@ -89,27 +103,19 @@ class FrameValidation(Validation):
         shares: Sequence[float],
     ) -> None:
         """Take the examples, their label ids, and their `class_shares` in the whole split."""
-        self._examples = list(zip(examples, labels, shares, strict=True))
+        self._examples = list(zip(examples, labels, strict=True))
+        self._shares = shares
         self._preprocess = preprocess
 
     def __call__(self, model: RecognitionModel, device: torch.device) -> Sums:
         """Return the score; see `Validation`."""
         total: Sums = dict.fromkeys(self.columns, (0.0, 0.0))
-        for video, (_, _, share) in zip(self._videos(model, device), self._examples, strict=True):
+        videos = encoded_examples(self._examples, self._preprocess, model, device)
+        for video, share in zip(videos, self._shares, strict=True):
             total = added(total, FeatureValidation([video], self._preprocess, [share])(model, device))
         return total
 
     def completed(self, header: ModelHeader, model: RecognitionModel, device: torch.device) -> ModelHeader:
         """As `FeatureValidation.completed`; the features of all videos are held at once."""
-        shares = [share for _, _, share in self._examples]
-        videos = list(self._videos(model, device))
-        return FeatureValidation(videos, self._preprocess, shares).completed(header, model, device)
-
-    def _videos(self, model: RecognitionModel, device: torch.device) -> Iterator[FeatureVideo]:
-        encoder = TorchEncoder(model.backbone, self._preprocess, device=device)
-        for example, label, _ in self._examples:
-            encoded = encode_video(
-                example.path, encoder, self._preprocess, start_s=example.start_s, end_s=example.end_s
-            )
-            features = encoded.features[0].cpu().numpy()
-            yield FeatureVideo(label, len(features), (features,))
+        videos = list(encoded_examples(self._examples, self._preprocess, model, device))
+        return FeatureValidation(videos, self._preprocess, self._shares).completed(header, model, device)
