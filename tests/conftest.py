@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Sequence
@@ -37,7 +38,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what fetches something, unless the command line speaks of it: nobody waits for a network unasked."""
+    """Begin with files that have slow tests, and leave out what fetches something unless the command line names it.
+
+    A worker takes a whole file, whose fixtures are then made once: a long one that comes last is waited for alone.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if "network" in config.option.markexpr:
         return
     fetching = [item for item in items if item.get_closest_marker("network")]
@@ -216,6 +222,13 @@ def exported(
     from lrcn.graphs.conversion import write_graphs
 
     return {format: write_graphs(*tiny, tmp_path_factory.mktemp(format), format) for format in ("onnx", "openvino")}
+
+
+@pytest.fixture(scope="session")
+def cache_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of all workers: graphs of the packaged backbone, and verdicts on them, take half a minute."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache of all"
 
 
 @pytest.fixture(scope="session")

@@ -23,14 +23,14 @@ def _blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, cache_of_all: Path, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the page takes for granted: `photos/captions.csv`, a picture, a film, a file of sentences."""
     photos = write_photos(tmp_path / "photos")
     (tmp_path / "holiday.jpg").write_bytes((photos / "3.jpg").read_bytes())
     make_clip(tmp_path / "film.mp4", textured_frames(120, 64, 64), 10, codec="libx264", pix_fmt="yuv420p")
     (tmp_path / "sentences.txt").write_text("a dog above a boat\na boat to the left of a beach\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_of_all))
     return tmp_path
 
 

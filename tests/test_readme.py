@@ -22,7 +22,7 @@ def _blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder_of_clips(tmp_path: Path, cache_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the README takes for granted: `clips/<class>/*.mp4`, a video to recognise, pictures with sentences."""
     for label in ("cartwheel", "walk"):
         (tmp_path / "work" / "unseen" / label).mkdir(parents=True)
@@ -36,7 +36,7 @@ def folder_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
     (tmp_path / "work" / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_of_all))
     return tmp_path / "work"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrcn.cli import main
+from lrcn.graphs.exported import ExportedModel
 from lrcn.model_file.header import header_to_dict
 from lrcn.model_file.storage import inspect
 
@@ -43,9 +44,8 @@ def test_damaged_file_is_one_line(tiny_model: Path, tmp_path: Path, capsys: pyte
     assert len(error.splitlines()) == 1
 
 
-def test_an_exported_folder_says_what_it_holds(tmp_path: Path, tiny_model: Path) -> None:
-    folder = tmp_path / "exported"
-    assert main(["export", str(tiny_model), "--output", str(folder), "--quiet"]) == 0
+def test_an_exported_folder_says_what_it_holds(tiny_model: Path, exported: dict[str, ExportedModel]) -> None:
+    folder = exported["onnx"].folder
     code = "import sys; from lrcn.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     printed = subprocess.check_output([sys.executable, "-c", code, "info", str(folder)], text=True).splitlines()
     assert printed[0] == f"folder: {folder}"

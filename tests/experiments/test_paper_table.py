@@ -104,7 +104,6 @@ def table(ucf: Path, configs: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Table(command, folder / "table", printed.getvalue())
 
 
-@pytest.mark.xdist_group("paper table")
 @pytest.mark.slow
 def test_one_command_fills_the_papers_table(table: Table) -> None:
     report = json.loads((table.output / "table.json").read_text())
@@ -116,14 +115,12 @@ def test_one_command_fills_the_papers_table(table: Table) -> None:
     assert "(82.34)" in (table.output / "table.md").read_text()
 
 
-@pytest.mark.xdist_group("paper table")
 @pytest.mark.slow
 def test_lstm_nets_start_from_the_single_frame_nets(table: Table) -> None:
     run = json.loads((table.output / "split1" / "lrcn_fc6_rgb" / "run.json").read_text())
     assert run["init_from"] is not None
 
 
-@pytest.mark.xdist_group("paper table")
 @pytest.mark.slow
 def test_a_second_call_has_nothing_left_to_do(table: Table) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in table.output.rglob("*.safetensors")}
@@ -132,7 +129,6 @@ def test_a_second_call_has_nothing_left_to_do(table: Table) -> None:
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
-@pytest.mark.xdist_group("paper table")
 @pytest.mark.slow
 @pytest.mark.parametrize("from_files", [True, False])
 def test_evaluating_by_hand_fuses_alike(
@@ -148,7 +144,6 @@ def test_evaluating_by_hand_fuses_alike(
         assert report["top1"] == pytest.approx(table.cells["LRCN-fc6"]["1/2 RGB + 1/2 flow"][0])
 
 
-@pytest.mark.xdist_group("paper table")
 @pytest.mark.slow
 def test_each_column_is_its_own_stream_or_weight(table: Table, ucf: Path) -> None:
     """Probabilities tell, where three right answers do not."""

@@ -20,15 +20,15 @@ from lrcn.devices import has_native_bf16, lacks_vnni
 from lrcn.errors import ConfigError, LRCNError, MissingExtraError, ModelFileError, ShapeError, UnknownNameError
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import DESCRIPTION, ExportedModel, read_exported
-from lrcn.graphs.sessions import openvino_has_bf16
+from lrcn.graphs.sessions import open_session, openvino_has_bf16
 from lrcn.inference import runtimes as choose
 from lrcn.inference.parity import LIMITS, FeatureCheck, FeatureParityCheck, real_images
 from lrcn.inference.recognition.graph_runtime import GraphRuntime, open_exported
-from lrcn.inference.recognition.opening import open_runtime
 from lrcn.inference.recognition.parity import Parity, ParityCheck
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
+from lrcn.inference.runtimes import Kept
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, TEN_CROP_VIEWS
@@ -281,22 +281,25 @@ def test_damaged_graphs_of_the_cache_are_made_anew(tiny_model: Path, clip20: Pat
 
 
 def test_other_weights_get_other_graphs(tiny: Tiny, tmp_path: Path) -> None:
+    """Of the graph that reads clips alone: the others take long to make, and are kept alike."""
     header, model = tiny
     other = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in other.head.classifier.parameters():
             parameter.mul_(-1)
-    features = np.random.default_rng(0).normal(size=(1, 4, 8)).astype(np.float32)
+    embedded = model.head.embed(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)))[None].numpy()
     unsaved = replace(header, sha256="")  # of a model that is in no file the weights tell
-    answers = [
-        clip_probs(open_runtime("onnxruntime", about, network, device="cpu", cache_dir=tmp_path), features)
-        for about, network in ((unsaved, model), (unsaved, other), (replace(header, sha256="b"), other))
-    ]
+
+    def probs(about: RecognitionHeader, network: RecognitionModel) -> np.ndarray:
+        graphs = Kept(about, network, tmp_path, names=("clip",)).graphs()
+        return open_session(graphs.graph("clip"), "onnxruntime")({"embedded": embedded, "lengths": np.array([4])})[0]
+
+    pairs = ((unsaved, model), (unsaved, other), (replace(header, sha256="b"), other))
+    answers = [probs(about, network) for about, network in pairs]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     np.testing.assert_array_equal(answers[1], answers[2])
     assert len(list(tmp_path.rglob("clip.onnx"))) == 3
-    again = open_runtime("onnxruntime", unsaved, other, device="cpu", cache_dir=tmp_path)
-    np.testing.assert_array_equal(clip_probs(again, features), answers[1])
+    np.testing.assert_array_equal(probs(unsaved, other), answers[1])
     assert len(list(tmp_path.rglob("clip.onnx"))) == 3
 
 

@@ -92,7 +92,7 @@ def train(
     >>> examples = tuple(RecognitionExample(clip, label, "train", *times) for label, times in halves.items())
     >>> with tempfile.TemporaryDirectory() as name:
     ...     result = train(
-    ...         RecognitionTrainingConfig(epochs=2, views=1),
+    ...         RecognitionTrainingConfig(epochs=2, views=1, runtime="torch"),
     ...         RecognitionData(tuple(halves), examples, "one clip"),
     ...         output=Path(name) / "run",
     ...         cache_dir=Path(name) / "cache",
