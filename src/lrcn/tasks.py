@@ -65,7 +65,7 @@ class Task(Generic[H, M]):
     command: str
     """That uses a model on a file."""
     evaluate_command: Lazy[Callable[..., int]]
-    """What `lrcn evaluate` does."""
+    """(model, data, flags): what `lrcn evaluate` does."""
     file: str
     """Example of a file that it is used on."""
     takes_pictures: bool

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName, Seed
-from lrcn.cli.outputs import check_outputs
+from lrcn.cli.outputs import check_outputs, results_in
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console
@@ -57,7 +56,6 @@ def caption(
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.captioning.predictor import Captioner
     from lrcn.video.sources import expand_sources
-    from lrcn.writers import open_results
 
     paths, failures = expand_each(sources, partial(expand_sources, pictures=True))
     check_outputs(
@@ -74,12 +72,7 @@ def caption(
         ("subtitles", srt, "srt"),
         ("subtitles", vtt, "vtt"),
     )
-    with ExitStack() as files, ProgressBar(len(paths), quiet=quiet) as bar:
-        adders = [
-            files.enter_context(open_results(output, format, task="captioning"))
-            for _, output, format in outputs
-            if output is not None
-        ]
+    with results_in(outputs, "captioning", quiet=quiet) as add, ProgressBar(len(paths), quiet=quiet) as bar:
         num_failed_before = len(failures)
 
         def show(source: Source, done_s: float) -> None:
@@ -93,17 +86,13 @@ def caption(
             on_progress=show,
             search=search.search(seed),
         ):
-            for add in adders:
-                add(result)
+            add(result)
             num_done += 1
             bar.update(num_done, Path(result.source).name, len(paths))
             with bar.hidden():
                 print_json(result.to_dict()) if json_output else _print(console, result)
                 for warning in result.warnings:
                     remark(f"lrcn: warning: {warning}", quiet=quiet)
-    for what, written, _ in outputs:
-        if written is not None:
-            remark(f"{what}: {written}", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -28,7 +29,7 @@ SCORES = {
 """Name in a report -> how it is printed."""
 
 
-def evaluate_captions(flags: EvaluationFlags) -> int:
+def evaluate_captions(model: str, data: Path, flags: EvaluationFlags) -> int:
     """Print the scores of a captioning model on a data set; return the exit code."""
     from lrcn.data.captioning.vectors import read_vectors
     from lrcn.evaluation.evaluating import evaluate
@@ -41,12 +42,12 @@ def evaluate_captions(flags: EvaluationFlags) -> int:
             "--flow-model, --rgb-weight, --crops, --flow-dir and --split-number are for recognition models"
         )
     search = captions.search(flags.seed)
-    captioner = Captioner.load(flags.model, device=flags.device, runtime=flags.runtime, batch_size=flags.batch_size)
+    captioner = Captioner.load(model, device=flags.device, runtime=flags.runtime, batch_size=flags.batch_size)
     vectors = None if captions.vectors is None else read_vectors(captions.vectors)
     wanted = captioner.header.model.vector_size
     if vectors is not None and wanted is not None and (size := next(iter(vectors.values())).shape[1]) != wanted:
-        raise DataError(f"{captions.vectors}: vectors of {size} values, and {flags.model} reads {wanted}")
-    known = data_set.read_captions(flags.data, seed=flags.seed, need_files=vectors is None)
+        raise DataError(f"{captions.vectors}: vectors of {size} values, and {model} reads {wanted}")
+    known = data_set.read_captions(data, seed=flags.seed, need_files=vectors is None)
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
     with ProgressBar(1, quiet=flags.quiet) as bar:

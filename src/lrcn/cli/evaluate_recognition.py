@@ -12,44 +12,35 @@ from lrcn.cli.terminal import ProgressBar, print_json, print_report, remark, res
 from lrcn.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from lrcn.evaluation.recognition.report import EvaluationReport, Predictor
+    from lrcn.evaluation.recognition.report import EvaluationReport
 
 
-def evaluate_recognition(flags: EvaluationFlags) -> int:
+def evaluate_recognition(model: str, data: Path, flags: EvaluationFlags) -> int:
     """Print the scores of a recognition model on a data set; return the exit code."""
-    from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
+    from lrcn.cli.two_stream import check_weight, load_streams
     from lrcn.data.recognition.flow import flow_path
     from lrcn.evaluation.evaluating import evaluate
     from lrcn.inference.recognition.predictor import Recognizer
 
     data_set = flags.data_set
     if flags.captions != CAPTION_FLAGS:
-        raise UsageError(f"{flags.model} is a recognition model: the flags of captioning models do nothing")
+        raise UsageError(f"{model} is a recognition model: the flags of captioning models do nothing")
     check_weight(flags.rgb_weight, flags.flow_model)
-    predictor: Predictor
-    if flags.flow_model is None:
-        recognizer = predictor = Recognizer.load(
-            flags.model,
-            device=flags.device,
-            runtime=flags.runtime,
-            batch_size=flags.batch_size,
-            views=views_of(flags.crops),
-        )
-        data_set.check_stream(recognizer.header.preprocess.stream)
-        known = data_set.read(flags.data, seed=flags.seed)
+    predictor = load_streams(
+        model,
+        flags.flow_model,
+        flags.rgb_weight,
+        flags.crops,
+        device=flags.device,
+        runtime=flags.runtime,
+        batch_size=flags.batch_size,
+        flow_file_of=None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, data),
+    )
+    if isinstance(predictor, Recognizer):
+        data_set.check_stream(predictor.header.preprocess.stream)
+        known = data_set.read(data, seed=flags.seed)
     else:
-        flow_file_of = None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, flags.data)
-        predictor = load_two_stream(
-            flags.model,
-            flags.flow_model,
-            flags.rgb_weight,
-            flags.crops,
-            device=flags.device,
-            runtime=flags.runtime,
-            batch_size=flags.batch_size,
-            flow_file_of=flow_file_of,
-        )
-        known = data_set.read_videos(flags.data, seed=flags.seed)
+        known = data_set.read_videos(data, seed=flags.seed)
     for warning in known.warnings:
         remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
     if known.undivided and flags.split == "test":

@@ -9,7 +9,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt
 
-from lrcn.cli.options import DataFlags
+from lrcn.cli.options import (
+    DATA_SET,
+    BatchSize,
+    Crops,
+    DataSet,
+    Device,
+    FlowModel,
+    Json,
+    Quiet,
+    RGBWeight,
+    RuntimeName,
+    Seed,
+)
 from lrcn.cli.search_flags import SearchFlags
 
 
@@ -32,20 +44,27 @@ CaptionsMeasured = Annotated[CaptionFlags, Parameter(name="*", group="Captioning
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationFlags:
-    """Everything that the command was given, for the task that the model file names."""
+    """What the command was told, for the task that the model file names."""
 
-    model: str
-    data: Path
-    split: str
-    flow_model: str | None
-    rgb_weight: float | None
-    crops: int
-    output: Path | None
-    seed: int
-    json_output: bool
-    device: str
-    runtime: str | None
-    batch_size: int
-    quiet: bool
-    data_set: DataFlags
-    captions: CaptionFlags
+    split: str = "test"
+    """Which part of the data set: test, val or train."""
+    flow_model: FlowModel = None
+    rgb_weight: RGBWeight = None
+    crops: Crops = 1
+    output: Path | None = None
+    """Also write `report.json`, `predictions.csv` and, for recognition, `per_class.csv`, `confusion.csv` and
+    `confusion.png`, for captions the page `captions.html` into this folder."""
+    seed: Seed = 0
+    """Seed of the training run, for `--split val` of a data set from which the run took its validation part; of
+    captions drawn at random, too."""
+    json_output: Json = False
+    device: Device = "auto"
+    runtime: RuntimeName = None
+    batch_size: BatchSize = 64
+    quiet: Quiet = False
+    data_set: DataSet = DATA_SET
+    captions: CaptionsMeasured = CAPTION_FLAGS
+
+
+EVALUATION_FLAGS = EvaluationFlags()
+Evaluation = Annotated[EvaluationFlags, Parameter(name="*")]

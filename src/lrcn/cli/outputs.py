@@ -1,13 +1,19 @@
-"""Where a command is to write, looked at before the work begins."""
+"""Where a command is to write: looked at before the work begins, and told at its end."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lrcn.cli.exits import UsageError
+from lrcn.cli.terminal import remark
+
+if TYPE_CHECKING:
+    from lrcn.results import Result
 
 Output = tuple[str, Path | None]
 """A flag and what it names; None where it is not given."""
@@ -49,6 +55,29 @@ def check_outputs(
             other = taken.get(place)
             if other is not None and (other != flag or place != itself):
                 raise UsageError(f"{other} and {flag} both name {place}; give them two names")
+
+
+@contextmanager
+def results_in(
+    outputs: Sequence[tuple[str, Path | None, str]], task: str, *, quiet: bool
+) -> Iterator[Callable[[Result], None]]:
+    """Give a function that adds a result of a task to all outputs that are named: what in words, where, which format.
+
+    Where they are is told at the end.
+    """
+    from lrcn.writers import open_results
+
+    named = [(what, path, format) for what, path, format in outputs if path is not None]
+    with ExitStack() as files:
+        adders = [files.enter_context(open_results(path, format, task=task)) for _, path, format in named]
+
+        def add(result: Result) -> None:
+            for add_to_one in adders:
+                add_to_one(result)
+
+        yield add
+    for what, path, _ in named:
+        remark(f"{what}: {path}", quiet=quiet)
 
 
 def _given(outputs: Iterable[Output]) -> list[tuple[str, Path]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
@@ -25,14 +24,11 @@ from lrcn.cli.options import (
     RuntimeName,
     UnknownBelow,
 )
-from lrcn.cli.outputs import check_outputs
+from lrcn.cli.outputs import check_outputs, results_in
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, print_bouts, print_json, print_result, remark, results_console
 from lrcn.errors import MediaError
 from lrcn.files import name_for
-
-if TYPE_CHECKING:
-    from lrcn.inference.recognition.calling import VideoRecognizer
 
 
 def recognize(
@@ -80,11 +76,9 @@ def recognize(
     if bout_flags.bouts is not None and clip_stride is not None:
         raise UsageError("--clip-stride is about windows, and --bouts has a stride of its own: leave one of them out")
     from lrcn.cli.bout_output import BoutOutput
-    from lrcn.cli.two_stream import check_weight, load_two_stream, views_of
-    from lrcn.inference.recognition.predictor import Recognizer
+    from lrcn.cli.two_stream import check_weight, load_streams
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.sources import expand_sources
-    from lrcn.writers import open_results
 
     check_weight(rgb_weight, flow_model)
     paths, failures = expand_each(sources, expand_sources)
@@ -94,15 +88,9 @@ def recognize(
         folders=[("--srt", srt), ("--vtt", vtt), ("--save-video", save_video), ("--bouts", bout_flags.bouts)],
         sources=paths,
     )
-    recognizer: VideoRecognizer
-    if flow_model is None:
-        recognizer = Recognizer.load(
-            model, device=device, runtime=runtime, batch_size=batch_size, views=views_of(crops)
-        )
-    else:
-        recognizer = load_two_stream(
-            model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
-        )
+    recognizer = load_streams(
+        model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
+    )
     if unknown_below is not None:
         recognizer.unknown_below = unknown_below
     finder = None
@@ -116,12 +104,7 @@ def recognize(
         ("subtitles", srt, "srt"),
         ("subtitles", vtt, "vtt"),
     )
-    with ExitStack() as files, ProgressBar(len(paths), quiet=quiet) as bar:
-        adders = [
-            files.enter_context(open_results(output, format, task="recognition"))
-            for _, output, format in outputs
-            if output is not None
-        ]
+    with results_in(outputs, "recognition", quiet=quiet) as add, ProgressBar(len(paths), quiet=quiet) as bar:
         for i, (path, target) in enumerate(zip(paths, targets, strict=True)):
             text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
             try:
@@ -133,8 +116,7 @@ def recognize(
             except MediaError as exc:
                 failures.append(str(exc))
                 continue
-            for add in adders:
-                add(result)
+            add(result)
             with bar.hidden():
                 if json_output:
                     print_json(result.to_dict())
@@ -162,9 +144,6 @@ def recognize(
                 failures.append(str(exc))
             if finder.num_kept:
                 remark(f"{finder.num_kept} of {num_done} looked at before, and not again", quiet=quiet)
-    for what, output, _ in outputs:
-        if output is not None:
-            remark(f"{what}: {output}", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
 
 

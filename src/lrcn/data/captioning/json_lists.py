@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,64 +19,6 @@ from lrcn.data.splits import SPLIT_NAMES, SPLITS, split_of
 from lrcn.errors import DataError
 
 _ANNOTATION_FOLDER = "annotations"
-
-
-def detect_coco_captions(path: Path) -> bool:
-    """Whether a JSON file here, or in `annotations`, has `annotations` with captions."""
-    return bool(_files(path, "coco"))
-
-
-def read_coco_captions(path: Path, options: CaptionReadOptions) -> CaptionData:
-    """Read COCO captions; a file's split is the one in its name (`captions_train2014.json`), else `train`.
-
-    Raises:
-        DataError: If entries are bad; `problems` holds them all.
-    """
-    return _read(path, options, "coco", _coco)
-
-
-def detect_karpathy(path: Path) -> bool:
-    """Whether a JSON file here has `images` with `sentences`."""
-    return bool(_files(path, "karpathy"))
-
-
-def read_karpathy(path: Path, options: CaptionReadOptions) -> CaptionData:
-    """Read Karpathy's splits of Flickr8k, Flickr30k or COCO; his `restval` is training data, as in the papers.
-
-    Raises:
-        DataError: If entries are bad; `problems` holds them all.
-    """
-    return _read(path, options, "karpathy", _karpathy)
-
-
-def detect_msr_vtt(path: Path) -> bool:
-    """Whether a JSON file here has `videos` and `sentences`."""
-    return bool(_files(path, "msr-vtt"))
-
-
-def read_msr_vtt(path: Path, options: CaptionReadOptions) -> CaptionData:
-    """Read MSR-VTT, or MSVD in its form; the videos are the cut ones, so the times in the list are not used.
-
-    Raises:
-        DataError: If entries are bad; `problems` holds them all.
-    """
-    return _read(path, options, "msr-vtt", _msr_vtt)
-
-
-def detect_msvd(path: Path) -> bool:
-    """Whether a JSON file here is an object of lists of sentences."""
-    return bool(_files(path, "msvd"))
-
-
-def read_msvd(path: Path, options: CaptionReadOptions) -> CaptionData:
-    """Read `{video: [sentence, ...]}`; `train_list.txt`, `val_list.txt` and `test_list.txt` beside it give the splits.
-
-    Without such lists everything is in `train`.
-
-    Raises:
-        DataError: If entries are bad; `problems` holds them all.
-    """
-    return _read(path, options, "msvd", _msvd)
 
 
 def why_no_captions(path: Path) -> str:
@@ -108,23 +51,36 @@ def load_json(path: Path) -> Any:
 forget_json = load_json.cache_clear
 
 
-_Reader = Callable[[Path, Any, CaptionRows, Problems], None]
+@dataclass(frozen=True)
+class JSONLists:
+    """Reads one kind of these files."""
 
+    kind: str
+    """As `_kind` tells them apart."""
+    rows_of: Callable[[Path, Any, CaptionRows, Problems], None]
+    """Adds the rows of a file with some content."""
+    by_stem: bool = False
+    """Whether videos are named without their suffixes."""
 
-def _read(path: Path, options: CaptionReadOptions, kind: str, read: _Reader) -> CaptionData:
-    problems = Problems(options.skip_missing)
-    rows = CaptionRows(problems)
-    files = _files(path, kind)
-    for file in files:
-        read(file, load_json(file), rows, problems)
-    root = path if path.is_dir() else path.parent
-    if root.name == _ANNOTATION_FOLDER:
-        root = root.parent
-    named = NamedFiles(root, problems, need_files=options.need_files, pictures=True)
-    examples, warnings = rows.examples(named.by_stem if kind in ("msr-vtt", "msvd") else named.by_name)
-    warnings += problems.check(len(examples), path, "file")
-    warnings += tuple(_left_out(path, files))
-    return CaptionData(tuple(examples), path.resolve().name if path.is_dir() else path.stem, warnings)
+    def detect(self, path: Path) -> bool:
+        """Whether a path is such a file, or one lies there or in `annotations`."""
+        return bool(_files(path, self.kind))
+
+    def read(self, path: Path, options: CaptionReadOptions) -> CaptionData:
+        """Read them; `DataError` if entries are bad, whose `problems` holds them all."""
+        problems = Problems(options.skip_missing)
+        rows = CaptionRows(problems)
+        files = _files(path, self.kind)
+        for file in files:
+            self.rows_of(file, load_json(file), rows, problems)
+        root = path if path.is_dir() else path.parent
+        if root.name == _ANNOTATION_FOLDER:
+            root = root.parent
+        named = NamedFiles(root, problems, need_files=options.need_files, pictures=True)
+        examples, warnings = rows.examples(named.by_stem if self.by_stem else named.by_name)
+        warnings += problems.check(len(examples), path, "file")
+        warnings += tuple(_left_out(path, files))
+        return CaptionData(tuple(examples), path.resolve().name if path.is_dir() else path.stem, warnings)
 
 
 def _files(path: Path, kind: str) -> list[Path]:
@@ -136,7 +92,7 @@ def _files(path: Path, kind: str) -> list[Path]:
         try:
             content = load_json(file)
         except DataError:
-            continue  # a folder may hold any files; `_read` warns of it
+            continue  # a folder may hold any files; `read` warns of it
         if _kind(content) == kind and (kind != "coco" or _has_captions(content)):
             found.append(file)
     return found
@@ -194,6 +150,7 @@ def _has_captions(content: dict[str, Any]) -> bool:
 
 
 def _coco(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
+    """A file's split is the one in its name (`captions_train2014.json`), else `train`."""
     split = _split_in(file.stem)
     known = {}
     for place, image in _entries(file, content, "images", "image", ("id", "file_name"), problems):
@@ -211,6 +168,7 @@ def _coco(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> No
 
 
 def _karpathy(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
+    """His `restval` is training data, as in the papers."""
     for place, image in _entries(file, content, "images", "image", ("filename", "split", "sentences"), problems):
         name = str(Path(str(image.get("filepath", "")), str(image["filename"])))
         if (split := _split(image["split"], place, problems)) is None:
@@ -229,6 +187,7 @@ def _karpathy(file: Path, content: Any, rows: CaptionRows, problems: Problems) -
 
 
 def _msr_vtt(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
+    """MSVD comes in this form, too. The videos are the cut ones, so the times in the list are not used."""
     for place, video in _entries(file, content, "videos", "video", ("video_id", "split"), problems):
         if (split := _split(video["split"], place, problems)) is not None:
             rows.declare(str(video["video_id"]), str(video["video_id"]), split, place)
@@ -241,6 +200,7 @@ def _msr_vtt(file: Path, content: Any, rows: CaptionRows, problems: Problems) ->
 
 
 def _msvd(file: Path, content: Any, rows: CaptionRows, problems: Problems) -> None:
+    """`train_list.txt`, `val_list.txt` and `test_list.txt` give the splits; without them all is in `train`."""
     lists = {split: file.parent / f"{split}_list.txt" for split in SPLITS}
     listed: dict[str, tuple[str, str]] = {}
     for split, path in lists.items():
@@ -288,3 +248,13 @@ def _split(text: Any, place: str, problems: Problems) -> str | None:
     except DataError as exc:
         problems.add(place, str(exc))
         return None
+
+
+COCO = JSONLists("coco", _coco)
+"""An object with `annotations` that have captions."""
+KARPATHY = JSONLists("karpathy", _karpathy)
+"""`images` with `sentences`: Karpathy's splits of Flickr8k, Flickr30k or COCO."""
+MSR_VTT = JSONLists("msr-vtt", _msr_vtt, by_stem=True)
+"""`videos` and `sentences`."""
+MSVD = JSONLists("msvd", _msvd, by_stem=True)
+"""`{video: [sentence, ...]}`."""

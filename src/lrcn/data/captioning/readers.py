@@ -10,18 +10,7 @@ from pathlib import Path
 from lrcn.data.captioning.annotation_csv import detect_captions_csv, read_captions_csv
 from lrcn.data.captioning.examples import CaptionData, CaptionExample, CaptionReadOptions
 from lrcn.data.captioning.flickr import detect_flickr, read_flickr
-from lrcn.data.captioning.json_lists import (
-    detect_coco_captions,
-    detect_karpathy,
-    detect_msr_vtt,
-    detect_msvd,
-    forget_json,
-    read_coco_captions,
-    read_karpathy,
-    read_msr_vtt,
-    read_msvd,
-    why_no_captions,
-)
+from lrcn.data.captioning.json_lists import COCO, KARPATHY, MSR_VTT, MSVD, forget_json, why_no_captions
 from lrcn.data.captioning.sentences import detect_sentences, read_sentences
 from lrcn.data.formats import add_reader, recognised
 from lrcn.errors import ConfigError, DataError, lookup
@@ -50,10 +39,10 @@ class CaptionReader:
 
 READERS: dict[str, CaptionReader] = {
     "captions-csv": CaptionReader(detect_captions_csv, read_captions_csv),
-    "coco-captions": CaptionReader(detect_coco_captions, read_coco_captions),
-    "karpathy": CaptionReader(detect_karpathy, read_karpathy),
-    "msr-vtt": CaptionReader(detect_msr_vtt, read_msr_vtt),
-    "msvd": CaptionReader(detect_msvd, read_msvd),
+    "coco-captions": CaptionReader(COCO.detect, COCO.read),
+    "karpathy": CaptionReader(KARPATHY.detect, KARPATHY.read),
+    "msr-vtt": CaptionReader(MSR_VTT.detect, MSR_VTT.read),
+    "msvd": CaptionReader(MSVD.detect, MSVD.read),
     "flickr": CaptionReader(detect_flickr, read_flickr),
     "sentences": CaptionReader(detect_sentences, read_sentences),
 }
