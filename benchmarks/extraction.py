@@ -21,8 +21,8 @@ from benchmarks.subjects import write_clip
 from benchmarks.timing import Figure, compare
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.encoding import FrameEncoder
-from lrcn.extraction import Part, extract_all
-from lrcn.features import FeatureCache, TorchEncoder, load_or_encode
+from lrcn.extraction import extract_all
+from lrcn.features import FeatureCache, Part, TorchEncoder, load_or_encode
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.backbones import default_preprocess
 from lrcn.models.recognition import RecognitionModel
@@ -55,7 +55,7 @@ def run() -> list[Figure]:
         def one_by_one(files: list[Path]) -> None:
             shutil.rmtree(folder / "plain", ignore_errors=True)
             for path in files:
-                load_or_encode(encoder, preprocess, caches["plain"], path, VIEWS)
+                load_or_encode(encoder, preprocess, caches["plain"], Part(path, VIEWS))
 
         for title, files in ((f"{NUM_CLIPS} short clips", clips), (f"{NUM_PICTURES} pictures", pictures)):
             ours, plain = partial(together, files, "torch", encoder), partial(one_by_one, files)

@@ -35,8 +35,7 @@ from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.data.recognition.readers import read_recognition_data
-from lrcn.extraction import Part
-from lrcn.features import content_hash
+from lrcn.features import Part, content_hash
 from lrcn.files import write_json
 from lrcn.metrics.classification import class_scores, confusion_matrix, mean_class_accuracy
 from lrcn.models.backbones import default_preprocess

@@ -20,8 +20,8 @@ from tests.test_features import CORNER, PIXELS, make_model
 from lrcn.config import RecognitionHeader
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import MediaError
-from lrcn.extraction import Part, extract_all
-from lrcn.features import FeatureCache, TorchEncoder, encode_video, features_key, load_or_encode
+from lrcn.extraction import extract_all
+from lrcn.features import FeatureCache, Part, TorchEncoder, encode_video, features_key, load_or_encode
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.recognition import RecognitionModel
 from lrcn.video.views import CENTER_VIEW, View
@@ -86,9 +86,8 @@ def test_features_are_those_of_one_file_after_the_other(
     encoder = TorchEncoder(model.backbone, PIXELS)
     alone = FeatureCache(tmp_path / "alone", "key")
     for part in parts:
-        where = {"start_s": part.start_s, "end_s": part.end_s}
-        expected = load_or_encode(encoder, PIXELS, alone, part.path, part.views, **where)
-        found = cache.get(part.path, part.views, **where)
+        expected = load_or_encode(encoder, PIXELS, alone, part)
+        found = cache.get(part)
         assert found is not None
         # as near as float16 lets them be: its neighbours are 2^-11 of the value apart
         torch.testing.assert_close(found.features, expected.features, rtol=1e-3, atol=1e-4)
@@ -118,7 +117,7 @@ def test_each_crop_passes_the_cnn_once_in_batches_of_one_size(
 
     crops = 0
     for part in parts:
-        found = cache.get(part.path, part.views, start_s=part.start_s, end_s=part.end_s)
+        found = cache.get(part)
         assert found is not None
         crops += found.features.shape[0] * found.features.shape[1]
     assert seen == [10] * -(-crops // 10)
@@ -136,7 +135,7 @@ def test_squashed_views_are_those_of_the_whole_frame(
 ) -> None:
     part = replace(parts[1], views=(CENTER_VIEW, View(squash=True)))
     cache = extract(model, [part], tmp_path)
-    found = cache.get(part.path, part.views)
+    found = cache.get(part)
     assert found is not None
     expected = encode_video(part.path, TorchEncoder(model.backbone, PIXELS), PIXELS, part.views).features
     torch.testing.assert_close(found.features, expected, rtol=1e-3, atol=1e-3)
@@ -206,7 +205,7 @@ from pathlib import Path
 import torch
 from tests.test_extraction import extract, open_backbone
 from tests.test_features import make_model
-from lrcn.extraction import Part
+from lrcn.features import Part
 torch.set_num_threads(1)
 model = make_model()
 runtime = open_backbone(sys.argv[1], model, Path(sys.argv[2]))

@@ -16,6 +16,7 @@ from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
 from lrcn.errors import ConfigError, MediaError
 from lrcn.features import (
     FeatureCache,
+    Part,
     TorchEncoder,
     VideoFeatures,
     content_hash,
@@ -177,27 +178,27 @@ def video(clip20: Path, tmp_path: Path) -> Path:
 
 def test_cache_gives_back_what_was_put_rounded_to_float16(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
-    assert cache.get(video, (CENTER_VIEW, CORNER)) is None
+    assert cache.get(Part(video, (CENTER_VIEW, CORNER))) is None
     encoded = encode_video(video, encoder, PIXELS, (CENTER_VIEW, CORNER))
-    cache.put(video, encoded, (CENTER_VIEW, CORNER))
+    cache.put(Part(video, (CENTER_VIEW, CORNER)), encoded)
 
-    found = FeatureCache(tmp_path / "cache", "key").get(video, (CENTER_VIEW, CORNER))
+    found = FeatureCache(tmp_path / "cache", "key").get(Part(video, (CENTER_VIEW, CORNER)))
     assert found is not None
     assert torch.equal(found.features, encoded.features.half().float())
     np.testing.assert_array_equal(found.times_s, encoded.times_s)
     assert (found.duration_s, found.warnings) == (encoded.duration_s, encoded.warnings)
-    assert cache.get(video, (CORNER,)) is not None
-    assert np.load(cache.file(video, CORNER)).dtype == np.float16
+    assert cache.get(Part(video, (CORNER,))) is not None
+    assert np.load(cache.files(Part(video, (CORNER,)))[0]).dtype == np.float16
 
 
 def test_encoding_and_cache_give_the_same_values(
     model: RecognitionModel, encoder: TorchEncoder, video: Path, tmp_path: Path
 ) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
-    first = load_or_encode(encoder, PIXELS, cache, video)
+    first = load_or_encode(encoder, PIXELS, cache, Part(video))
     seen: list[int] = []
     hook = model.backbone.register_forward_hook(lambda module, args, output: seen.append(1))
-    again = load_or_encode(encoder, PIXELS, cache, video)
+    again = load_or_encode(encoder, PIXELS, cache, Part(video))
     hook.remove()
     assert torch.equal(first.features, again.features)
     assert not seen
@@ -205,8 +206,8 @@ def test_encoding_and_cache_give_the_same_values(
 
 def test_renamed_video_is_found(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
-    load_or_encode(encoder, PIXELS, cache, video)
-    assert cache.get(video.rename(tmp_path / "other.avi")) is not None
+    load_or_encode(encoder, PIXELS, cache, Part(video))
+    assert cache.get(Part(video.rename(tmp_path / "other.avi"))) is not None
 
 
 @pytest.mark.parametrize(
@@ -262,12 +263,12 @@ def test_one_changed_weight_changes_the_key() -> None:
 
 def test_other_view_part_or_content_misses(encoder: TorchEncoder, video: Path, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
-    load_or_encode(encoder, PIXELS, cache, video)
-    assert cache.get(video, (View(0.5, 0.5, mirror=True),)) is None
-    assert cache.get(video, start_s=0.1) is None
-    assert cache.get(video, end_s=1.0) is None
+    load_or_encode(encoder, PIXELS, cache, Part(video))
+    assert cache.get(Part(video, (View(0.5, 0.5, mirror=True),))) is None
+    assert cache.get(Part(video, start_s=0.1)) is None
+    assert cache.get(Part(video, end_s=1.0)) is None
     video.write_bytes(video.read_bytes() + b"x")
-    assert cache.get(video) is None
+    assert cache.get(Part(video)) is None
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
@@ -276,19 +277,19 @@ def test_torn_entry_counts_as_missing(
     encoder: TorchEncoder, video: Path, tmp_path: Path, suffix: str, left: int
 ) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
-    whole = load_or_encode(encoder, PIXELS, cache, video)
-    path = cache.file(video, CENTER_VIEW).with_suffix(suffix)
+    whole = load_or_encode(encoder, PIXELS, cache, Part(video))
+    path = cache.files(Part(video))[0].with_suffix(suffix)
     path.write_bytes(path.read_bytes()[:left])
-    assert cache.get(video) is None
-    assert torch.equal(load_or_encode(encoder, PIXELS, cache, video).features, whole.features)
-    assert cache.get(video) is not None
+    assert cache.get(Part(video)) is None
+    assert torch.equal(load_or_encode(encoder, PIXELS, cache, Part(video)).features, whole.features)
+    assert cache.get(Part(video)) is not None
 
 
 def test_values_beyond_float16_are_kept_in_float32(video: Path, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", "key")
     features = torch.tensor([[[1e5, 0.1], [3.0, -7e6]]])
-    cache.put(video, VideoFeatures(features, np.array([0.0, 0.1]), 0.2))
-    found = cache.get(video)
+    cache.put(Part(video), VideoFeatures(features, np.array([0.0, 0.1]), 0.2))
+    found = cache.get(Part(video))
     assert found is not None
     assert torch.equal(found.features, features)
 

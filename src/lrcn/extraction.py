@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 from lrcn.config import PreprocessConfig
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import MediaError
-from lrcn.features import VideoFeatures
+from lrcn.features import Part, VideoFeatures
 from lrcn.video.ahead import num_processors
 from lrcn.video.inputs import network_images
-from lrcn.video.views import CENTER_VIEW, View, cut_crops
+from lrcn.video.views import CENTER_VIEW, cut_crops
 
 BATCH_SIZE, _GPU_BATCH_SIZE = 16, 64
 """Crops that pass through the CNN at once. On a CPU, with 64 the packaged backbone falls out of the processor's caches
@@ -30,16 +29,6 @@ BATCH_SIZE, _GPU_BATCH_SIZE = 16, 64
 
 _CHUNK_SIZE = 32
 """Frames of one file that are decoded before they are handed over."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part of a file, and the looks at it whose features are wanted."""
-
-    path: Path
-    views: tuple[View, ...] = (CENTER_VIEW,)
-    start_s: float = 0.0
-    end_s: float | None = None
 
 
 @dataclass
@@ -57,12 +46,10 @@ class ExtractionReport:
 class FeatureStore(Protocol):
     """Where features go; `FeatureCache` is one."""
 
-    def has(self, path: str | Path, views: Sequence[View], *, start_s: float, end_s: float | None) -> bool:
+    def has(self, part: Part) -> bool:
         """Whether the features of a part are there."""
 
-    def put(
-        self, path: str | Path, encoded: VideoFeatures, views: Sequence[View], *, start_s: float, end_s: float | None
-    ) -> None:
+    def put(self, part: Part, encoded: VideoFeatures) -> None:
         """Keep the features of a part, whole or not at all."""
 
 
@@ -233,7 +220,7 @@ class _Decoders(Generic[T]):
             with self._lock:
                 is_new = part not in self._claimed
                 self._claimed.add(part)
-            if not is_new or self._cache.has(part.path, part.views, start_s=part.start_s, end_s=part.end_s):
+            if not is_new or self._cache.has(part):
                 self._events.put(_NotDone(part))
                 return
             self._events.put(self._crops(part))
@@ -338,6 +325,6 @@ class _Batches:
         rows = np.stack([np.concatenate(chunks) for chunks in progress.features])
         ended = progress.ended
         encoded = VideoFeatures(torch.from_numpy(rows), ended.times_s, ended.duration_s, ended.warnings)
-        self._cache.put(part.path, encoded, part.views, start_s=part.start_s, end_s=part.end_s)
+        self._cache.put(part, encoded)
         del self._open[part]
         self._report.encoded += 1

@@ -22,7 +22,7 @@ from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder, encode_chunks
 from lrcn.errors import ConfigError, MediaError
-from lrcn.files import replacing
+from lrcn.files import replacing, write_json
 from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.video.inputs import Source as Source
 from lrcn.video.transforms import Preprocess
@@ -47,6 +47,16 @@ class VideoFeatures:
     duration_s: float
     """When the last frame ends, from the start of the video."""
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file or part of it, and the looks at it whose features are wanted."""
+
+    path: Path
+    views: tuple[View, ...] = (CENTER_VIEW,)
+    start_s: float = 0.0
+    end_s: float | None = None
 
 
 class _ConfigWithBackbone(Protocol):
@@ -183,21 +193,13 @@ class FeatureCache:
         """Take the folder, made when needed, and `features_key`."""
         self._dir = root / key[:32]
 
-    def get(
-        self,
-        path: str | Path,
-        views: Sequence[View] = (CENTER_VIEW,),
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> VideoFeatures | None:
-        """Return the features of these views, or None if one of them is missing or damaged."""
-        content = content_key(path)
+    def get(self, part: Part) -> VideoFeatures | None:
+        """Return the features of its views, or None if one of them is missing or damaged."""
+        stems = self._stems(part)
         features = []
         try:
-            for view in views:
-                stem = self._stem(content, view, start_s, end_s)
-                entry = json.loads(stem.with_suffix(".json").read_text())
+            for stem in stems:
+                entry = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
                 times_s = np.array(entry["times_s"], dtype=np.float64)
                 duration_s, warnings = float(entry["duration_s"]), tuple(entry["warnings"])
                 features.append(np.load(stem.with_suffix(".npy"), allow_pickle=False))
@@ -207,60 +209,43 @@ class FeatureCache:
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None  # not there, or torn by a power cut: to be made again
 
-    def has(
-        self,
-        path: str | Path,
-        views: Sequence[View] = (CENTER_VIEW,),
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> bool:
-        """Whether the files of these views are there; `get` finds out whether they are whole."""
-        stems = [self._stem(content_key(path), view, start_s, end_s) for view in views]
-        return all(stem.with_suffix(suffix).is_file() for stem in stems for suffix in (".npy", ".json"))
+    def has(self, part: Part) -> bool:
+        """Whether the files of its views are there; `get` finds out whether they are whole."""
+        return all(stem.with_suffix(suffix).is_file() for stem in self._stems(part) for suffix in (".npy", ".json"))
 
-    def file(self, path: str | Path, view: View, *, start_s: float = 0.0, end_s: float | None = None) -> Path:
-        """Return where the features `(T, D)` of one view are kept, there or not."""
-        return self._stem(content_key(path), view, start_s, end_s).with_suffix(".npy")
+    def files(self, part: Part) -> tuple[Path, ...]:
+        """Return where the features `(T, D)` of each view are kept, there or not."""
+        return tuple(stem.with_suffix(".npy") for stem in self._stems(part))
 
-    def put(
-        self,
-        path: str | Path,
-        encoded: VideoFeatures,
-        views: Sequence[View] = (CENTER_VIEW,),
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-    ) -> None:
-        """Keep the features of these views."""
-        content = content_key(path)
-        for view, features in zip(views, half_precision(encoded.features).numpy(), strict=True):
+    def put(self, part: Part, encoded: VideoFeatures) -> None:
+        """Keep the features of its views."""
+        features_of = half_precision(encoded.features).numpy()
+        for view, stem, features in zip(part.views, self._stems(part), features_of, strict=True):
             entry = {
-                "source": Path(path).name,
-                "content": content_hash(path),
+                "source": part.path.name,
+                "content": content_hash(part.path),
                 "view": asdict(view),
-                "start_s": start_s,
-                "end_s": end_s,
+                "start_s": part.start_s,
+                "end_s": part.end_s,
                 "times_s": encoded.times_s.tolist(),
                 "duration_s": encoded.duration_s,
                 "warnings": encoded.warnings,
             }
-            stem = self._stem(content, view, start_s, end_s)
             with replacing(stem.with_suffix(".npy")) as unfinished:
                 np.save(unfinished, features)
-            with replacing(stem.with_suffix(".json")) as unfinished:
-                unfinished.write_text(json.dumps(entry))
+            write_json(stem.with_suffix(".json"), entry)
 
-    def _stem(self, content: str, view: View, start_s: float, end_s: float | None) -> Path:
-        name = json.dumps([content, _fields_of(view), start_s, end_s])
-        return self._dir / hashlib.sha256(name.encode()).hexdigest()[:32]
+    def _stems(self, part: Part) -> list[Path]:
+        content = content_key(part.path)
+        names = [json.dumps([content, _fields_of(view), part.start_s, part.end_s]) for view in part.views]
+        return [self._dir / hashlib.sha256(name.encode()).hexdigest()[:32] for name in names]
 
 
-def content_key(path: str | Path) -> str:
+def content_key(path: Path) -> str:
     """Return what an entry of a video is found by."""
     content = content_hash(path)
     # The times in entries of AVI files made before were wrong where B-frames came out of order
-    return f"{content} in order" if Path(path).suffix.lower() == ".avi" else content
+    return f"{content} in order" if path.suffix.lower() == ".avi" else content
 
 
 def _fields_of(view: View) -> dict[str, float | bool]:
@@ -278,25 +263,18 @@ def half_precision(features: Tensor) -> Tensor:
 
 
 def load_or_encode(
-    encoder: FrameEncoder,
-    preprocess: PreprocessConfig,
-    cache: FeatureCache,
-    path: str | Path,
-    views: Sequence[View] = (CENTER_VIEW,),
-    *,
-    start_s: float = 0.0,
-    end_s: float | None = None,
+    encoder: FrameEncoder, preprocess: PreprocessConfig, cache: FeatureCache, part: Part
 ) -> VideoFeatures:
     """Return features from the cache, or encode the video and keep them; the same values either way, on the CPU.
 
     Raises:
         MediaError: If nothing can be decoded.
     """
-    found = cache.get(path, views, start_s=start_s, end_s=end_s)
+    found = cache.get(part)
     if found is not None:
         return found
-    encoded = encode_video(path, encoder, preprocess, views, start_s=start_s, end_s=end_s)
-    cache.put(path, encoded, views, start_s=start_s, end_s=end_s)
+    encoded = encode_video(part.path, encoder, preprocess, part.views, start_s=part.start_s, end_s=part.end_s)
+    cache.put(part, encoded)
     rounded = half_precision(encoded.features).float()
     return VideoFeatures(rounded, encoded.times_s, encoded.duration_s, encoded.warnings)
 

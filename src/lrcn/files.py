@@ -66,8 +66,12 @@ def replacing_table(path: Path) -> Iterator[TextIO]:
 
 
 def write_json(path: Path, value: object, *, indent: int | None = None) -> None:
-    """Write JSON as `replacing` does, in UTF-8; what is no UTF-8 in the names of files is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    """Write JSON as `write_text` does."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as `replacing` does, in UTF-8; what is no UTF-8 in the names of files is escaped."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
 

@@ -127,9 +127,5 @@ TASKS: dict[str, Task[Any, Any]] = {task.name: task for task in (RECOGNITION, CA
 
 
 def task_named(name: str) -> Task[Any, Any]:
-    """Return a row.
-
-    Raises:
-        UnknownNameError: If there is none of this name.
-    """
+    """Return a row; `UnknownNameError` if there is none of this name."""
     return lookup(TASKS, name, kind="task")

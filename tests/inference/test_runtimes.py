@@ -287,7 +287,7 @@ def test_other_weights_get_other_graphs(tiny: Tiny, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in other.head.classifier.parameters():
             parameter.mul_(-1)
-    embedded = model.head.embed(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)))[None].numpy()
+    embedded = model.head.embed(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)))[None].detach().numpy()
     unsaved = replace(header, sha256="")  # of a model that is in no file the weights tell
 
     def probs(about: RecognitionHeader, network: RecognitionModel) -> np.ndarray:

@@ -167,11 +167,7 @@ class DataFlags:
         return "".join(words)
 
     def check_stream(self, stream: str) -> None:
-        """Make sure that a model of this stream can look at these files.
-
-        Raises:
-            UsageError: If not.
-        """
+        """Make sure that a model of this stream can look at these files; `UsageError` if not."""
         if self.flow_dir is not None and stream != "flow":
             raise UsageError("--flow-dir holds flow images, and this model looks at RGB frames; flow: --stream flow")
 

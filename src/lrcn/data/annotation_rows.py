@@ -66,11 +66,7 @@ def part_of(row: Mapping[str, str]) -> tuple[str, float, float | None]:
 
 
 def seconds(text: str) -> float | None:
-    """Return a time in seconds, None for an empty cell.
-
-    Raises:
-        DataError: If it is no number from 0 up.
-    """
+    """Return a time in seconds, None for an empty cell; `DataError` if it is no number from 0 up."""
     if not text:
         return None
     try:

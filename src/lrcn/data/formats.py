@@ -21,11 +21,7 @@ R = TypeVar("R", bound=Detects)
 
 
 def add_reader(readers: dict[str, R], name: str, reader: R, *, kind: str) -> None:
-    """Put a reader from outside into its table.
-
-    Raises:
-        ConfigError: If the name is taken.
-    """
+    """Put a reader from outside into its table; `ConfigError` if the name is taken."""
     if name in readers:
         raise ConfigError(f"{kind} {name!r} is taken: register another name")
     readers[name] = reader

@@ -37,11 +37,7 @@ E = TypeVar("E", bound=HasSplit)
 
 
 def split_of(text: str) -> str:
-    """Return `train`, `val` or `test` for one of its spellings.
-
-    Raises:
-        DataError: If it is none of them.
-    """
+    """Return `train`, `val` or `test` for one of its spellings; `DataError` if it is none of them."""
     try:
         return SPLIT_NAMES[text.strip().lower()]
     except KeyError:

@@ -5,7 +5,6 @@ Every variant reads the same cached features of the same frozen backbone, so the
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +21,8 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.recognition.examples import SEVERAL_AT_ONCE, RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError, MediaError
-from lrcn.features import FeatureCache, TorchEncoder, features_key, load_or_encode
-from lrcn.files import cache_folder, replacing
+from lrcn.features import FeatureCache, Part, TorchEncoder, features_key, load_or_encode
+from lrcn.files import cache_folder, write_json, write_text
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.fit import train
 from lrcn.training.recognition.config import RecognitionTrainingConfig
@@ -89,9 +88,8 @@ class AblationReport:
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Write `ablation.json` and `ablation.md`; return their paths."""
         paths = folder / "ablation.json", folder / "ablation.md"
-        for path, text in zip(paths, (json.dumps(self.to_dict(), indent=1) + "\n", self.to_markdown()), strict=True):
-            with replacing(path) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+        write_json(paths[0], self.to_dict(), indent=1)
+        write_text(paths[1], self.to_markdown())
         return paths
 
 
@@ -174,9 +172,8 @@ def _features(
     features, targets, failures = [], [], []
     for example in data.split(split):
         try:
-            found = load_or_encode(
-                encoder, preprocess, cache, example.path, start_s=example.start_s, end_s=example.end_s
-            )
+            part = Part(example.path, start_s=example.start_s, end_s=example.end_s)
+            found = load_or_encode(encoder, preprocess, cache, part)
         except MediaError as exc:
             failures.append(str(exc))
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ from lrcn.config import PreprocessConfig
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.flow import build_flow, flow_path, with_flow_files
 from lrcn.evaluation.recognition.report import EvaluationReport, evaluate_recognition
-from lrcn.files import replacing
+from lrcn.files import write_json, write_text
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 from lrcn.models.backbones import default_preprocess
@@ -76,9 +75,8 @@ class PaperTable:
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Write `table.json` and `table.md`; return their paths."""
         paths = folder / "table.json", folder / "table.md"
-        for path, text in zip(paths, (json.dumps(self.to_dict(), indent=1) + "\n", self.to_markdown()), strict=True):
-            with replacing(path) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+        write_json(paths[0], self.to_dict(), indent=1)
+        write_text(paths[1], self.to_markdown())
         return paths
 
 

@@ -20,7 +20,7 @@ from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.devices import choose_device
 from lrcn.experiments.search_recipes import Recipe
 from lrcn.experiments.search_report import Tally
-from lrcn.extraction import Part
+from lrcn.features import Part
 from lrcn.models.backbones import default_preprocess
 from lrcn.tasks import RECOGNITION
 from lrcn.training.features import EncodedVideos

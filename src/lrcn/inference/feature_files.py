@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from lrcn.errors import ConfigError, MediaError
-from lrcn.extraction import Part, batch_size_on, extract_all
-from lrcn.features import VideoFeatures, content_key
+from lrcn.extraction import batch_size_on, extract_all
+from lrcn.features import Part, VideoFeatures, content_key
 from lrcn.files import replacing, replacing_table
 from lrcn.inference.loading import load
 from lrcn.tasks import TASKS
 from lrcn.video.sources import expand_sources
-from lrcn.video.views import View
 
 INDEX = "index.csv"
 INDEX_COLUMNS = ("path", "features", "frames", "duration_s")
@@ -184,16 +183,18 @@ class _NumpyFiles:
     def __init__(self, targets: Mapping[Path, Path], made_by: Sequence[Any]) -> None:
         self._targets, self._made_by = targets, made_by
 
-    def has(self, path: str | Path, views: Sequence[View], *, start_s: float, end_s: float | None) -> bool:
-        return _key_of(self._targets[Path(path)]) == self._key(path)
+    def has(self, part: Part) -> bool:
+        return _key_of(self._targets[part.path]) == self._key(part.path)
 
-    def put(
-        self, path: str | Path, encoded: VideoFeatures, views: Sequence[View], *, start_s: float, end_s: float | None
-    ) -> None:
-        arrays: dict[str, Any] = {"times_s": encoded.times_s, "duration_s": encoded.duration_s, "key": self._key(path)}
-        with replacing(self._targets[Path(path)]) as unfinished, unfinished.open("wb") as file:
+    def put(self, part: Part, encoded: VideoFeatures) -> None:
+        arrays: dict[str, Any] = {
+            "times_s": encoded.times_s,
+            "duration_s": encoded.duration_s,
+            "key": self._key(part.path),
+        }
+        with replacing(self._targets[part.path]) as unfinished, unfinished.open("wb") as file:
             np.savez(file, features=encoded.features[0].numpy(), **arrays)
 
-    def _key(self, path: str | Path) -> str:
+    def _key(self, path: Path) -> str:
         """Return a hash of all that decides what is in the file."""
         return hashlib.sha256(json.dumps([content_key(path), *self._made_by]).encode()).hexdigest()

@@ -63,11 +63,13 @@ class FeatureCheck:
 
 @dataclass(frozen=True)
 class FeatureParity:
-    """Largest errors of a backbone alone, against torch in fp32; fields as in `Parity`."""
+    """Largest errors of a backbone, against torch in fp32."""
 
     precision: str
     feature_error: float
+    """As in `Limits`, on real frames; 0 for models that read ready vectors."""
     random_feature_error: float
+    """The same on random frames; for reduced precision it is told, not judged: noise is nothing a CNN knows."""
 
     @property
     def passed(self) -> bool:

@@ -20,7 +20,7 @@ from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
 from lrcn.features import TorchEncoder
-from lrcn.files import replacing, replacing_folder
+from lrcn.files import replacing_folder, write_json
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, num_threads
@@ -167,15 +167,14 @@ class Kept:
     def read(self, *what: str) -> dict[str, Any]:
         """Return the verdict on something, empty if there is none."""
         try:
-            verdict = json.loads((self._folder / f"{self._key(*what)}.json").read_text())
+            verdict = json.loads((self._folder / f"{self._key(*what)}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return verdict if isinstance(verdict, dict) else {}
 
     def write(self, verdict: dict[str, Any], *what: str) -> None:
         """Keep the verdict on something."""
-        with replacing(self._folder / f"{self._key(*what)}.json") as unfinished:
-            unfinished.write_text(json.dumps(verdict))
+        write_json(self._folder / f"{self._key(*what)}.json", verdict)
 
     def _key(self, *what: str) -> str:
         """Return a hash of the weights, the pixels, this machine, and the versions of what runs on it."""

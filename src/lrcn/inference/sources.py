@@ -49,10 +49,6 @@ def telling(on_failure: OnFailure | None, source: Source) -> Iterator[None]:
 
 
 def refuse_for_several(start_s: float, end_s: float | None, on_progress: object) -> None:
-    """Make sure that a list of sources comes without what is for one.
-
-    Raises:
-        ConfigError: If not.
-    """
+    """Make sure that a list of sources comes without what is for one; `ConfigError` if not."""
     if start_s or end_s is not None or on_progress is not None:
         raise ConfigError("start_s, end_s and on_progress are for one source: call with each by itself")

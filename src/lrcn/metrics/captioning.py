@@ -1,7 +1,8 @@
 """Caption metrics as the COCO evaluation defines them, without Java.
 
 Every function takes captions that are tokenised already, one string an item with single spaces between the tokens
-(`" ".join(lrcn.text.tokenise(caption))`), and equals pycocoevalcap 1.2 to 1e-9 for each item and the whole.
+(`" ".join(lrcn.text.tokenise(caption))`), and equals pycocoevalcap 1.2 to 1e-9 for each item and the whole; lists
+that do not match, and an item without a reference, are a `DataError`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,6 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict
     """Return BLEU-1 to BLEU-4 with the reference length closest to the candidate's, the shorter of two equally close.
 
     Source: Papineni et al. 2002; the smoothing constants 1e-9 and 1e-15 are pycocoevalcap's.
-
-    Raises:
-        DataError: If the two lists do not match or an item has no reference.
     """
     _check(candidates, references)
     own = [candidate.split() for candidate in candidates]
@@ -93,9 +91,6 @@ def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> d
     """Return ROUGE-L: F with beta 1.2 of the best precision and the best recall over an item's references.
 
     Source: Lin 2004; taking the two maxima from different references is pycocoevalcap's.
-
-    Raises:
-        DataError: If the two lists do not match or an item has no reference.
     """
     _check(candidates, references)
     beta_squared = 1.2**2
@@ -131,9 +126,6 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dic
     """Return CIDEr as first defined, without the words' stems; what papers print as CIDEr is `cider_d`.
 
     Source: Vedantam et al. 2015 (arXiv:1411.5726), sec. 4.
-
-    Raises:
-        DataError: If the two lists do not match or an item has no reference.
     """
     _check(candidates, references)
     return {"cider": _mean(CIDErScorer(references, robust=False).score(candidates))}
@@ -143,9 +135,6 @@ def cider_d(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> d
     """Return CIDEr-D, which the COCO server and pycocoevalcap report under the name CIDEr.
 
     Source: Vedantam et al. 2015 (arXiv:1411.5726), sec. 6, with sigma 6.
-
-    Raises:
-        DataError: If the two lists do not match or an item has no reference.
     """
     _check(candidates, references)
     return {"cider_d": _mean(CIDErScorer(references).score(candidates))}
@@ -155,7 +144,6 @@ def meteor(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> di
     """Return METEOR 1.5 from its own program, which pycocoevalcap brings and Java runs.
 
     Raises:
-        DataError: If the two lists do not match or an item has no reference.
         MissingExtraError: If Java or pycocoevalcap is not there.
     """
     _check(candidates, references)

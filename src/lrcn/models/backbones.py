@@ -50,11 +50,7 @@ def register_backbone(name: str, spec: BackboneSpec) -> None:
 
 
 def find_spec(name: str) -> BackboneSpec:
-    """The spec of a backbone.
-
-    Raises:
-        UnknownNameError: If neither the table, torchvision nor timm knows the name.
-    """
+    """The spec of a backbone; `UnknownNameError` if neither the table, torchvision nor timm knows the name."""
     if name in BACKBONES:
         return BACKBONES[name]
     if name in torchvision_names():

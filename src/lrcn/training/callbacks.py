@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,35 @@ from lrcn.training.config import TrainingConfig
 from lrcn.training.module import TrainingModule, lost_number
 from lrcn.training.optimizers import lr_at
 from lrcn.training.progress import Bar, Narrator, clock
+from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_trainable, save_checkpoint, trainable_state
-from lrcn.training.validation import Validation
 
 LOG_EVERY = 50
 """Optimiser steps between entries of a logger such as TensorBoard."""
+
+
+@dataclass
+class Run:
+    """A run of training."""
+
+    config: TrainingConfig
+    recipe: Recipe
+    prepared: PreparedData
+    state: RunState
+    """Where it stands."""
+    saved: dict[str, Any] | None
+    """What `load_checkpoint` found."""
+    folder: RunFolder
+    provenance: dict[str, Any]
+
+    def header(self) -> ModelHeader:
+        """Describe the model of the best epoch."""
+        best = self.state.history[self.state.best_epoch - 1]
+        scores = {name: best[name] for name in self.config.columns_among(best) if name in best}
+        return self.recipe.header(
+            {**self.provenance, "config": self.config.to_dict(), "best_epoch": self.state.best_epoch, **scores}
+        )
 
 
 class RunKeeper(Callback):
@@ -38,49 +61,29 @@ class RunKeeper(Callback):
 
     def __init__(
         self,
-        config: TrainingConfig,
-        state: RunState,
-        best: dict[str, Tensor],
+        run: Run,
         *,
         steps_per_epoch: int,
         total_steps: int,
-        validation: Validation | None,
-        header: Callable[[RunState], ModelHeader],
-        folder: RunFolder,
         narrator: Narrator,
         bar: Bar,
         checkpoint_every_s: float,
     ) -> None:
-        """Take the run.
-
-        Args:
-            config: How to train.
-            state: Where the run stands; kept up to date here.
-            best: `trainable_state` after the best epoch so far; empty before the first epoch ends.
-            steps_per_epoch: Optimiser steps.
-            total_steps: Of the run.
-            validation: Scores the model; without it the last epoch counts as the best.
-            header: Describes the model for its file.
-            folder: Where everything is written.
-            narrator: Told about each epoch.
-            bar: Shows the steps.
-            checkpoint_every_s: Seconds between checkpoints, at least.
-        """
+        """Take a run, whose state is kept up to date here; steps are the optimiser's."""
         self.interrupted = False
         """Set it to stop after the running step, in a state that can be resumed."""
-        self.best = best
-        self._config = config
-        self._state = state
+        self.best: dict[str, Tensor] = run.saved["best"] if run.saved else {}
+        """`trainable_state` after the best epoch so far; empty before the first epoch ends."""
+        self._run, self._config, self._state = run, run.config, run.state
         self._steps_per_epoch = steps_per_epoch
         self._total_steps = total_steps
-        self._validation = validation
-        self._columns = config.columns_among(validation.columns if validation is not None else ())
-        self._header = header
-        self._folder = folder
+        self._validation = run.prepared.validation
+        """Scores the model; without it the last epoch counts as the best."""
+        self._columns = run.config.columns_among(self._validation.columns if self._validation is not None else ())
         self._narrator = narrator
         self._bar = bar
         self._every_s = checkpoint_every_s
-        self._first_step = state.step
+        self._first_step = run.state.step
         self._began = self._epoch_began = self._saved = time.monotonic()
         self._best_is_written = False
 
@@ -180,7 +183,7 @@ class RunKeeper(Callback):
         self._log(trainer, {name: value for name, value in row.items() if name not in ("epoch", "step")})
         if trainer.is_global_zero:
             columns = ("epoch", "step", "lr", "train_loss", *self._columns, "seconds")
-            write_history(self._folder.history, columns, state)
+            write_history(self._run.folder.history, columns, state)
 
     def _log(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
@@ -191,10 +194,10 @@ class RunKeeper(Callback):
         # the model first: a checkpoint that says it is written must be right
         if self.best and (self._state.finished or not self._best_is_written):
             weights = {**module.model.state_dict(), **self.best}
-            model_file.save(self._folder.model, self._completed(self._header(self._state), module), weights)
+            model_file.save(self._run.folder.model, self._completed(self._run.header(), module), weights)
             self._best_is_written = True
         save_checkpoint(
-            self._folder.checkpoint,
+            self._run.folder.checkpoint,
             self._state,
             model=trainable_state(module.model),
             best=self.best,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lrcn.config import ModelHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.errors import MediaError
-from lrcn.extraction import Part, batch_size_on, extract_all
-from lrcn.features import FeatureCache, features_key, half_precision, load_or_encode
+from lrcn.extraction import batch_size_on, extract_all
+from lrcn.features import FeatureCache, Part, features_key, half_precision, load_or_encode
 from lrcn.files import cache_folder
 from lrcn.inference.runtimes import open_backbone_runtime
 from lrcn.models.network import Network
@@ -126,14 +126,12 @@ class EncodedVideos:
         if part in self._failures:
             raise self._failures[part]
         if part not in self._kept:
-            path, views, start_s, end_s = part.path, part.views, part.start_s, part.end_s
-            cache = self._cache
-            found = load_or_encode(self._encoder, self._preprocess, cache, path, views, start_s=start_s, end_s=end_s)
+            found = load_or_encode(self._encoder, self._preprocess, self._cache, part)
             rows = half_precision(found.features).numpy()
             self._free_bytes -= rows.nbytes
             kept: tuple[NDArray[Any] | Path, ...] = tuple(rows)
             if self._free_bytes < 0:
-                kept = tuple(cache.file(path, view, start_s=start_s, end_s=end_s) for view in views)
+                kept = self._cache.files(part)
             self._kept[part] = FeatureVideo(0, rows.shape[1], kept), found.times_s
         return self._kept[part]
 

@@ -17,7 +17,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from lrcn import model_file
-from lrcn.config import ModelHeader
 from lrcn.data.batches import StepSampler
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.examples import RecognitionData
@@ -25,7 +24,7 @@ from lrcn.devices import choose_device
 from lrcn.errors import ConfigError
 from lrcn.models.backbones import default_preprocess
 from lrcn.tasks import TASKS
-from lrcn.training.callbacks import RunKeeper
+from lrcn.training.callbacks import Run, RunKeeper
 from lrcn.training.config import TrainingConfig
 from lrcn.training.initial import InitReport
 from lrcn.training.module import RunPlan
@@ -226,7 +225,7 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
     if is_first:
         folder.start(config, record)
 
-    run = _Run(config, recipe, prepared, state, saved, folder, record)
+    run = Run(config, recipe, prepared, state, saved, folder, record)
     _fit(run, target, narrator, call.checkpoint_every_s)
     result = _result(config, folder, state, prepared.skipped, recipe.init)
     score = _score_column(config, state)
@@ -241,27 +240,7 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
     return result, recipe
 
 
-@dataclass
-class _Run:
-    config: TrainingConfig
-    recipe: Recipe
-    prepared: PreparedData
-    state: RunState
-    saved: dict[str, Any] | None
-    """What `load_checkpoint` found."""
-    folder: RunFolder
-    provenance: dict[str, Any]
-
-    def header(self, state: RunState) -> ModelHeader:
-        """Describe the model of the best epoch."""
-        best = state.history[state.best_epoch - 1]
-        scores = {name: best[name] for name in self.config.columns_among(best) if name in best}
-        return self.recipe.header(
-            {**self.provenance, "config": self.config.to_dict(), "best_epoch": state.best_epoch, **scores}
-        )
-
-
-def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s: float) -> None:
+def _fit(run: Run, device: torch.device, narrator: Narrator, checkpoint_every_s: float) -> None:
     """Take the steps that are left."""
     config, state, saved = run.config, run.state, run.saved
     sampler = StepSampler(
@@ -295,14 +274,9 @@ def _fit(run: _Run, device: torch.device, narrator: Narrator, checkpoint_every_s
     )
     with narrator.bar("training", total_steps, unit="steps", lines=False) as bar, quiet_lightning():
         keeper = RunKeeper(
-            config,
-            state,
-            saved["best"] if saved else {},
+            run,
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
-            validation=run.prepared.validation,
-            header=run.header,
-            folder=run.folder,
             narrator=narrator,
             bar=bar,
             checkpoint_every_s=checkpoint_every_s,

@@ -99,11 +99,7 @@ class TrainingModule(LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
-        """Return the loss of a batch, a scalar.
-
-        Raises:
-            DataError: If nothing in the batch can be decoded.
-        """
+        """Return the loss of a batch, a scalar; `DataError` if nothing in the batch can be decoded."""
 
     @property
     def loss_weight(self) -> float:

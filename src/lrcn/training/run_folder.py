@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lrcn.errors import ConfigError
-from lrcn.files import replacing, write_json
+from lrcn.files import write_json, write_text
 from lrcn.training.config import TrainingConfig, changed_fields
 
 MODEL_FILE = "model.safetensors"
@@ -39,11 +39,7 @@ class RunFolder:
         self.search = path / SEARCH_FOLDER
 
     def check_new(self) -> None:
-        """Make sure that the folder holds no run.
-
-        Raises:
-            ConfigError: If it does.
-        """
+        """Make sure that the folder holds no run; `ConfigError` if it does."""
         for name in (CONFIG_FILE, RUN_FILE, CHECKPOINT_FILE, MODEL_FILE, SEARCH_FOLDER):
             if (self.path / name).exists():
                 raise ConfigError(
@@ -69,22 +65,14 @@ class RunFolder:
             )
 
     def check_same_data(self, run: dict[str, Any]) -> None:
-        """Make sure that the run in this folder had the same examples and backbone.
-
-        Raises:
-            ConfigError: If not.
-        """
+        """Make sure that the run in this folder had the same examples and backbone; `ConfigError` if not."""
         saved = self.read_run()
         for part, name in (("data", "fingerprint"), ("backbone", "sha256")):
             if saved.get(part, {}).get(name) != run[part][name]:
                 raise ConfigError(f"{self.path} was started with another {part}; train in another --output")
 
     def read_run(self) -> dict[str, Any]:
-        """Return what `write_run` wrote.
-
-        Raises:
-            ConfigError: If it is missing or damaged.
-        """
+        """Return what `write_run` wrote; `ConfigError` if it is missing or damaged."""
         try:
             return dict(json.loads(self.run_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as exc:
@@ -96,8 +84,7 @@ class RunFolder:
             for unfinished in self.path.glob(f".{Path(name).stem}-*{Path(name).suffix}"):  # see `replacing`
                 unfinished.unlink()
         settings = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
-        with replacing(self.path / CONFIG_FILE) as unfinished:
-            unfinished.write_text(settings, encoding="utf-8")
+        write_text(self.path / CONFIG_FILE, settings)
         self.write_run(run)
 
     def write_run(self, run: dict[str, Any]) -> None:

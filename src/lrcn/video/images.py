@@ -128,11 +128,7 @@ def _picture(name: str, image: Image.Image) -> Picture:
 
 
 def load_image(path: Path) -> Picture:
-    """Return the one picture in an image file.
-
-    Raises:
-        MediaError: If it is no image, or damaged.
-    """
+    """Return the one picture in an image file; `MediaError` if it is no image, or damaged."""
     image = open_image(path)
     if image is None:
         raise MediaError(f"{path}: not an image")
@@ -168,11 +164,7 @@ class ImageFile:
     """One image file: a video of one frame, or of all frames of an animation."""
 
     def __init__(self, name: str, image: Image.Image) -> None:
-        """Take an open image, and what messages call it.
-
-        Raises:
-            MediaError: If it has more than `MAX_FRAME_PIXELS`.
-        """
+        """Take an open image, and what messages call it; `MediaError` if it has more than `MAX_FRAME_PIXELS`."""
         _check_size(name, image)
         self._name = name
         self._image = image

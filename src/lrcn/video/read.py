@@ -59,11 +59,7 @@ class FrameChunk:
 
 
 def probe(source: str | Media) -> VideoInfo:
-    """Return what a video says about itself.
-
-    Raises:
-        MediaError: If no frame of it can be decoded.
-    """
+    """Return what a video says about itself; `MediaError` if no frame of it can be decoded."""
     media = Path(source) if isinstance(source, str) else source
     with _footage(media) as footage:
         num_frames, end_s, size = 0, 0.0, None

@@ -67,11 +67,7 @@ def crop_offset(room: int, fraction: float) -> int:
 
 
 def check_frames(shape: tuple[int, ...], dtype: object, crop: int) -> None:
-    """Make sure that frames are `(N, H, W, 3)` uint8 and not smaller than the crop.
-
-    Raises:
-        ShapeError: If they are not.
-    """
+    """Make sure that frames are `(N, H, W, 3)` uint8 and not smaller than the crop; `ShapeError` if they are not."""
     if len(shape) != 4 or shape[3] != 3 or str(dtype).removeprefix("torch.") != "uint8":
         raise ShapeError(f"frames must be (N, height, width, 3) uint8, got {tuple(shape)} {dtype}")
     height, width = shape[1:3]

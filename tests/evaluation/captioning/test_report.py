@@ -23,13 +23,12 @@ from lrcn.errors import DataError
 from lrcn.evaluation.captioning.page import PageItem, write_page
 from lrcn.evaluation.captioning.report import CaptionReport
 from lrcn.evaluation.evaluating import evaluate
-from lrcn.features import FeatureCache, TorchEncoder, encode_video, features_key
+from lrcn.features import FeatureCache, Part, TorchEncoder, encode_video, features_key
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.metrics.captioning import score_captions
 from lrcn.model_file.storage import save
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import tokenise
-from lrcn.video.views import CENTER_VIEW
 
 SENTENCES = ["a red square", "a blue circle moves", "a red circle", "circle", "a blue square", "a square moves"]
 
@@ -102,7 +101,7 @@ def test_the_baseline_takes_training_features_of_the_captioners_runtime_from_the
     captioner = Captioner.load(tiny_caption_model, device="cpu", runtime="onnxruntime", cache_dir=tmp_path / "graphs")
     evaluate(captioner, folder, retrieval_limit=0, cache_dir=tmp_path)
     key = features_key(captioner.model, captioner.header.preprocess, "onnxruntime")
-    assert FeatureCache(tmp_path / "features", key).has(folder / "0.png", (CENTER_VIEW,))
+    assert FeatureCache(tmp_path / "features", key).has(Part(folder / "0.png"))
 
 
 def test_retrieval_counts_every_caption_and_picture(report: CaptionReport) -> None:

@@ -142,11 +142,7 @@ class FrameCaptions(Dataset["tuple[Tensor, View, Sentence] | str"]):
 
 
 def decode_frames(example: CaptionExample, preprocess: PreprocessConfig) -> NDArray[np.uint8]:
-    """Return all sampled frames of an example, `(T, H, W, 3)`.
-
-    Raises:
-        MediaError: If none can be decoded.
-    """
+    """Return all sampled frames of an example, `(T, H, W, 3)`; `MediaError` if none can be decoded."""
     chunks = network_images(
         example.path,
         preprocess,

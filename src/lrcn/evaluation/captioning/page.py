@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from lrcn.errors import MediaError
-from lrcn.files import replacing
+from lrcn.files import write_text
 from lrcn.video.images import open_still
 from lrcn.video.read import probe, read_frames
 
@@ -100,8 +100,7 @@ def write_page(
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
-    with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_text(path, text)
 
 
 def _draw(item: PageItem) -> bytes:

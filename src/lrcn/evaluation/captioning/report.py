@@ -23,7 +23,7 @@ from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.data.captioning.readers import read_caption_data
 from lrcn.errors import DataError, MediaError
 from lrcn.evaluation.captioning.page import PageItem, write_page
-from lrcn.features import FeatureCache, features_key, load_or_encode
+from lrcn.features import FeatureCache, Part, features_key, load_or_encode
 from lrcn.files import cache_folder, replacing_table, write_json
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.inference.captioning.reading import Excerpt
@@ -299,9 +299,8 @@ def _training_features(
         for done, example in enumerate(train):
             report("looking at training pictures", done, len(train))
             try:
-                of_one = load_or_encode(
-                    encoder, preprocess, cache, example.path, start_s=example.start_s, end_s=example.end_s
-                ).features[0]
+                part = Part(example.path, start_s=example.start_s, end_s=example.end_s)
+                of_one = load_or_encode(encoder, preprocess, cache, part).features[0]
             except MediaError:
                 continue
             means.append(of_one.mean(dim=0))

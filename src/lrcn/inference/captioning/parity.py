@@ -13,7 +13,7 @@ from lrcn.encoding import FrameEncoder
 from lrcn.graphs.exported import CLIP_TOKENS
 from lrcn.inference.captioning.graph_runtime import GraphCaptionDecoder
 from lrcn.inference.captioning.search import caption_rules
-from lrcn.inference.parity import BATCH_SIZES, LIMITS, FeatureCheck, Limits, largest, precision_of
+from lrcn.inference.parity import BATCH_SIZES, LIMITS, FeatureCheck, FeatureParity, Limits, largest, precision_of
 from lrcn.models.caption_decoder import CaptionDecoder
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary
@@ -28,13 +28,9 @@ _VIDEO_FRAMES = 7
 
 
 @dataclass(frozen=True)
-class CaptionParity:
-    """Largest errors found, against torch in fp32; features as in `Parity`."""
+class CaptionParity(FeatureParity):
+    """Largest errors of features and of the words that are said of them."""
 
-    precision: str
-    feature_error: float
-    """0 for models that read ready vectors."""
-    random_feature_error: float
     prob_error: float
     """Of the probability of any word after each beginning of torch's captions of the real frames."""
     step_error: float
@@ -46,17 +42,9 @@ class CaptionParity:
     @property
     def passed(self) -> bool:
         """Whether all is within the limits."""
-        exact = LIMITS["fp32"]
-        if self.precision not in CAPTION_LIMITS:
-            return self.step_error <= exact.prob
-        limits = CAPTION_LIMITS[self.precision]
-        random_ok = self.precision != "fp32" or self.random_feature_error <= exact.feature
-        return (
-            random_ok
-            and self.feature_error <= limits.feature
-            and self.prob_error <= limits.prob
-            and self.step_error <= exact.prob
-        )
+        limits = CAPTION_LIMITS.get(self.precision)
+        words_ok = limits is None or (super().passed and self.prob_error <= limits.prob)
+        return words_ok and self.step_error <= LIMITS["fp32"].prob
 
     def __str__(self) -> str:
         limits = CAPTION_LIMITS.get(self.precision)

@@ -16,19 +16,9 @@ from lrcn.models.recognition import RecognitionModel
 def open_runtime(
     name: str, header: RecognitionHeader, model: RecognitionModel, *, device: str, cache_dir: Path
 ) -> Runtime:
-    """Return what runs a recognition model, checked against torch where it is not torch in fp32.
+    """Return what runs a recognition model; arguments and errors as for `open_backbone_runtime`.
 
-    Args:
-        name: One of `RUNTIMES`, or `auto`.
-        header: Of the model file.
-        model: The network in fp32.
-        device: As torch names it; the graphs run on the CPU.
-        cache_dir: Where graphs and verdicts are kept.
-
-    Raises:
-        UnknownNameError: If there is no such runtime.
-        ConfigError: If it does not run on this device, or its answers are too far from torch's.
-        MissingExtraError: If it is not installed.
+    It is checked against torch where it is not torch in fp32.
     """
     check_name(name)
     reference = TorchRuntime(model, header.preprocess, device=device)

@@ -9,19 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.config import PreprocessConfig
-from lrcn.inference.parity import BATCH_SIZES, LIMITS, FeatureCheck, largest, precision_of
+from lrcn.inference.parity import BATCH_SIZES, LIMITS, FeatureCheck, FeatureParity, largest, precision_of
 from lrcn.inference.recognition.runtime import Runtime
 
 
 @dataclass(frozen=True)
-class Parity:
-    """Largest errors found, against torch in fp32."""
+class Parity(FeatureParity):
+    """Largest errors of features and of what is made of them."""
 
-    precision: str
-    feature_error: float
-    """As in `Limits`, on real frames and, for fp32, on random ones."""
-    random_feature_error: float
-    """The same on random frames; for reduced precision it is told, not judged: noise is nothing a CNN knows."""
     prob_error: float
     step_error: float
     """As `prob_error`, of the probabilities and the state after each of some steps, all from the same features; 0 where
@@ -32,15 +27,8 @@ class Parity:
     @property
     def passed(self) -> bool:
         """Whether all is within the limits."""
-        limits = LIMITS[self.precision]
-        exact = LIMITS["fp32"]
-        random_ok = self.precision != "fp32" or self.random_feature_error <= exact.feature
-        return (
-            random_ok
-            and self.feature_error <= limits.feature
-            and self.prob_error <= limits.prob
-            and self.step_error <= exact.prob
-        )
+        probs_ok = self.prob_error <= LIMITS[self.precision].prob and self.step_error <= LIMITS["fp32"].prob
+        return super().passed and probs_ok
 
     def __str__(self) -> str:
         limits = LIMITS[self.precision]

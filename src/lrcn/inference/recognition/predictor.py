@@ -142,20 +142,9 @@ class Recognizer(VideoRecognizer):
         on_progress: Callable[[float], None] | None = None,
         drop_first: bool = False,
     ) -> WindowProbs:
-        """Return the class probabilities of every window, from which a call makes its result.
+        """As `VideoRecognizer.window_probs`; the stages are `features` (decoding and the CNN), `windows` and `total`.
 
-        Args:
-            source: As for a call, but one only.
-            clip_stride: As for a call.
-            start_s: As for a call.
-            end_s: As for a call.
-            timing_s: Filled with the seconds spent on `features` (decoding and the CNN), `windows` and `total`.
-            on_progress: As for a call.
-            drop_first: Leave out the first frame, which has no flow image, unless it is the only one.
-
-        Raises:
-            MediaError: If nothing of the video can be decoded.
-            ConfigError: If `clip_stride` is out of range.
+        `drop_first` leaves out the first frame, which has no flow image, unless it is the only one.
         """
         began = time.perf_counter()
         buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride), self.runtime.join)

@@ -92,19 +92,9 @@ class TwoStreamRecognizer(VideoRecognizer):
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> WindowProbs:
-        """Return the fused class probabilities of every window.
+        """As `VideoRecognizer.window_probs`, of both streams fused; the stages are those of each.
 
-        Args:
-            source: As for a call, but one only.
-            clip_stride: As for a call; None takes the RGB model's own.
-            start_s: As for a call.
-            end_s: As for a call.
-            timing_s: Filled with the seconds spent, by stream and stage.
-            on_progress: As for a call; first by the RGB stream, then by the flow stream.
-
-        Raises:
-            MediaError: If nothing of the video can be decoded, or the flow file belongs to another video.
-            ConfigError: If `clip_stride` is out of range.
+        The RGB model's own stride counts. A flow file that belongs to another video is a `MediaError`.
         """
         stride = self.rgb.header.preprocess.clip_stride if clip_stride is None else clip_stride
         flow_source = source

@@ -25,8 +25,7 @@ from lrcn.data.captioning.examples import CaptionData, CaptionExample
 from lrcn.data.captioning.vectors import read_vectors
 from lrcn.decoding import TokenRules
 from lrcn.errors import DataError, MediaError
-from lrcn.extraction import Part
-from lrcn.features import content_hash
+from lrcn.features import Part, content_hash
 from lrcn.inference.captioning.search import caption_rules
 from lrcn.models.captioning import CaptioningModel
 from lrcn.text import Vocabulary, tokenise

@@ -31,8 +31,7 @@ from lrcn.data.recognition.datasets import (
 )
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import DataError, MediaError
-from lrcn.extraction import Part
-from lrcn.features import content_hash
+from lrcn.features import Part, content_hash
 from lrcn.models.heads import TrainingClips
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.features import EncodedVideos, training_views
