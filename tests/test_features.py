@@ -305,3 +305,19 @@ def test_content_of_a_folder_of_images_counts(tmp_path: Path) -> None:
 def test_missing_file_has_no_content(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"gone\.avi: cannot be read"):
         content_hash(tmp_path / "gone.avi")
+
+
+def test_entries_lie_where_earlier_versions_put_them(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.avi"):
+        (tmp_path / name).write_bytes(b"content")
+    cache = FeatureCache(tmp_path, "0123456789abcdef" * 4)
+    parts = (
+        Part(tmp_path / "a.mp4"),
+        Part(tmp_path / "a.mp4", (View(0.0, 1.0, mirror=True),), 0.5, 1.5),
+        Part(tmp_path / "a.avi"),
+    )
+    assert [file.relative_to(tmp_path).as_posix() for part in parts for file in cache.files(part)] == [
+        "0123456789abcdef0123456789abcdef/b6f2e19fe7f43c5917504ce697b94758.npy",
+        "0123456789abcdef0123456789abcdef/66562650a16edd8d8e5dd001be2c6fac.npy",
+        "0123456789abcdef0123456789abcdef/742a1ee3cf2b7d96803d380c708597b8.npy",
+    ]

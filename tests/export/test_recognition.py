@@ -17,6 +17,8 @@ from tests.conftest import MakeClip, textured_frames
 from lrcn import model_file
 from lrcn.cli import exits, main
 from lrcn.config import Calibration, ModelHeader
+from lrcn.data.captioning.examples import CaptionData
+from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError, DataError
 from lrcn.export import calibration
@@ -145,6 +147,14 @@ def test_int8_that_saves_no_time_is_said_beforehand(
     arguments = ["--int8", "--calibrate", str(tmp_path / "missing"), "--output", str(tmp_path / "out")]
     assert main(["export", str(tiny_model), *arguments]) == exits.ERROR
     assert ("no VNNI" in capsys.readouterr().err) == lacks
+
+
+def test_data_of_the_other_task_calibrates_nothing(tiny_model: Path, tiny_caption_model: Path, tmp_path: Path) -> None:
+    captions, classes = CaptionData((), "sentences"), RecognitionData((), (), "clips")
+    for model, data, message in ((tiny_model, captions, "holds captions"), (tiny_caption_model, classes, "classes")):
+        with pytest.raises(DataError, match=f"^{data.name}: .*{message}"):
+            export_model(model, tmp_path / "out", format="openvino", calibrate=data)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("format", ["openvino"])
