@@ -17,7 +17,7 @@ from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, Runti
 from lrcn.cli.outputs import check_outputs, results_in
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_json, results_console, warn
 from lrcn.results import Caption, CaptionResult
 from lrcn.video.inputs import Source
 
@@ -91,8 +91,7 @@ def caption(
             bar.update(num_done, Path(result.source).name, len(paths))
             with bar.hidden():
                 print_json(result.to_dict()) if json_output else _print(console, result)
-                for warning in result.warnings:
-                    remark(f"lrcn: warning: {warning}", quiet=quiet)
+                warn(result.warnings, quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
 
 

@@ -17,7 +17,7 @@ from lrcn.bouts import Annotations, Recording
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import Json, Quiet
 from lrcn.cli.outputs import check_outputs
-from lrcn.cli.terminal import remark, results_console, simple_table
+from lrcn.cli.terminal import remark, results_console, simple_table, warn
 from lrcn.errors import DataError, MediaError
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def _read_each(paths: Sequence[Path], videos: Path | None, *, quiet: bool) -> tu
         except DataError as exc:
             failures += exc.problems
             continue
-        for warning in found.warnings:
-            remark(f"lrcn: warning: {warning}", quiet=quiet)
+        warn(found.warnings, quiet=quiet)
         failures += [f"{skipped.place}: {skipped.reason}" for skipped in found.skipped]
         read.append(found)
     return read, failures

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lrcn.cli.evaluation_flags import EvaluationFlags
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table
+from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table, warn
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def evaluate_captions(model: str, data: Path, flags: EvaluationFlags) -> int:
     if vectors is not None and wanted is not None and (size := next(iter(vectors.values())).shape[1]) != wanted:
         raise DataError(f"{captions.vectors}: vectors of {size} values, and {model} reads {wanted}")
     known = data_set.read_captions(data, seed=flags.seed, need_files=vectors is None)
-    for warning in known.warnings:
-        remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
+    warn(known.warnings, quiet=flags.quiet)
     with ProgressBar(1, quiet=flags.quiet) as bar:
         report = evaluate(
             captioner,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrcn.cli.evaluation_flags import CAPTION_FLAGS, EvaluationFlags
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.terminal import ProgressBar, print_json, print_report, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_json, print_report, remark, results_console, warn
 from lrcn.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def evaluate_recognition(model: str, data: Path, flags: EvaluationFlags) -> int:
     from lrcn.cli.two_stream import check_weight, load_streams
     from lrcn.data.recognition.flow import flow_path
     from lrcn.evaluation.evaluating import evaluate
-    from lrcn.inference.recognition.predictor import Recognizer
+    from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 
     data_set = flags.data_set
     if flags.captions != CAPTION_FLAGS:
@@ -36,13 +36,12 @@ def evaluate_recognition(model: str, data: Path, flags: EvaluationFlags) -> int:
         batch_size=flags.batch_size,
         flow_file_of=None if data_set.flow_dir is None else partial(flow_path, data_set.flow_dir, data),
     )
-    if isinstance(predictor, Recognizer):
+    if isinstance(predictor, TwoStreamRecognizer):
+        known = data_set.read_videos(data, seed=flags.seed)
+    else:
         data_set.check_stream(predictor.header.preprocess.stream)
         known = data_set.read(data, seed=flags.seed)
-    else:
-        known = data_set.read_videos(data, seed=flags.seed)
-    for warning in known.warnings:
-        remark(f"lrcn: warning: {warning}", quiet=flags.quiet)
+    warn(known.warnings, quiet=flags.quiet)
     if known.undivided and flags.split == "test":
         about = "of these, what the model was trained on scores too well"
         remark(f"{known.name} has no splits: all {len(known.examples)} clips are scored; {about}", quiet=flags.quiet)

@@ -11,7 +11,7 @@ from cyclopts.types import PositiveInt
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import DATA_SET, Data, DataSet, Quiet
 from lrcn.cli.outputs import check_outputs
-from lrcn.cli.terminal import ProgressBar, remark
+from lrcn.cli.terminal import ProgressBar, remark, warn
 
 FlowMethod = Literal["dis", "farneback", "raft"]
 
@@ -46,8 +46,7 @@ def flow(
     from lrcn.video.flow_file import FlowTag
 
     known = data_set.read(data)
-    for warning in known.warnings:
-        remark(f"lrcn: warning: {warning}", quiet=quiet)
+    warn(known.warnings, quiet=quiet)
     tag = FlowTag(method, _sample_fps(sample_fps), _resize(resize))
     with ProgressBar(1, quiet=quiet) as bar:
         report = build_flow(

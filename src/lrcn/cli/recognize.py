@@ -26,7 +26,7 @@ from lrcn.cli.options import (
 )
 from lrcn.cli.outputs import check_outputs, results_in
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, print_bouts, print_json, print_result, remark, results_console
+from lrcn.cli.terminal import ProgressBar, print_bouts, print_json, print_result, remark, results_console, warn
 from lrcn.errors import MediaError
 from lrcn.files import name_for
 
@@ -124,8 +124,7 @@ def recognize(
                     print_bouts(console, result)
                 else:
                     print_result(console, result)
-                for warning in result.warnings:
-                    remark(f"lrcn: warning: {warning}", quiet=quiet)
+                warn(result.warnings, quiet=quiet)
             if target is not None:
                 try:
                     write_labelled_video(path, result, target, on_progress=writing)

@@ -12,7 +12,7 @@ from cyclopts.types import PositiveInt
 from lrcn.cli.exits import UsageError, exit_code_after
 from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName
 from lrcn.cli.sources import expand_each
-from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table
+from lrcn.cli.terminal import ProgressBar, print_json, results_console, simple_table, warn
 from lrcn.errors import DataError, MediaError
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def retrieve(
         else:
             results = retriever.rank_images_for(text or [], paths, top_k=top_k, scoring=scoring, on_failure=note)
     for result in results:
-        for warning in result.warnings:
-            remark(f"lrcn: warning: {warning}", quiet=quiet)
+        warn(result.warnings, quiet=quiet)
         print_json(result.to_dict()) if json_output else _print(result)
     return exit_code_after(num_named - len(failures), failures, "pictures")
 

@@ -45,6 +45,12 @@ def remark(text: str, *, quiet: bool = False) -> None:
         print(text, file=sys.stderr)
 
 
+def warn(warnings: Iterable[str], *, quiet: bool) -> None:
+    """Print what a careful user would want to know, a line each, unless the user asked for quiet."""
+    for warning in warnings:
+        remark(f"lrcn: warning: {warning}", quiet=quiet)
+
+
 class ProgressBar:
     """A bar with the time left on stderr, gone at the end; nothing where stderr is no terminal."""
 
