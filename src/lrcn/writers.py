@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lrcn.annotations.subtitles import Cue, subrip, webvtt
 from lrcn.errors import ConfigError, lookup
 from lrcn.files import name_for, replacing, replacing_table, write_json
 from lrcn.inference.recognition.timeline import timeline
@@ -45,14 +46,6 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: Callable[[Any], Iterable[tuple[object, ...]]]
     """Of a result."""
-
-
-class Cue(NamedTuple):
-    """A subtitle."""
-
-    start_s: float
-    end_s: float
-    text: str
 
 
 def write_results(results: Result | Iterable[Result], path: str | Path, format: str | None = None) -> None:
@@ -269,38 +262,13 @@ def _write_subtitles(path: Path, task: str, *, text_of: Callable[[Iterable[Cue]]
     yield add
 
 
-def _subrip(cues: Iterable[Cue]) -> str:
-    """Players read `<` as markup."""
-    return "\n".join(_cue(number, cue, ",", {"-->": "→", "<": "(", ">": ")"}) for number, cue in enumerate(cues, 1))
-
-
-def _webvtt(cues: Iterable[Cue]) -> str:
-    """`-->` would end a cue's text, and & and < begin markup."""
-    escapes = {"-->": "→", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
-    return "\n".join(["WEBVTT\n", *(_cue(number, cue, ".", escapes) for number, cue in enumerate(cues, 1))])
-
-
-def _cue(number: int, cue: Cue, mark: str, escapes: dict[str, str]) -> str:
-    text = cue.text
-    for plain, escaped in escapes.items():
-        text = text.replace(plain, escaped)
-    return f"{number}\n{_clock(cue.start_s, mark)} --> {_clock(cue.end_s, mark)}\n{text}\n"
-
-
-def _clock(time_s: float, mark: str) -> str:
-    milliseconds = round(1000 * time_s)
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{mark}{milliseconds:03d}"
-
-
 _TIMED = tuple(_CUES)
 
 WRITERS = {
     "csv": Writer(".csv", tuple(_TABLES), partial(_write_table, tables=_TABLES)),
     "json-lines": Writer(".jsonl", tuple(_TABLES), _write_json_lines),
-    "srt": Writer(".srt", _TIMED, partial(_write_subtitles, text_of=_subrip, suffix=".srt")),
-    "vtt": Writer(".vtt", _TIMED, partial(_write_subtitles, text_of=_webvtt, suffix=".vtt")),
+    "srt": Writer(".srt", _TIMED, partial(_write_subtitles, text_of=subrip, suffix=".srt")),
+    "vtt": Writer(".vtt", _TIMED, partial(_write_subtitles, text_of=webvtt, suffix=".vtt")),
     "coco": Writer(".json", ("captioning",), _write_coco),
     "timeline": Writer(".csv", tuple(_TIMELINES), partial(_write_table, tables=_TIMELINES)),
     "window-probs": Writer(".csv", ("recognition",), _write_window_probs),

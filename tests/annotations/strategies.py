@@ -36,7 +36,7 @@ def bouts(
     time = times() if time is None else time
     one, other = sorted((draw(time), draw(time)))
     if one == other and not points:
-        other = one + 1.0
+        other = round(one + 1.0, 6)
     return Bout(draw(labels), one, other, draw(subject), draw(modifiers), draw(comment), draw(prob))
 
 

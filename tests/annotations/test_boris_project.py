@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.annotations.conftest import REAL, ReadText, real
 from tests.annotations.strategies import bouts, recordings, words
@@ -199,6 +199,7 @@ modifiers = st.lists(words.filter(lambda word: "|" not in word), max_size=3).map
         offset_s=st.sampled_from([0.0, 12.5]),
     )
 )
+@settings(max_examples=40)
 def test_in_and_out_again_loses_nothing(given_: Annotations) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.boris")

@@ -6,7 +6,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.annotations.conftest import ReadText
 from tests.annotations.strategies import bouts, recordings, words
@@ -30,6 +30,7 @@ spans = st.none() | st.just(WHOLE) | st.just(((0.0, 1.5), (2.25, math.inf))) | s
         roi=st.none() | st.just((0, 1, 640, 480)),
     )
 )
+@settings(max_examples=40)
 def test_in_and_out_again_loses_nothing(given_: Annotations) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.csv")

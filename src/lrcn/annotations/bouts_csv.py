@@ -207,7 +207,8 @@ def split_modifiers(cell: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _joined_modifiers(modifiers: tuple[str, ...]) -> str:
+def joined_modifiers(modifiers: tuple[str, ...]) -> str:
+    """Return the cell that `split_modifiers` reads."""
     return "|".join(re.sub(r"([|\\])", r"\\\1", modifier) for modifier in modifiers)
 
 
@@ -243,7 +244,7 @@ def _rows(recording: Recording, folder: Path) -> list[dict[str, str]]:
             "start_s": repr(bout.start_s),
             "end_s": repr(bout.end_s),
             "subject": bout.subject,
-            "modifiers": _joined_modifiers(bout.modifiers),
+            "modifiers": joined_modifiers(bout.modifiers),
             "comment": bout.comment,
             "prob": _number(bout.prob),
         }

@@ -6,16 +6,30 @@ lrcn.write_annotations(annotations, "annotations.csv")
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lrcn.annotations.activitynet import detect_activitynet, read_activitynet, write_activitynet
+from lrcn.annotations.boris_aggregated import (
+    detect_boris_aggregated,
+    read_boris_aggregated,
+    write_boris_aggregated,
+)
+from lrcn.annotations.boris_events import detect_boris_events, read_boris_events, write_boris_events
 from lrcn.annotations.boris_project import detect_boris_project, read_boris_project, write_boris_project
 from lrcn.annotations.bouts_csv import detect_bouts_csv, read_bouts_csv, write_bouts_csv
+from lrcn.annotations.cvat import detect_cvat, read_cvat
+from lrcn.annotations.elan import detect_elan, read_elan, write_elan
+from lrcn.annotations.fiftyone import detect_fiftyone, read_fiftyone
+from lrcn.annotations.label_studio import detect_label_studio, read_label_studio, write_label_studio
+from lrcn.annotations.label_track import detect_label_track, read_label_track
 from lrcn.annotations.media import MediaFinder
 from lrcn.annotations.reading import LookedAt, ReadOptions
-from lrcn.bouts import Annotations
+from lrcn.annotations.subtitles import write_subrip, write_webvtt
+from lrcn.bouts import Annotations, labels_of
 from lrcn.errors import ConfigError, DataError, lookup
+from lrcn.video.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -34,11 +48,24 @@ class AnnotationFormat:
 
 FORMATS: dict[str, AnnotationFormat] = {
     "boris-project": AnnotationFormat(".boris", detect_boris_project, read_boris_project, write_boris_project),
+    "boris-events": AnnotationFormat(".tsv", detect_boris_events, read_boris_events, write_boris_events),
+    "boris-aggregated": AnnotationFormat(
+        ".tsv", detect_boris_aggregated, read_boris_aggregated, write_boris_aggregated
+    ),
     "bouts-csv": AnnotationFormat(".csv", detect_bouts_csv, read_bouts_csv, write_bouts_csv),
+    "elan": AnnotationFormat(".eaf", detect_elan, read_elan, write_elan),
+    "cvat": AnnotationFormat(".xml", detect_cvat, read_cvat),
+    "label-studio": AnnotationFormat(".json", detect_label_studio, read_label_studio, write_label_studio),
+    "activitynet": AnnotationFormat(".json", detect_activitynet, read_activitynet, write_activitynet),
+    "fiftyone": AnnotationFormat(".json", detect_fiftyone, read_fiftyone),
+    "label-track": AnnotationFormat(".txt", detect_label_track, read_label_track),
+    "srt": AnnotationFormat(".srt", write=write_subrip),
+    "vtt": AnnotationFormat(".vtt", write=write_webvtt),
 }
 """Name -> format. The first that recognises a file reads it, registered ones before ours."""
 
 _OWN = frozenset(FORMATS)
+_NOT_READ = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
 def register_annotation_format(name: str, format: AnnotationFormat) -> None:
@@ -68,42 +95,84 @@ def read_annotations(
     looked_at: LookedAt = "auto",
     fps: float | None = None,
 ) -> Annotations:
-    """Return what an annotation file says, as bouts of recordings; nothing is left out in silence.
+    """Return what annotation files say, as bouts of recordings; nothing is left out in silence.
 
     Args:
-        path: The file.
+        path: The file; or a folder of files of one format, as programs write them that make one for each recording.
         format: A key of `FORMATS`, or `auto` for the one that recognises the file.
-        videos: Folder below which its videos lie; None for the file's own. They need not be there.
+        videos: Folder below which the videos lie; None for that of the file. They need not be there.
         subject: Keep the bouts of this one only; `""` is nobody in particular.
         looked_at: What the annotator went through: `auto`, what the format says; `whole`, every recording from start
             to end; `bouts`, nothing but the bouts.
         fps: Frame rate of the videos, for formats that count frames, where neither the file nor the video tells it.
 
     Raises:
-        DataError: If the file cannot be read, or nobody is called `subject`.
+        DataError: If a file cannot be read, or nobody is called `subject`.
         UnknownNameError: If `format` is none of `FORMATS`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such annotation file")
-    name = format if format != "auto" else recognised_format(path)
-    if name is None:
-        known = ", ".join(name for name, one in FORMATS.items() if one.read is not None)
-        raise DataError(f"{path}: no annotations recognised here; known formats: {known}")
-    read = lookup(FORMATS, name, kind="annotation format").read
-    if read is None:
-        raise DataError(f"{path}: {name} is only written, not read")
     folder = Path(videos) if videos is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder}: no such folder of videos")
-    found = read(path, ReadOptions(MediaFinder(path, folder), looked_at, fps))
+    read = [
+        _read(file, name, ReadOptions(MediaFinder(file, folder), looked_at, fps)) for file, name in _files(path, format)
+    ]
+    found = read[0] if len(read) == 1 else _joined(path.name, read)
+    never = set(found.labels) - set(labels_of(found.recordings))
+    warnings = (
+        f"{path.name}: {label!r} is never annotated; leave it out of training, or annotate it"
+        for label in found.labels
+        if label in never
+    )
+    found = replace(found, warnings=(*found.warnings, *warnings))
+    return found if subject is None else _of_subject(found, subject, path)
+
+
+def _files(path: Path, format: str) -> list[tuple[Path, str]]:
+    """Return the annotation files that a path stands for, with their formats."""
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and file.suffix.lower() not in _NOT_READ]
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError(f"{path}: no such annotation file or folder of them")
+    found = [(file, name) for file in files if (name := recognised_format(file)) is not None]
+    if format != "auto":
+        lookup(FORMATS, format, kind="annotation format")
+        found = [(file, format) for file in files if not path.is_dir() or (file, format) in found]
+    names = sorted({name for _, name in found})
+    if len(names) > 1:
+        raise DataError(f"{path}: holds annotations of {' and of '.join(names)}; name one file, or choose a --format")
+    if not found:
+        known = ", ".join(name for name, one in FORMATS.items() if one.read is not None)
+        raise DataError(f"{path}: no annotations recognised here; known formats: {known}")
+    return found
+
+
+def _read(path: Path, name: str, options: ReadOptions) -> Annotations:
+    read = FORMATS[name].read
+    if read is None:
+        raise DataError(f"{path}: {name} is only written, not read")
+    found = read(path, options)
     accounted = found.num_bouts - found.num_copies + len(found.skipped)
     if accounted != found.num_events:
         raise DataError(
             f"{path}: holds {found.num_events} events, and {accounted} are accounted for; "
             f"this is a bug in the reader {name}, please report it with the file"
         )
-    return found if subject is None else _of_subject(found, subject, path)
+    return found
+
+
+def _joined(name: str, read: Sequence[Annotations]) -> Annotations:
+    return Annotations(
+        name,
+        tuple(recording for one in read for recording in one.recordings),
+        tuple(dict.fromkeys(label for one in read for label in one.labels)),
+        tuple(skipped for one in read for skipped in one.skipped),
+        sum(one.num_events for one in read),
+        sum(one.num_copies for one in read),
+        tuple(warning for one in read for warning in one.warnings),
+    )
 
 
 def _of_subject(annotations: Annotations, subject: str, path: Path) -> Annotations:

@@ -37,12 +37,12 @@ class MediaFinder:
         self._missing: set[str] = set()
         self._probed: dict[Path, VideoInfo | None] = {}
 
-    def find(self, name: str, warn: Callable[[str], None]) -> Path | None:
+    def find(self, name: str, warn: Callable[[str], None] | None = None) -> Path | None:
         """Return the video of a name; where it is not there, the path where it should be; None for an empty name.
 
         Args:
             name: As the annotation file has it.
-            warn: Takes what is wrong, once for each name: nothing there, or several of that name.
+            warn: Takes what is wrong, once for each name: nothing there, or several of that name; None tells nobody.
         """
         parts = name_parts(name)
         if not parts:
@@ -58,7 +58,7 @@ class MediaFinder:
             found = _best(found, parts)
         if len(found) == 1:
             return found[0]
-        if name not in self._missing:
+        if warn is not None and name not in self._missing:
             self._missing.add(name)
             if found:
                 warn(f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or use --videos")

@@ -92,7 +92,7 @@ def _begins(player: Player, observation: Observation, options: ReadOptions, log:
         begins.append(rounded(next_s if file.start_s is None else file.start_s))
         duration_s = file.duration_s
         if duration_s is None and i < len(player.files) - 1 and player.files[i + 1].start_s is None:
-            info = options.media.info(options.media.find(file.name, lambda text: None))
+            info = options.media.info(options.media.find(file.name))
             if info is None:
                 log.warn(
                     f"observation {observation.name!r}",

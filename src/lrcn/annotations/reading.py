@@ -47,21 +47,17 @@ class Log:
         self.warnings.append(f"{self.name} {place}: {text}" if place else f"{self.name}: {text}")
 
     def annotations(self, recordings: Iterable[Recording], labels: Sequence[str] | None = None) -> Annotations:
-        """Return what was read; behaviours that are listed in the file and never occur are warned of.
+        """Return what was read.
 
         Args:
             recordings: Their bouts may be in any order.
             labels: Behaviours that the file lists; None for those that occur.
         """
         recordings = tuple(recordings)
-        occurring = labels_of(recordings)
-        for label in labels or ():
-            if label not in occurring:
-                self.warn("", f"{label!r} is never annotated; leave it out of training, or annotate it")
         return Annotations(
             self.name,
             recordings,
-            tuple(dict.fromkeys((*(labels or ()), *occurring))),
+            tuple(dict.fromkeys((*(labels or ()), *labels_of(recordings)))),
             tuple(self.skipped),
             self.num_events,
             self.num_copies,
