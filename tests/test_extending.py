@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 import lrcn
 from lrcn import model_file
+from lrcn.annotations import formats as annotation_formats
+from lrcn.annotations.reading import ReadOptions as AnnotationReadOptions
 from lrcn.cli import main
 from lrcn.config import RecognitionConfig
 from lrcn.data.captioning import readers as caption_readers
@@ -195,6 +197,38 @@ def test_a_toy_writer_is_found_by_its_suffix(
     caption = lrcn.CaptionResult(source="a.png", duration_s=0.0, captions=(), segments=(), model={}, timing_s={})
     with pytest.raises(ConfigError, match=r"no format of captioning results has the suffix '\.labels'"):
         lrcn.write_results(caption, tmp_path / "y.labels")
+
+
+def read_blinks(path: Path, options: AnnotationReadOptions) -> lrcn.Annotations:
+    """One video and the seconds of its blinks a line."""
+    recordings = []
+    for line in path.read_text().splitlines():
+        name, *times = line.split()
+        bouts = tuple(lrcn.Bout("blink", float(time), float(time)) for time in times)
+        recordings.append(lrcn.Recording(name, options.media.find(name), bouts))
+    return lrcn.Annotations(path.name, tuple(recordings), ("blink",), num_events=sum(len(r.bouts) for r in recordings))
+
+
+def write_blinks(annotations: lrcn.Annotations, path: Path) -> None:
+    lines = [" ".join([one.name, *(str(bout.start_s) for bout in one.bouts)]) for one in annotations.recordings]
+    path.write_text("\n".join(lines))
+
+
+def test_a_toy_annotation_format_is_read_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(annotation_formats, "FORMATS", dict(annotation_formats.FORMATS))
+    toy = lrcn.AnnotationFormat(".blinks", lambda path: path.suffix == ".blinks", read_blinks, write_blinks)
+    lrcn.register_annotation_format("blinks", toy)
+    (tmp_path / "a.blinks").write_text("a.avi 1.0 2.5\nb.avi")
+    found = lrcn.read_annotations(tmp_path / "a.blinks")
+    assert [len(one.bouts) for one in found.recordings] == [2, 0]
+    assert main(["data", "import", str(tmp_path / "a.blinks"), "--output", str(tmp_path / "a.csv")]) == 0
+    assert "2 events: 2 read, 0 skipped" in capsys.readouterr().out
+    main(["data", "import", str(tmp_path / "a.csv"), "--output", str(tmp_path / "b.blinks")])
+    assert (tmp_path / "b.blinks").read_text() == (tmp_path / "a.blinks").read_text()
+    with pytest.raises(ConfigError, match="taken"):
+        lrcn.register_annotation_format("blinks", toy)
 
 
 def read_titles(path: Path, options: CaptionReadOptions) -> CaptionData:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lrcn.annotations.media import exists
 from lrcn.annotations.reading import Log, ReadOptions, checked, in_order, looked_at, number
 from lrcn.annotations.text_files import as_dict, as_list, as_text, head_of, looks_like_json, read_json
 from lrcn.bouts import WHOLE, Annotations, Bout, Recording
@@ -59,7 +60,7 @@ def _recording(
 ) -> Recording:
     place = f"video {name!r}"
     video = options.media.find(f"v_{name}")
-    if video is None or not video.exists():
+    if not exists(video):
         video = options.media.find(name, partial(log.warn, place))
     log.num_events += len(segments)
     bouts, before = [], len(log.skipped)

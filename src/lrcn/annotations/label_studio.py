@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from lrcn.annotations.bouts_csv import relative
 from lrcn.annotations.frames import NO_RATE, frame_span, frames_of, known_rate, rate_of, whole_number
-from lrcn.annotations.media import file_name
+from lrcn.annotations.media import exists, file_name
 from lrcn.annotations.reading import Log, ReadOptions, checked, in_order, looked_at, number
 from lrcn.annotations.text_files import as_dict, as_list, as_text, head_of, looks_like_json, read_json
 from lrcn.bouts import WHOLE, Annotations, Bout, Recording
@@ -113,7 +113,7 @@ def _recording(
     name = query or name.partition("?")[0]
     short = _UPLOAD.sub("", file_name(name), count=1)
     video = options.media.find(name)
-    if video is not None and not video.exists():  # uploads have another name than the video had
+    if not exists(video):  # uploads have another name than the video had
         video = options.media.find(name if short == file_name(name) else short, partial(log.warn, place))
     fps = rate_of(video, number(about.get("fps")), options)
     bouts: list[Bout] = []

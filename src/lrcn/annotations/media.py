@@ -49,7 +49,7 @@ class MediaFinder:
             return None
         named = Path(*parts)
         for folder in (self.folder, self.videos):
-            if _exists(folder / named):
+            if exists(folder / named):
                 return folder / named
         found = self._below.get(named.name.casefold(), [])
         if not found and named.suffix.lower() not in VIDEO_SUFFIXES:
@@ -68,7 +68,7 @@ class MediaFinder:
 
     def info(self, path: Path | None) -> VideoInfo | None:
         """Return what a video says about itself, None if it is not there or cannot be read."""
-        if path is None or not _exists(path):
+        if path is None or not exists(path):
             return None
         if path not in self._probed:
             try:
@@ -117,7 +117,7 @@ def name_parts(name: str) -> tuple[str, ...]:
         if re.match(r"/[a-zA-Z]:/", text):  # file:///C:/videos/a.mp4
             text = text[1:]
     windows = ("\\" in text and "/" not in text) or re.match(r"[a-zA-Z]:\\", text)
-    if windows and not _exists(Path(text)):
+    if windows and not exists(Path(text)):
         text = text.replace("\\", "/")
     root = ("/",) if text.startswith("/") else ()
     return (*root, *(part for part in text.split("/") if part and part != "."))
@@ -140,8 +140,9 @@ def _best(found: list[Path], parts: tuple[str, ...]) -> list[Path]:
     return [path for path in found if agreeing(path) == most]
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path | None) -> bool:
+    """Whether a file is there, whatever an annotation may hold for a name."""
     try:
-        return path.exists()
+        return path is not None and path.exists()
     except (OSError, ValueError):  # a name too long, or with a NUL
         return False

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -214,8 +213,10 @@ def as_text(value: object) -> str:
     """Return a text without spaces around it; empty for what is none."""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"{value:g}" if math.isfinite(value) and abs(value) < 1e6 else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
     return ""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = App(name="data")
 app.command("lrcn.cli.flow:flow", name="flow", help="Compute the optical flow of a data set once.")
 app.command("lrcn.cli.extract:extract", name="extract", help="Write a CNN's features of videos as NumPy files.")
+app.command("lrcn.cli.data_import:import_", name="import", help="Read the annotations of other programs, write them.")
 app.command("lrcn.cli.data_numbers:budget", name="budget", help="Say how often and how long who did what.")
 app.command("lrcn.cli.data_numbers:agree", name="agree", help="Say how far two annotators agree, or a model and one.")
 
