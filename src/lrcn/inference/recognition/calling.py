@@ -49,17 +49,8 @@ class VideoRecognizer(ABC):
     ) -> WindowProbs:
         """Return the class probabilities of every window, from which a call makes its result.
 
-        Args:
-            source: As for a call, but one only.
-            clip_stride: As for a call.
-            start_s: As for a call.
-            end_s: As for a call.
-            timing_s: Filled with the seconds spent, by stage.
-            on_progress: As for a call.
-
-        Raises:
-            MediaError: If nothing of the video can be decoded.
-            ConfigError: If `clip_stride` is out of range.
+        Arguments and errors are those of a call, of one source only; `timing_s` is filled with the seconds spent, by
+        stage.
         """
 
     @overload
