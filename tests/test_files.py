@@ -5,6 +5,9 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -157,3 +160,70 @@ def test_a_cache_of_another_user_is_not_taken(tmp_path: Path, monkeypatch: pytes
     (tmp_path / f"lrcn-{os.getuid()}").symlink_to(tmp_path / "theirs")
     with pytest.raises(ConfigError, match="another user's: choose a folder with --cache-dir"):
         cache_folder("features")
+
+
+_REPLACE_OFTEN = """
+import sys
+from pathlib import Path
+from lrcn.files import replacing_folder
+for number in range(60):
+    with replacing_folder(Path(sys.argv[1])) as folder:
+        for name in "abc":
+            (folder / name).write_text(f"{sys.argv[2]} {number}")
+"""
+
+
+def test_several_processes_may_replace_one_folder_and_it_is_always_there(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with replacing_folder(target) as folder:
+        for name in "abc":
+            (folder / name).write_text("first")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _REPLACE_OFTEN, str(target), str(number)], stderr=subprocess.PIPE)
+        for number in range(3)
+    ]
+    looks = 0
+    while any(writer.poll() is None for writer in writers):
+        held = os.open(target, os.O_RDONLY)  # never FileNotFoundError
+        try:
+            assert len(os.listdir(held)) in (0, 3)  # whole, or on its way out
+        finally:
+            os.close(held)
+        looks += 1
+    assert looks > 10
+    assert [writer.wait() for writer in writers] == [0, 0, 0], [
+        writer.stderr.read() for writer in writers if writer.stderr
+    ]
+    assert len({(target / name).read_text() for name in "abc"}) == 1
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    old = time.time() - 2 * 86_400
+    for name, age in ((".model-abcdefgh", old), (".model-ijklmnop", time.time()), (".models-abcdefgh", old)):
+        (tmp_path / name / "new").mkdir(parents=True)
+        os.utime(tmp_path / name, (age, age))
+    for name, age in ((".t-abcdefgh.csv", old), (".t-ijklmnop.csv", time.time()), (".t-abcdefgh.txt", old)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (age, age))
+    with replacing_folder(tmp_path / "model"):
+        pass
+    with replacing(tmp_path / "t.csv"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".model-ijklmnop",
+        ".models-abcdefgh",
+        ".t-abcdefgh.txt",
+        ".t-ijklmnop.csv",
+        "model",
+        "t.csv",
+    ]
+
+
+def test_a_folder_is_replaced_where_the_system_cannot_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    for text in ("first", "second"):
+        with replacing_folder(tmp_path / "model") as folder:
+            (folder / "a").write_text(text)
+    assert (tmp_path / "model" / "a").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

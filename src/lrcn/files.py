@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import getpass
+import glob
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -21,6 +25,15 @@ _KEPT = 40
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 """Error numbers of a full disk; NumPy gives none."""
+
+_LEFT_OVER_S = 86_400.0
+"""Age from which a temporary file or folder is no longer being written, but was left by a process that was killed."""
+
+_TRIES = 100
+"""Times that a folder is put in place where other processes put theirs."""
+
+_AT_FDCWD = -100
+"""The working folder, to Linux's `renameat2`."""
 
 _LITTLE = 2**20
 """Bytes left on a disk that count as full: what could not be written is still there."""
@@ -42,7 +55,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path  # a device or a pipe is written to, not replaced
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:_KEPT]}-", suffix=path.suffix)
+    prefix = f".{path.stem[:_KEPT]}-"
+    _sweep(path.parent, prefix, path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     unfinished = Path(name)
     try:
@@ -107,8 +122,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:_KEPT]}-") as beside:
-        unfinished, old = Path(beside) / "new", Path(beside) / "old"
+    prefix = f".{path.name[:_KEPT]}-"
+    _sweep(path.parent, prefix, "")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as beside:
+        unfinished = Path(beside) / "new"
         unfinished.mkdir()
         try:
             yield unfinished
@@ -118,9 +135,61 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             if shutil.disk_usage(path.parent).free < _LITTLE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from exc
             raise
-        if path.exists():
-            path.replace(old)
-        unfinished.replace(path)
+        _put_in_place(unfinished, path)
+
+
+def _put_in_place(folder: Path, path: Path) -> None:
+    """Let a folder become `path`; what was there is then where the folder was.
+
+    At no moment is nothing at `path`, and others may do the same at the same time. Where the system cannot exchange two
+    folders in one step, there is such a moment.
+    """
+    for _ in range(_TRIES):
+        try:
+            folder.rename(path)  # where nothing is, or an empty folder
+        except OSError as exc:
+            if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES):
+                raise
+        else:
+            return
+        try:
+            if not _exchange(folder, path):
+                path.replace(folder.with_name("old"))
+                continue
+        except FileNotFoundError:  # somebody took it away just now
+            continue
+        return
+    raise FileExistsError(errno.EEXIST, "others write there all the time", str(path))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; whether the system can.
+
+    Raises:
+        OSError: If one of them is not there.
+    """
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
+    for name, flag, places in (("renameat2", 2, (_AT_FDCWD,)), ("renamex_np", 2, ())):  # Linux, macOS
+        call = getattr(library, name, None)
+        if call is None:
+            continue
+        arguments = [ctypes.c_char_p(os.fsencode(path)) for path in (one, other)]
+        placed = [argument for path in arguments for argument in (*map(ctypes.c_int, places), path)]
+        if call(*placed, ctypes.c_uint(flag)) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number == errno.ENOENT:
+            raise FileNotFoundError(number, os.strerror(number), str(other))
+    return False
+
+
+def _sweep(folder: Path, prefix: str, suffix: str) -> None:
+    """Remove what killed processes left here long ago, of the file or folder that is about to be written."""
+    long_ago = time.time() - _LEFT_OVER_S
+    for entry in folder.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):  # as `tempfile` names them
+        with suppress(OSError):  # another process was quicker, or it is not ours
+            if entry.stat().st_mtime < long_ago:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def cache_folder(kind: str, cache_dir: Path | None = None) -> Path:

@@ -194,7 +194,12 @@ def test_a_closed_output_is_no_bug(tiny_model: Path, clip20: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT")
-def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("signal_number", "said"), [(signal.SIGINT, "lrcn: interrupted\n"), (signal.SIGTERM, ""), (signal.SIGHUP, "")]
+)
+def test_a_signal_ends_it_in_order_and_leaves_no_table(
+    tiny_model: Path, clip20: Path, tmp_path: Path, signal_number: int, said: str
+) -> None:
     table = tmp_path / "out.csv"
     many = tmp_path / "many"
     many.mkdir()
@@ -213,10 +218,10 @@ def test_interrupt_ends_with_130_and_leaves_no_table(tiny_model: Path, clip20: P
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()  # it is at work
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_number)
         process.stdout.read()
-        assert process.stderr.read() == "lrcn: interrupted\n"
-    assert process.returncode == exits.INTERRUPTED
+        assert process.stderr.read() == said
+    assert process.returncode == 128 + signal_number
     assert list(tmp_path.iterdir()) == [many]
 
 

@@ -252,7 +252,8 @@ class StopAt:
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+    ("signal_number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
 )
 def test_interrupted_run_loses_no_step(
     finished: TrainResult,

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.training.tiny_training import tiny_config
 
-from lrcn.errors import DataError
+from lrcn.errors import DataError, Notice
 from lrcn.models.recognition import RecognitionModel
 from lrcn.training.optimizers import make_optimizer
-from lrcn.training.run_state import RunState, load_checkpoint, load_trainable, save_checkpoint, trainable_state
+from lrcn.training.run_state import (
+    RunState,
+    before_last,
+    load_checkpoint,
+    load_trainable,
+    save_checkpoint,
+    trainable_state,
+)
 
 
 def make_model(seed: int, *, frozen: bool) -> RecognitionModel:
@@ -100,3 +109,42 @@ def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"schema": 99, "state": {}}, tmp_path / "last.ckpt")
     with pytest.raises(DataError, match="another version"):
         load_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_of_a_damaged_checkpoint_the_one_before_is_taken_and_no_other_weights_ever(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    write(path)
+    write(path)
+    whole = path.read_bytes()
+    _, expected = load_checkpoint(path)
+    fell_back = 0
+    rng = np.random.default_rng(0)
+    for place in [0, 10, len(whole) - 3, len(whole) - 30, *rng.integers(0, len(whole), 150).tolist()]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            state, found = load_checkpoint(path)
+        fell_back += any(issubclass(warning.category, Notice) for warning in told)
+        assert state.step == 7
+        for part in ("model", "best"):
+            assert found[part].keys() == expected[part].keys()
+            assert all(torch.equal(found[part][name], value) for name, value in expected[part].items())
+    assert fell_back > 50
+    before_last(path).write_bytes(b"PK")
+    path.write_bytes(whole[:100])
+    with pytest.raises(DataError, match="damaged; delete it and use --resume"):
+        load_checkpoint(path)
+
+
+def test_a_finished_run_keeps_one_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    state = write(path)
+    write(path)
+    assert before_last(path).is_file()
+    model = make_model(0, frozen=True)
+    weights, optimizer = trainable_state(model), make_optimizer(model, tiny_config())
+    done = replace(state, finished=True)
+    save_checkpoint(path, done, model=weights, best=weights, optimizer=optimizer, precision={})
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

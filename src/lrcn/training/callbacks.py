@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,10 @@ class RunKeeper(Callback):
         checkpoint_every_s: float,
     ) -> None:
         """Take a run, whose state is kept up to date here; steps are the optimiser's."""
-        self.interrupted = False
-        """Set it to stop after the running step, in a state that can be resumed."""
+        self.interrupted: int | None = None
+        """Number of the signal that asks for it: stop after the running step, in a state that can be resumed."""
+        self.take_signals: Callable[[], object] = lambda: None
+        """Called once Lightning has put its handlers in place: with several devices its own would wait for ever."""
         self.best: dict[str, Tensor] = run.saved["best"] if run.saved else {}
         """`trainable_state` after the best epoch so far; empty before the first epoch ends."""
         self._run, self._config, self._state = run, run.config, run.state
@@ -92,6 +95,10 @@ class RunKeeper(Callback):
         """Whether the run is at its end."""
         return self._state.finished
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before the first step."""
+        self.take_signals()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -106,7 +113,8 @@ class RunKeeper(Callback):
             self._log(trainer, {"train_loss_step": float(outputs["loss"]) * self._config.accumulate})
         if state.step % self._steps_per_epoch == 0 or state.step == self._total_steps:
             self._end_epoch(trainer, pl_module)
-        stopped = self.interrupted or trainer.received_sigterm
+        # all ranks stop at the same step, whichever was told
+        stopped = trainer.strategy.reduce_boolean_decision(self.interrupted is not None, all=False)
         if state.finished or stopped or time.monotonic() - self._saved >= self._every_s:
             self._save(trainer, pl_module)
         if state.finished or stopped:

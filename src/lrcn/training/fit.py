@@ -284,7 +284,7 @@ def _fit(run: Run, device: torch.device, narrator: Narrator, checkpoint_every_s:
         trainer = make_trainer(config, device, run.folder.path, [keeper])
         if saved:
             trainer.precision_plugin.load_state_dict(saved["precision"])
-        with stop_between_steps(keeper, narrator, enabled=config.devices == 1):
+        with stop_between_steps(keeper, narrator):
             trainer.fit(module, loader)
     for failure in sorted(module.failures):
         narrator.warn(f"left out of its batches: {failure}")

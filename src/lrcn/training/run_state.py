@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
+import shutil
+import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrcn.errors import DataError
+from lrcn.errors import DataError, Notice
 from lrcn.files import replacing
 
 _SCHEMA = 3
@@ -71,7 +73,7 @@ def save_checkpoint(
     optimizer: Optimizer,
     precision: Mapping[str, Any],
 ) -> None:
-    """Write `last.ckpt`: on the disk before it replaces the one before, so that no moment is without a whole one.
+    """Write `last.ckpt`: on the disk before it replaces the one before, which is kept beside it as `before_last`.
 
     Args:
         path: The file.
@@ -93,15 +95,53 @@ def save_checkpoint(
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
+        _keep_beside(path, finished=state.finished)
+
+
+def _keep_beside(path: Path, *, finished: bool) -> None:
+    """Keep what is at `path` under the name that `before_last` says, or nothing of a finished run."""
+    kept = before_last(path)
+    kept.unlink(missing_ok=True)
+    if finished or not path.is_file():
+        return
+    try:
+        kept.hardlink_to(path)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, kept)
+
+
+def before_last(path: Path) -> Path:
+    """Return where the checkpoint before this one is kept, to go on from should this one be damaged."""
+    return path.with_name(f"{path.stem}-but-one{path.suffix}")
 
 
 def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Any]]:
     """Return the run's state, and the rest of what `save_checkpoint` wrote: tensors and plain values, no pickled code.
 
+    Of a damaged file, the one before it is taken, with a `Notice`.
+
     Raises:
-        DataError: If the file is damaged or of another version.
+        DataError: If both are damaged, or it is of another version.
     """
     try:
+        return _load(path)
+    except _Damaged as exc:
+        with suppress(_Damaged):
+            older = _load(before_last(path))
+            warnings.warn(f"{path}: damaged; the run goes on from the checkpoint before", Notice, stacklevel=2)
+            return older
+        raise DataError(f"{path}: damaged; delete it and use --resume to start this run over") from exc
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _load(path: Path) -> tuple[RunState, dict[str, Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (member := archive.testzip()) is not None:  # torch does not look at the checksums
+                raise _Damaged(member)
         content = torch.load(path, map_location="cpu", weights_only=True)
         state = content.pop("state")
         if content["schema"] == 2:
@@ -109,8 +149,10 @@ def load_checkpoint(path: Path) -> tuple[RunState, dict[str, Any]]:
         elif content["schema"] != _SCHEMA:
             raise DataError(f"{path}: written by another version of lrcn; train anew in another folder")
         return RunState(**state), content
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile) as exc:
-        raise DataError(f"{path}: damaged; delete it and use --resume to start this run over") from exc
+    except DataError:
+        raise
+    except Exception as exc:  # zipfile, pickle and torch raise whatever they trip over
+        raise _Damaged(str(exc)) from exc
 
 
 def _from_schema_2(state: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lrcn.errors import ConfigError, MissingExtraError
 from lrcn.training.callbacks import RunKeeper
@@ -92,29 +91,45 @@ def quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
-@contextmanager
-def stop_between_steps(keeper: RunKeeper, narrator: Narrator, *, enabled: bool) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the running step, so that nothing is lost; a second Ctrl-C does not wait."""
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, what schedulers send before they kill, and what a terminal sends that is closed."""
 
-    def on_interrupt(signum: int, frame: object) -> None:
-        if keeper.interrupted:
+
+@contextmanager
+def stop_between_steps(keeper: RunKeeper, narrator: Narrator) -> Iterator[None]:
+    """Let the signals that end a program wait for the running step, so that nothing is lost; a second Ctrl-C does not.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C.
+        SystemExit: After another signal, with the code by which shells report it.
+    """
+
+    def stop(signum: int, frame: object) -> None:
+        if keeper.interrupted == signum == signal.SIGINT:
             raise KeyboardInterrupt
-        keeper.interrupted = True
+        keeper.interrupted = signum
         narrator.note("stopping after this step")
 
-    handles = enabled and threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGINT, on_interrupt) if handles else None
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in _STOPPING} if in_main else {}
+
+    def take_signals() -> None:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, stop)
+
+    keeper.take_signals = take_signals
+    take_signals()
     try:
         yield
-    except SIGTERMException:
-        raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit:
-        if keeper.interrupted:
-            raise KeyboardInterrupt from None
-        raise
+    except SystemExit:  # Lightning's, after Ctrl-C
+        if keeper.interrupted != signal.SIGINT:
+            raise
     finally:
-        if handles:
-            signal.signal(signal.SIGINT, previous)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if keeper.interrupted and not keeper.finished:
         narrator.note("stopped; --resume goes on from here")
-        raise KeyboardInterrupt
+        if keeper.interrupted == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + keeper.interrupted)
