@@ -37,6 +37,7 @@ from lrcn.models.recognition import RecognitionModel
 from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
+from lrcn.training.recognition.bouts import BoutValidation, recording_features
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.recognition.multi_label import MultiLabelValidation
 from lrcn.training.recognition.validation import FeatureValidation, FrameValidation, class_shares, encoded_examples
@@ -162,6 +163,8 @@ def prepare_features(
     elif val:
         shares = class_shares([video.label for video in val])
         validation = FeatureValidation(val[own], header.preprocess, shares[own])
+    if validation is not None and (recordings := recording_features(data, encoded, part_of)):
+        validation = BoutValidation(validation, recordings)
     return PreparedData(clips, len(clips), collate_features, validation, skipped, encoded.key, encoded.runtime)
 
 
