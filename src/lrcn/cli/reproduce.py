@@ -43,7 +43,7 @@ def reproduce(
         output: Folder for the runs, the flow, `table.json` and `table.md`; made if missing.
         configs: Folder with `single_frame_rgb.yaml`, `lrcn_fc6_rgb.yaml`, `single_frame_flow.yaml` and
             `lrcn_fc6_flow.yaml`; those in `configs/recognition` have the release's numbers.
-        splits: Official splits to run.
+        splits: Official splits to run; 1 where the data set has one.
         streams: `rgb` leaves the flow columns out.
         crops: Crops of each frame to average when scoring: the centre, or the paper's ten.
         flow_dir: Where `lrcn data flow` has put the flow. Left out, it is computed into `--output`.

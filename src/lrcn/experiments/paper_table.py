@@ -97,7 +97,7 @@ def reproduce(
     """Train and score everything the table needs; started again, it goes on with what is there.
 
     Args:
-        read: Returns the data set with its official split of this number.
+        read: Returns the data set with its official split of this number; of sets that have one split, 1.
         root: The data set's folder.
         output: Folder for runs, flow and the table.
         configs: `single_frame_rgb`, `lrcn_fc6_rgb`, and, for the other columns, `single_frame_flow` and
@@ -118,8 +118,7 @@ def reproduce(
     cells: dict[str, dict[str, list[float]]] = {row: {} for row in NETS}
     failures: dict[str, None] = {}
     name, num_videos = "", 0
-    for number in splits:
-        data = read(number)
+    for number, data in {number: read(number) for number in splits}.items():  # all of them, before hours go into one
         name = data.name
         models: dict[str, Path] = {}
         for stream in ("rgb", "flow"):

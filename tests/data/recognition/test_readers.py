@@ -96,3 +96,12 @@ def test_a_list_finds_its_video_beside_a_picture_of_the_same_name(tmp_path: Path
     ucf101(tmp_path)
     touch(tmp_path, f"thumbnails/{Path(UCF[0]).stem}.jpg", f"UCF-101/{Path(UCF[0]).with_suffix('.jpg')}")
     assert len(read_recognition_data(tmp_path).examples) == len(UCF)
+
+
+def test_a_second_split_of_a_layout_that_has_one_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mp4")
+    write_csv(tmp_path, "path,label,split\na.mp4,go,train\nb.mp4,go,test\n")
+    assert str(refusal(tmp_path, split_number=2)) == (
+        f"{tmp_path}: read as annotations-csv, which has one split: give the number 1, not 2"
+    )
+    assert len(read_recognition_data(tmp_path, split_number=1).examples) == 2

@@ -45,14 +45,16 @@ class Reader:
     """Whether the path, a folder or a file, looks like this layout."""
     read: Callable[[Path, ReadOptions], RecognitionData]
     """Raises `DataError` for what is wrong. Groups may be left empty, and so may `val`: both are made afterwards."""
+    numbered: bool = False
+    """Whether there may be several official splits, of which `ReadOptions` names one."""
 
 
 READERS: dict[str, Reader] = {
     "class-folders": Reader(detect_class_folders, read_class_folders),
     "split-folders": Reader(detect_split_folders, read_split_folders),
     "activitynet": Reader(detect_activitynet, read_activitynet),
-    "hmdb51": Reader(detect_hmdb51, read_hmdb51),
-    "ucf101": Reader(detect_ucf101, read_ucf101),
+    "hmdb51": Reader(detect_hmdb51, read_hmdb51, numbered=True),
+    "ucf101": Reader(detect_ucf101, read_ucf101, numbered=True),
     "annotations-csv": Reader(detect_annotations_csv, read_annotations_csv),
     "kinetics": Reader(detect_kinetics, read_kinetics),
     "recordings": Reader(detect_recordings, read_recordings),
@@ -123,6 +125,8 @@ def read_recognition_data(
         reader = lookup(READERS, name, kind="data format")
         if says_of_recordings and name in _OWN and name != RECORDINGS:
             raise DataError(f"{path}: read as {name}; videos, subject and looked_at are for annotations of recordings")
+        if split_number != 1 and not reader.numbered:
+            raise DataError(f"{path}: read as {name}, which has one split: give the number 1, not {split_number}")
         options = ReadOptions(
             split_number=split_number,
             skip_missing=skip_missing,
