@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from tests.training.tiny_training import tiny_config
 from lrcn.config import PreprocessConfig
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import balanced
+from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
+from lrcn.training.progress import Narrator
+from lrcn.training.recognition.data import _all_clips, _balances
 from lrcn.training.recognition.validation import FeatureValidation, class_shares
 
 
@@ -54,8 +59,6 @@ def test_the_score_can_be_the_mean_class_accuracy() -> None:
 
 
 def test_what_is_learnt_at_once_counts_classes_alike() -> None:
-    from lrcn.training.recognition.data import _all_clips
-
     videos = [video(0, value) for value in range(9)] + [video(1, 20.0)]
     preprocess = PreprocessConfig(clip_length=2, clip_stride=1)
     (plain,) = _all_clips(videos, preprocess, balance=False)
@@ -63,3 +66,29 @@ def test_what_is_learnt_at_once_counts_classes_alike() -> None:
     (even,) = _all_clips(videos, preprocess, balance=True)
     for label in range(2):
         assert even.weights[even.targets == label].sum().item() == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "setting", "expected", "says"),
+    [
+        ((10, 2), None, True, "classes have 2 to 10 training clips: all count alike (--no-balance-classes"),
+        ((9, 2), None, False, ""),
+        ((10, 2), False, False, ""),
+        ((9, 2), True, True, ""),
+    ],
+)
+def test_classes_count_alike_where_one_has_five_times_the_clips_of_another(
+    counts: tuple[int, int], setting: bool | None, expected: bool, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = tuple(
+        RecognitionExample(Path(f"{label}{number}.avi"), label, "train")
+        for label, count in zip(("sit", "run"), counts, strict=True)
+        for number in range(count)
+    )
+    data = RecognitionData(("run", "sit"), examples, "clips")
+    assert _balances(tiny_config(balance_classes=setting), data, Narrator()) is expected
+    told = capsys.readouterr().err
+    assert says in told
+    assert bool(told) is bool(says)
+    pieces = tuple(replace(example, within=(0.0, 9.0)) for example in examples)
+    assert _balances(tiny_config(balance_classes=setting), replace(data, examples=pieces), Narrator()) is bool(setting)

@@ -90,8 +90,9 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes, in [0, 1)."""
 
-    balance_classes: bool = False
-    """Let all classes count alike, however many clips each has: those of smaller classes come more often."""
+    balance_classes: bool | None = None
+    """Let all classes count alike, however many clips each has: those of smaller classes come more often. Null does so
+    where the largest class has five times the training clips of the smallest, or more, but not in recordings."""
     score: Literal["accuracy", "mean_class_accuracy"] = "accuracy"
     """What the best epoch is the best in, on the validation clips: the share of clips named rightly, or the mean of
     that share over the classes. Where several behaviours are shown at once it is their mean average precision."""

@@ -50,6 +50,9 @@ from lrcn.video.views import CENTER_VIEW, View
 MOST_FITTED = 10_000
 """Windows, or little more, from which a head learns what it learns at once: their statistics must fit into memory."""
 
+_UNEVEN = 5
+"""Times as many training clips in the largest class as in the smallest, from which on all count alike."""
+
 
 def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
     """Make sure that a data set can be trained on.
@@ -153,9 +156,9 @@ def prepare_features(
         encoded.fill(files, part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
-    model.head.fit(partial(_all_clips, train, header.preprocess, sets, balance=config.balance_classes))
-    items = balanced(train) if config.balance_classes else train
-    clips = FeatureClips(items, header.preprocess.clip_length, seed=config.seed)
+    balance = _balances(config, data, narrator)
+    model.head.fit(partial(_all_clips, train, header.preprocess, sets, balance=balance))
+    clips = FeatureClips(balanced(train) if balance else train, header.preprocess.clip_length, seed=config.seed)
     own = slice(rank, None, config.devices)
     validation: Validation | None = None
     if val and sets is not None:
@@ -171,6 +174,25 @@ def prepare_features(
 def one_for_each_part(examples: Sequence[RecognitionExample]) -> list[RecognitionExample]:
     """Return the examples without further pieces of a recording that is among them."""
     return list({(e.path, *(() if e.within else (e.start_s, e.end_s))): e for e in reversed(examples)}.values())[::-1]
+
+
+def _balances(config: RecognitionTrainingConfig, data: RecognitionData, narrator: Narrator) -> bool:
+    """Whether all classes are to count alike; says so where nobody asked for it.
+
+    Of recordings nothing is balanced unasked: how seldom a behaviour is belongs to what is learnt.
+    """
+    if config.balance_classes is not None:
+        return config.balance_classes
+    if data.multi_label or any(example.within for example in data.examples):
+        return False
+    counts = Counter(example.label for example in data.split("train")).values()
+    uneven = max(counts) >= _UNEVEN * min(counts)
+    if uneven:
+        narrator.note(
+            f"classes have {min(counts)} to {max(counts)} training clips: all count alike (--no-balance-classes: each "
+            "clip does)"
+        )
+    return uneven
 
 
 def training_part(example: RecognitionExample, config: RecognitionTrainingConfig) -> Part:
@@ -260,7 +282,7 @@ def prepare_frames(
         train, val, skipped = _load_all(data, load, bar, narrator)
     videos = [video for video, _ in train]
     clips = FrameClips(
-        balanced(videos) if config.balance_classes else videos,
+        balanced(videos) if _balances(config, data, narrator) else videos,
         preprocess,
         mirror=config.mirror,
         jitter=config.jitter,
