@@ -27,10 +27,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from benchmarks.grouped_folds import grouped_folds, interval_by_group, number_of_folds
 from benchmarks.simple_probes import VECTORS, fit_probe
 from lrcn import model_file
+from lrcn.config import RecognitionHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
@@ -39,6 +41,8 @@ from lrcn.features import Part, content_hash
 from lrcn.files import write_json
 from lrcn.metrics.classification import class_scores, confusion_matrix, mean_class_accuracy
 from lrcn.models.backbones import default_preprocess
+from lrcn.models.recognition import RecognitionModel
+from lrcn.tasks import RECOGNITION
 from lrcn.training.features import EncodedVideos, training_views
 from lrcn.training.fit import train
 from lrcn.training.progress import Narrator
@@ -233,25 +237,49 @@ class RealSet:
 
     def predicted(self, config: RecognitionTrainingConfig, trained: Sequence[int], judged: Sequence[int]) -> list[int]:
         """Train on some clips and return the classes that the model gives others, averaged over windows."""
-        videos = self.videos(config)
+        header, model = self.trained(config, trained)
+        return [int(guess) for guess in self.probs(config, header, model, judged).argmax(axis=1)]
+
+    def trained(
+        self, config: RecognitionTrainingConfig, clips: Sequence[int]
+    ) -> tuple[RecognitionHeader, RecognitionModel]:
+        """Train on some clips."""
+        self.videos(config)
         with tempfile.TemporaryDirectory() as name:
             result = train(
                 config,
-                self.training_data(trained),
+                self.training_data(clips),
                 output=Path(name) / "run",
                 device="cpu",
                 cache_dir=self._cache_dir,
                 quiet=True,
             )
-            header, model = model_file.load(result.model_path)
+            return model_file.load(result.model_path, task=RECOGNITION)
+
+    def probs(
+        self,
+        config: RecognitionTrainingConfig,
+        header: RecognitionHeader,
+        model: RecognitionModel,
+        judged: Sequence[int],
+        *,
+        shuffle_seed: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the probabilities of clips `(N, A)`, averaged over windows, whose frames may be put out of order."""
+        videos = self.videos(config)
         probs = np.zeros((len(judged), len(self.data.labels)))
+        rng = np.random.default_rng(shuffle_seed)
         windows = window_batches(
             [videos[clip] for clip in judged], header.preprocess.clip_length, header.preprocess.clip_stride
         )
         with torch.inference_mode():
             for batch in windows:
-                np.add.at(probs, batch.videos.numpy(), model.clip_probs(batch.features, batch.lengths).numpy())
-        return [int(guess) for guess in probs.argmax(axis=1)]  # their sum over windows has the order of their mean
+                features = batch.features
+                if shuffle_seed is not None:
+                    for clip, length in zip(features, batch.lengths.tolist(), strict=True):
+                        clip[:length] = clip[torch.from_numpy(rng.permutation(length))]
+                np.add.at(probs, batch.videos.numpy(), model.clip_probs(features, batch.lengths).numpy())
+        return probs / probs.sum(axis=1, keepdims=True)
 
     def probed(
         self, config: RecognitionTrainingConfig, vector: str, trained: Sequence[int], judged: Sequence[int]
@@ -429,9 +457,9 @@ def main() -> None:
     if arguments.few_clips:
         rows.append(Row(f"default, {FEW_CLIPS} clips a class", default, subset=few_clips))
     if arguments.imbalance:
-        balanced = replace(default, balance_classes=True)
+        uneven = replace(default, balance_classes=False)
         rows.append(Row(f"default, 1:{RARE}", default, subset=imbalanced))
-        rows.append(Row(f"default, 1:{RARE}, balanced", balanced, subset=imbalanced))
+        rows.append(Row(f"default, 1:{RARE}, not balanced", uneven, subset=imbalanced))
     kept = Kept(arguments.json)
     sets = [
         RealSet(path, most_folds=arguments.folds, cache_dir=arguments.cache_dir, kept=kept)

@@ -27,16 +27,19 @@ from tests.training.tiny_training import LABELS, bar_frames, tiny_config
 GROUPS = ("anna", "ben", "carl")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Path:
+def tiny_folder(folder: Path, make_clip: MakeClip) -> Path:
     """Three classes, three groups, one clip of each pair; some are declared to be test clips."""
-    folder = tmp_path_factory.mktemp("bars")
     rows = ["path,label,split,group"]
     for number, (label, group) in enumerate((label, group) for label in LABELS for group in GROUPS):
         make_clip(folder / f"{number}.avi", bar_frames(label, 9, number), 10)
         rows.append(f"{number}.avi,{label},{'test' if group == 'carl' else 'train'},{group}")
     (folder / "annotations.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Path:
+    return tiny_folder(tmp_path_factory.mktemp("bars"), make_clip)
 
 
 @pytest.fixture
