@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import MakeClip, textured_frames
 
-from lrcn.annotations.formats import read_annotations
+from lrcn.annotations.formats import FORMATS, read_annotations
 from lrcn.cli import main
 from lrcn.inference.recognition.predictor import Recognizer
 
@@ -24,6 +24,14 @@ def recordings(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) ->
     for number in range(3):
         make_clip(folder / f"mouse{number}.avi", textured_frames(60, 72, 80, seed=number), 10)
     return folder
+
+
+@pytest.fixture(scope="module")
+def looked_at(tiny_model: Path, recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a first run keeps of the recordings."""
+    out = tmp_path_factory.mktemp("first")
+    assert recognize(tiny_model, recordings, "--bouts", out) == 0
+    return out / "windows"
 
 
 def recognize(model: Path, *arguments: str | Path) -> int:
@@ -86,6 +94,25 @@ def test_what_was_looked_at_is_not_again_and_thresholds_apply(
     assert recognize(tiny_model, recordings, "--bouts", fresh, *LOOSE) == 0
     for name in ("bouts.csv", "mouse1.csv", "time_budget.csv"):
         assert (out / name).read_text() == (fresh / name).read_text()
+
+
+@pytest.mark.parametrize("format", [name for name, one in FORMATS.items() if one.write is not None])
+def test_every_format_is_written(
+    tiny_model: Path, recordings: Path, tmp_path: Path, looked_at: Path, format: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(looked_at, out / "windows")
+    assert recognize(tiny_model, recordings, "--bouts", out, "--format", format, "--review", "2", "--quiet") == 0
+    every = read_annotations(out / "bouts.csv")
+    for recording in every.recordings:
+        path = out / f"{recording.name.removesuffix('.avi')}{FORMATS[format].suffix}"
+        if FORMATS[format].read is None:
+            assert path.read_text().count(" --> ") == len(recording.bouts)
+            continue
+        (read,) = read_annotations(path, videos=recordings).recordings
+        assert [bout.label for bout in read.bouts] == [bout.label for bout in recording.bouts]
+        assert [bout.start_s for bout in read.bouts] == pytest.approx([b.start_s for b in recording.bouts], abs=2e-3)
+    assert len([path for path in (out / "review").iterdir() if path.suffix != ".mp4"]) in (1, 2)
 
 
 def test_table_says_how_long_each_label_is_shown(

@@ -44,6 +44,8 @@ class AnnotationFormat:
     """Raises `DataError` where nothing can be read; what is wrong with single events goes into `skipped`."""
     write: Callable[[Annotations, Path], None] | None = None
     """Raises `DataError` for what the format cannot hold and must not lose."""
+    a_file_each: bool = False
+    """Whether a file holds one recording only."""
 
 
 FORMATS: dict[str, AnnotationFormat] = {
@@ -53,14 +55,14 @@ FORMATS: dict[str, AnnotationFormat] = {
         ".tsv", detect_boris_aggregated, read_boris_aggregated, write_boris_aggregated
     ),
     "bouts-csv": AnnotationFormat(".csv", detect_bouts_csv, read_bouts_csv, write_bouts_csv),
-    "elan": AnnotationFormat(".eaf", detect_elan, read_elan, write_elan),
+    "elan": AnnotationFormat(".eaf", detect_elan, read_elan, write_elan, a_file_each=True),
     "cvat": AnnotationFormat(".xml", detect_cvat, read_cvat),
     "label-studio": AnnotationFormat(".json", detect_label_studio, read_label_studio, write_label_studio),
     "activitynet": AnnotationFormat(".json", detect_activitynet, read_activitynet, write_activitynet),
     "fiftyone": AnnotationFormat(".json", detect_fiftyone, read_fiftyone),
     "label-track": AnnotationFormat(".txt", detect_label_track, read_label_track),
-    "srt": AnnotationFormat(".srt", write=write_subrip),
-    "vtt": AnnotationFormat(".vtt", write=write_webvtt),
+    "srt": AnnotationFormat(".srt", write=write_subrip, a_file_each=True),
+    "vtt": AnnotationFormat(".vtt", write=write_webvtt, a_file_each=True),
 }
 """Name -> format. The first that recognises a file reads it, registered ones before ours."""
 

@@ -103,8 +103,8 @@ class BoutOutput:
         if self._doubtful:
             folder = self._folder / "review"
             clips = write_clips(self._doubtful, folder, on_progress=lambda done: on_progress(done, len(self._doubtful)))
-            suffix = FORMATS[self._flags.format].suffix
-            path = folder / f"review{suffix}"
+            format = FORMATS[self._flags.format]
+            path = folder if format.a_file_each else folder / f"review{format.suffix}"
             write_annotations(replace(clips, labels=self._labels), path, format=self._flags.format)
             yield f"{len(self._doubtful)} least certain bouts", path
 

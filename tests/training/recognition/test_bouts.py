@@ -19,7 +19,7 @@ from lrcn.inference.recognition.bouts import bout_stride, default_settings, fram
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.models.backbones import default_preprocess
 from lrcn.training.progress import Narrator
-from lrcn.training.recognition.bouts import BoutValidation
+from lrcn.training.recognition.bouts import BoutValidation, recording_windows
 from lrcn.training.recognition.recipe import RecognitionRecipe
 
 
@@ -44,7 +44,7 @@ def test_what_is_fitted_on_is_what_a_recognizer_says(recordings: RecognitionData
     assert one.truth.split == "val"
     assert one.truth.path is not None
     with torch.no_grad():
-        ours = prepared.validation._windows(one, header, model, torch.device("cpu"))
+        ours = recording_windows(one, header, model, torch.device("cpu"))
     theirs = Recognizer(header, model).window_probs(one.truth.path, clip_stride=bout_stride(preprocess))
     assert ours.windows == theirs.windows
     assert ours.times_s == pytest.approx(theirs.times_s)

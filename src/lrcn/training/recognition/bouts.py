@@ -64,27 +64,28 @@ class BoutValidation(Validation):
         assert isinstance(header, RecognitionHeader)
         known = []
         for recording in self._recordings:
-            windows = self._windows(recording, header, model, device)
+            windows = recording_windows(recording, header, model, device)
             borders_s = np.append(windows.times_s, windows.duration_s)
             known.append(KnownRecording(recording.truth, frame_probs(windows), borders_s))
         clip_s = header.preprocess.clip_length * float(np.median(np.diff(known[0].borders_s)))
         settings = fit_bout_settings(known, header.labels, clip_s=clip_s, exclusive=not header.model.multi_label)
         return replace(header, bouts=settings)
 
-    def _windows(
-        self, recording: RecordingFeatures, header: RecognitionHeader, model: RecognitionModel, device: torch.device
-    ) -> WindowProbs:
-        """Return what the model says of a recording, as a recognizer with this header would."""
-        length, stride = header.preprocess.clip_length, bout_stride(header.preprocess)
-        said = [
-            model.clip_probs(batch.features.to(device), batch.lengths).double().cpu().numpy()
-            for batch in window_batches([recording.video], length, stride)
-        ]
-        times_s = recording.times_s
-        step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
-        ranges = tuple(clip_windows(recording.video.num_frames, length, stride))
-        probs = calibrated(np.concatenate(said), header.calibration)
-        return WindowProbs(ranges, probs, times_s, float(times_s[-1]) + step_s)
+
+def recording_windows(
+    recording: RecordingFeatures, header: RecognitionHeader, model: RecognitionModel, device: torch.device
+) -> WindowProbs:
+    """Return what a model says of a recording, as a recognizer with this header would."""
+    length, stride = header.preprocess.clip_length, bout_stride(header.preprocess)
+    said = [
+        model.clip_probs(batch.features.to(device), batch.lengths).double().cpu().numpy()
+        for batch in window_batches([recording.video], length, stride)
+    ]
+    times_s = recording.times_s
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    ranges = tuple(clip_windows(recording.video.num_frames, length, stride))
+    probs = calibrated(np.concatenate(said), header.calibration)
+    return WindowProbs(ranges, probs, times_s, float(times_s[-1]) + step_s)
 
 
 def recording_features(
