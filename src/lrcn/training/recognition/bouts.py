@@ -15,7 +15,7 @@ from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.datasets import window_batches
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.errors import MediaError
-from lrcn.extraction import Part
+from lrcn.features import Part
 from lrcn.inference.recognition.bout_fitting import KnownRecording, fit_bout_settings
 from lrcn.inference.recognition.bouts import bout_stride, frame_probs
 from lrcn.inference.recognition.windows import WindowProbs
