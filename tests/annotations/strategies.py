@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lrcn.annotations.reading import in_order
-from lrcn.bouts import Annotations, Bout, Recording, labels_of
+from lrcn.bouts import WHOLE, Annotations, Bout, Recording, labels_of
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=8)
 """Without spaces: those around a name are no part of it in any format."""
 
 texts = st.just("") | st.lists(words, min_size=1, max_size=3).map(" ".join)
+
+looked_at_spans = st.sampled_from([None, WHOLE, ((0.0, 1.5), (2.25, math.inf)), ((1e-05, 60.0),), ((3.0, math.inf),)])
+"""Of recordings."""
 
 
 def times(step_s: float = 0.001, longest_s: float = 10_000.0) -> st.SearchStrategy[float]:

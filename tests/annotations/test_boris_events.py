@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.annotations.conftest import REAL, ReadText, real
-from tests.annotations.strategies import bouts, recordings, words
+from tests.annotations.strategies import bouts, looked_at_spans, recordings, words
 
 from lrcn.annotations.formats import read_annotations, recognised_format, write_annotations
 from lrcn.bouts import WHOLE, Annotations, Bout
@@ -86,7 +86,7 @@ modifiers = st.lists(words.filter(lambda word: "|" not in word), max_size=3).map
         bouts(modifiers=modifiers),
         overlap=False,
         empty=False,
-        looked_at=st.just(WHOLE),
+        looked_at=looked_at_spans,
         duration_s=st.none() | st.floats(1, 1e5),
         fps=st.none() | st.floats(1, 500),
         offset_s=st.sampled_from([0.0, 12.5]),

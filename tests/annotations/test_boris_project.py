@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.annotations.conftest import REAL, ReadText, real
-from tests.annotations.strategies import bouts, recordings, words
+from tests.annotations.strategies import bouts, looked_at_spans, recordings, words
 
 from lrcn.annotations.formats import read_annotations, write_annotations
 from lrcn.bouts import WHOLE, Annotations, Bout
@@ -192,8 +192,7 @@ modifiers = st.lists(words.filter(lambda word: "|" not in word), max_size=3).map
     recordings(
         bouts(modifiers=modifiers),
         overlap=False,
-        empty=False,
-        looked_at=st.just(WHOLE) | st.just(((1.5, 20.0),)) | st.just(((3.0, math.inf),)),
+        looked_at=looked_at_spans,
         duration_s=st.none() | st.floats(1, 1e5),
         fps=st.none() | st.floats(1, 500),
         offset_s=st.sampled_from([0.0, 12.5]),

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.annotations.conftest import ReadText
-from tests.annotations.strategies import bouts, recordings, words
+from tests.annotations.strategies import bouts, looked_at_spans, recordings, words
 
 from lrcn.annotations.bouts_csv import looked_at_cell, parse_looked_at
 from lrcn.annotations.formats import read_annotations, write_annotations
-from lrcn.bouts import WHOLE, Annotations, Bout, labels_of
+from lrcn.bouts import Annotations, Bout, labels_of
 
 modifiers = st.lists(words | st.just("a|b\\"), max_size=3).map(tuple)
-spans = st.none() | st.just(WHOLE) | st.just(((0.0, 1.5), (2.25, math.inf))) | st.just(((1e-05, 60.0),))
 
 
 @given(
     recordings(
         bouts(modifiers=modifiers, prob=st.none() | st.floats(0, 1)),
-        looked_at=spans,
+        looked_at=looked_at_spans,
         duration_s=st.none() | st.floats(1, 1e5),
         fps=st.none() | st.floats(1, 500),
         split=st.sampled_from(["", "train", "val", "test"]),
@@ -43,7 +41,7 @@ def test_in_and_out_again_loses_nothing(given_: Annotations) -> None:
     assert back.skipped == ()
 
 
-@given(spans.filter(bool))
+@given(looked_at_spans.filter(bool))
 def test_what_was_looked_at_is_read_as_written(given_: tuple[tuple[float, float], ...]) -> None:
     assert parse_looked_at(looked_at_cell(given_)) == given_
 

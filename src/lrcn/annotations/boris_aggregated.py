@@ -143,7 +143,8 @@ def _read(rows: list[TableRow], log: Log) -> tuple[list[Observed], list[Span]]:
 def write_boris_aggregated(annotations: Annotations, path: Path) -> None:
     """Write a row a bout, recording by recording.
 
-    Probabilities, splits, groups, regions and what was looked at have no column.
+    What was not gone through from start to end says so in the description. Probabilities, splits, groups and regions
+    have no column.
 
     Raises:
         OSError: If the file cannot be written.

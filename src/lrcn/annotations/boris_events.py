@@ -120,7 +120,8 @@ def _read(name: str, rows: list[TableRow], options: ReadOptions, log: Log) -> li
 def write_boris_events(annotations: Annotations, path: Path) -> None:
     """Write starts, stops and points in the order of time, recording by recording.
 
-    Probabilities, splits, groups, regions and what was looked at have no column.
+    What was not gone through from start to end says so in the description. Probabilities, splits, groups and regions
+    have no column.
 
     Raises:
         DataError: If bouts of one behaviour, subject and modifiers overlap.

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lrcn.annotations.bouts_csv import looked_at_cell, parse_looked_at
 from lrcn.annotations.media import MediaFinder, file_name
 from lrcn.annotations.observations import MediaFile, Observation, Player, recordings_of
 from lrcn.annotations.reading import Log, ReadOptions, number, rounded, seconds
@@ -29,7 +30,7 @@ KNOWN_VERSION = (9, 12, 3)
 """The newest BORIS whose files were looked at."""
 
 _STATE = "State event"
-_WHERE_NOT = "observation without events; if nothing was to be seen, say so with --looked-at whole, else leave it out"
+_WITHOUT = "observation without events; if nothing was to be seen, say so with --looked-at whole, else leave it out"
 
 
 def detect_boris_project(path: Path) -> bool:
@@ -65,7 +66,7 @@ def read_boris_project(path: Path, options: ReadOptions) -> Annotations:
             log.warnings.append(str(exc))
             continue
         log.num_events += _count(rows, types)
-        recordings += recordings_of(_observation(name, raw, rows, types, log), options, log)
+        recordings += recordings_of(_observation(name, raw, rows, types, options, log), options, log)
     return log.annotations(recordings, tuple(types))
 
 
@@ -107,7 +108,9 @@ def _modifiers(row: list[Any]) -> tuple[str, ...]:
     return tuple(modifier.strip() for modifier in text.split("|")) if text.strip() else ()
 
 
-def _observation(name: str, raw: dict[str, Any], rows: list[Any], types: dict[str, str], log: Log) -> Observation:
+def _observation(
+    name: str, raw: dict[str, Any], rows: list[Any], types: dict[str, str], options: ReadOptions, log: Log
+) -> Observation:
     place = f"observation {name!r}"
     marks, lost = [], False
     for i, row in enumerate(rows, start=1):
@@ -125,8 +128,8 @@ def _observation(name: str, raw: dict[str, Any], rows: list[Any], types: dict[st
         log.warn(place, f"{code!r} is not in the ethogram: read as a point event; add it there, with its type")
     marks.sort(key=lambda mark: (mark.time_s, mark.subject, mark.label))
     events, unknown = paired(marks, log.skip)
-    if not rows:
-        log.warn(place, _WHERE_NOT)
+    if not rows and options.looked_at == "auto" and not _SAID.fullmatch(as_text(raw.get("description"))):
+        log.warn(place, _WITHOUT)
     offset_s = _offset(raw.get("time offset"), place, log)
     players = _players(raw, offset_s, place, log)
     end_s = math.inf if players else max((mark.time_s for mark in marks), default=0.0)
@@ -135,9 +138,31 @@ def _observation(name: str, raw: dict[str, Any], rows: list[Any], types: dict[st
         tuple(events),
         players,
         offset_s,
-        _interval(raw, offset_s, end_s) if rows else None,
+        described(as_text(raw.get("description")), offset_s, _interval(raw, offset_s, end_s) if rows else None),
         tuple(unknown) if not lost else ((-math.inf, math.inf),),
     )
+
+
+_SAID = re.compile(r"looked at: (.+)", re.DOTALL)
+
+
+def description_of(recording: Recording) -> str:
+    """Return what an observation's description says where it was not gone through from start to end."""
+    if recording.looked_at == WHOLE:
+        return ""
+    return f"looked at: {looked_at_cell(recording.looked_at) or 'the bouts only'}"
+
+
+def described(description: str, offset_s: float, otherwise: tuple[Span, ...] | None) -> tuple[Span, ...] | None:
+    """Return what was gone through, in an observation's time: what `description_of` wrote, else what is given."""
+    match = _SAID.fullmatch(description)
+    if match is None:
+        return otherwise
+    try:
+        spans = parse_looked_at(match[1])
+    except DataError:  # the bouts only
+        return None
+    return tuple((rounded(start_s + offset_s), rounded(end_s + offset_s)) for start_s, end_s in spans)
 
 
 def _offset(value: object, place: str, log: Log) -> float:
@@ -210,8 +235,8 @@ def _of_file(about: object, name: object) -> object:
 def write_boris_project(annotations: Annotations, path: Path) -> None:
     """Write a project with an observation for each recording.
 
-    A behaviour with any bout that has a length is a state event. What BORIS has no place for is left out:
-    probabilities, splits, groups, regions, and that a recording was only gone through in part, but for one interval.
+    A behaviour with any bout that has a length is a state event. What was not gone through from start to end says so in
+    its observation interval, or its description. Probabilities, splits, groups and regions are left out.
 
     Raises:
         DataError: If bouts of one behaviour, subject and modifiers overlap, which BORIS cannot hold.
@@ -269,12 +294,15 @@ def _written(recording: Recording, states: set[str], path: Path) -> dict[str, An
         if bout.label in states:
             events.append([end_s, bout.subject, bout.label, modifiers, ""])
     spans = recording.looked_at or WHOLE
-    start_s, end_s = (spans[0][0], spans[0][1]) if len(spans) == 1 else WHOLE[0]
+    start_s, end_s = spans[0] if len(spans) == 1 else WHOLE[0]
+    description = "" if recording.bouts and recording.looked_at and len(spans) == 1 else description_of(recording)
+    if not recording.bouts and recording.looked_at == WHOLE:
+        description = "looked at: all"  # without events, nothing else tells it from one that nobody began
     observation: dict[str, Any] = {
         "file": {},
         "type": "LIVE",
         "date": "",
-        "description": "",
+        "description": description,
         "time offset": recording.offset_s,
         "events": sorted(events, key=lambda event: event[:3]),
         "observation time interval": [start_s, end_s if math.isfinite(end_s) else 0],

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrcn.annotations.boris_project import described, description_of
 from lrcn.annotations.bouts_csv import relative
 from lrcn.annotations.observations import MediaFile, Observation, Observed, Player
 from lrcn.annotations.reading import Log, ReadOptions, number, seconds
@@ -25,6 +26,7 @@ NA = "NA"
 _NAMES = {
     "observation id": "observation",
     "observation": "observation",
+    "description": "description",
     "source": "source",
     "media file": "media",
     "media file path": "media",
@@ -156,7 +158,10 @@ def observation_of(
     """
     players = _players(name, rows, options, log)
     end_s = math.inf if players else max((event.bout.end_s for event in events), default=0.0)
-    return Observation(name, tuple(events), players, _offset(name, rows, log), ((-math.inf, end_s),), tuple(unknown))
+    offset_s = _offset(name, rows, log)
+    description = rows[0].cells.get("description") or next(iter(rows[0].preamble.get("description", ())), "")
+    seen = described(description, offset_s, ((-math.inf, end_s),))
+    return Observation(name, tuple(events), players, offset_s, seen, tuple(unknown))
 
 
 def _offset(name: str, rows: Sequence[TableRow], log: Log) -> float:
@@ -243,7 +248,7 @@ def about(recording: Recording, folder: Path) -> dict[str, str]:
     return {
         "Observation id": recording.name,
         "Observation date": "",
-        "Description": "",
+        "Description": description_of(recording),
         "Observation type": "Media file(s)" if path else "Live observation",
         "Source": f"player #1:{path}" if path else NA,
         "Time offset (s)": repr(recording.offset_s),

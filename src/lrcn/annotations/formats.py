@@ -116,9 +116,9 @@ def read_annotations(
     folder = Path(videos) if videos is not None else None
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder}: no such folder of videos")
-    read = [
-        _read(file, name, ReadOptions(MediaFinder(file, folder), looked_at, fps)) for file, name in _files(path, format)
-    ]
+    files = _files(path, format)
+    options = ReadOptions(MediaFinder(files[0][0], folder), looked_at, fps)  # they all lie in one folder
+    read = [_read(file, name, options) for file, name in files]
     found = read[0] if len(read) == 1 else _joined(path.name, read)
     never = set(found.labels) - set(labels_of(found.recordings))
     warnings = (
