@@ -93,6 +93,8 @@ def meaning(cells: Sequence[str]) -> list[str]:
 
 def is_header(cells: Sequence[str], required: Sequence[str]) -> bool:
     """Whether a row names the columns of an event table."""
+    if not any(cell.lower() in ("behavior", "behaviour") for cell in cells):  # most rows are none
+        return False
     return {*required, "behavior"} <= set(meaning(cells))
 
 

@@ -100,12 +100,13 @@ def seconds(value: object) -> float:
         number = _float(value)
     elif isinstance(value, str):
         text = value.strip()
-        if match := _CLOCK.fullmatch(text):
+        number = _float(text)
+        if math.isnan(number) and (match := _CLOCK.fullmatch(text)):
             sign, hours, minutes, rest = match.groups()
             number = 3600.0 * int(hours or 0) + 60.0 * int(minutes) + float(rest.replace(",", "."))
             number = -number if sign else number
-        else:
-            number = _float(text.replace(",", ".", 1) if text.count(",") == 1 and "." not in text else text)
+        elif math.isnan(number) and text.count(",") == 1 and "." not in text:
+            number = _float(text.replace(",", "."))
     if not math.isfinite(number):
         raise DataError(f"{value!r} is no time in seconds; correct it")
     return number
