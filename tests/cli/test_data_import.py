@@ -47,6 +47,7 @@ def test_what_is_skipped_is_told_and_the_others_are_written(
     assert main(["data", "import", str(source), "--output", str(tmp_path / "out.srt")]) == 3
     said = capsys.readouterr()
     assert "in.csv line 4: 'soon' is no time in seconds" in said.err
+    assert "1 of 3 events failed" in said.err
     assert "3 events: 2 read, 1 skipped" in said.out
     assert (tmp_path / "out.srt").read_text().startswith("1\n00:00:00,000 --> 00:00:02,500\nrun\n")
 

@@ -67,7 +67,7 @@ def import_(
         write_annotations(found, output, format=into)
         remark(f"written: {output} ({into})", quiet=quiet)
     failures = [f"{skipped.place}: {skipped.reason}" for skipped in found.skipped]
-    code = exits.exit_code_after(found.num_bouts, failures, "events")
+    code = exits.exit_code_after(found.num_events - len(failures), failures, "events")
     return exits.SOME_FAILED if code == exits.OK and found.warnings else code
 
 
