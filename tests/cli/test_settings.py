@@ -136,3 +136,30 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
         "momentum": 0.0,
         "clip_norm": 10.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: &a [x, x, x]\nb: &b [*a, *a]\nlr: *b\n", "names for values are not read"),
+        ("lr: 1e400\n", "lr: expected a number that is finite, got inf"),
+        ("lr: .nan\n", "lr: expected a number that is finite, got nan"),
+        ("lr: !!timestamp x\n", "no YAML"),
+        ("lr: !!binary 8\n", "no YAML"),
+        ("seed: " + "9" * 5000 + "\n", "no YAML"),
+        ("lr: " + "[" * 3000 + "\n", "no YAML"),
+        ("lr: 2024-13-45\n", "no YAML"),
+        ("? [a, b]\n: 1\n", "expected settings"),
+        ('lr: "' + "x" * 2000 + '"\n', "lr"),
+        ("#" + "x" * 2**20 + "\n", "larger than 1048576 bytes"),
+    ],
+)
+def test_hostile_settings_are_one_short_line(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_settings(path, RecognitionTrainingConfig)
+    message = str(caught.value).replace(str(tmp_path), "")
+    assert complaint in message
+    assert "\n" not in message
+    assert len(message) <= 300

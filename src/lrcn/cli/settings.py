@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import typing
 from collections.abc import Iterable
@@ -21,6 +22,10 @@ from lrcn.training.config import TrainingConfig
 from lrcn.training.run_folder import CONFIG_FILE, SEARCH_FOLDER
 
 CONFIG_FLAG, OUTPUT_FLAG, RESUME_FLAG = "--config", "--output", "--resume"
+_LARGEST_CONFIG = 2**20
+_LONGEST_REASON = 100
+"""Letters of a value, or of what another library says, that a message shows."""
+
 _FLOAT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$")
 """`1e-3`, which YAML 1.1 takes for text."""
 
@@ -74,7 +79,10 @@ def read_settings(path: Path, settings_class: type[TrainingConfig]) -> dict[str,
             settings[name] = TypeAdapter(hints[name]).validate_json(json.dumps(value, default=str), strict=True)
         except ValidationError as exc:
             complaints = dict.fromkeys(error["msg"] for error in exc.errors())
-            raise ConfigError(f"{place}: {name}: {' or '.join(complaints)}, got {value!r}") from exc
+            shown = repr(value)[:_LONGEST_REASON]
+            raise ConfigError(f"{place}: {name}: {' or '.join(complaints)}, got {shown}") from exc
+        if isinstance(settings[name], float) and not math.isfinite(settings[name]):
+            raise ConfigError(f"{place}: {name}: expected a number that is finite, got {settings[name]}")
     return settings
 
 
@@ -83,10 +91,16 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):  # nine lines of them can stand for a billion values
+                event = self.peek_event()
+                raise yaml.composer.ComposerError(None, None, "names for values are not read", event.start_mark)
+            return super().compose_node(parent, index)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT_WITHOUT_POINT, list("-+0123456789"))
     try:
+        if path.stat().st_size > _LARGEST_CONFIG:
+            raise ConfigError(f"{path}: larger than {_LARGEST_CONFIG} bytes, which settings never are")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
@@ -106,8 +120,10 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise ConfigError(f"{path} line {line}: no YAML ({exc.problem})") from exc
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise ConfigError(f"{path}: no YAML ({' '.join(str(exc).split())})") from exc
+    except ConfigError:
+        raise
+    except Exception as exc:  # constructors of odd scalars raise whatever they trip over
+        raise ConfigError(f"{path}: no YAML ({' '.join(str(exc).split())[:_LONGEST_REASON]})") from exc
 
 
 def _path_given(arguments: ArgumentCollection) -> Path | None:
