@@ -113,6 +113,7 @@ def test_a_net_without_an_unknown_word_never_says_one(tmp_path: Path, words: Pat
     [
         ("a\nb\n", DataError, r"vocabulary\.txt: 2 words, the net has 23 outputs; expected 22"),
         ("\n".join(["a"] * 22), DataError, "the word 'a' stands there twice"),
+        ("\n".join(["<pad>", *map(str, range(21))]), DataError, "the word '<pad>' is a token of this package"),
         (b"\xff\xfe\x00", DataError, "not a text file of words"),
         (None, DataError, "cannot be read"),
     ],

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.caffe.caffe_bytes import GOLDEN, chunk, float32, layer, rule_pixels, varint, write_rule_net
+from tests.caffe.caffe_bytes import GOLDEN, blob, chunk, float32, integer, layer, rule_pixels, varint, write_rule_net
 
 from lrcn import model_file
 from lrcn.caffe.importing import ImportReport, import_caffe, read_labels
@@ -373,3 +373,68 @@ def test_labels_that_do_not_fit_give_one_line(tmp_path: Path, content: bytes, me
         read_labels(path, num_classes=2)
     with pytest.raises(DataError, match="No such file"):
         read_labels(tmp_path / "absent", num_classes=2)
+
+
+REFUSED_PIXELS = {
+    "scaled": (chunk(100, float32(1, 1 / 255)), "multiplies pixels by 0.00392157"),
+    "grey": (chunk(100, integer(7, 1)), "takes grey images"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_PIXELS)
+def test_pixels_prepared_in_another_way_are_refused(tmp_path: Path, labels: Path, kind: str) -> None:
+    extra, message = REFUSED_PIXELS[kind]
+    path = _with_data_layer(tmp_path, "net.caffemodel", extra)
+    with pytest.raises(ModelFileError, match=f"layer 'data' {message}"):
+        import_caffe(path, labels=labels, output=tmp_path / "m.safetensors")
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_a_mean_image_is_told_of(tmp_path: Path, labels: Path) -> None:
+    path = _with_data_layer(tmp_path, "net.caffemodel", chunk(100, chunk(4, "mean.binaryproto")))
+    report = import_caffe(path, labels=labels, output=tmp_path / "m.safetensors")
+    assert "mean image mean.binaryproto, which is not read" in report.warnings[0]
+
+
+def test_the_red_mean_of_the_release_is_told_of(tmp_path: Path, labels: Path) -> None:
+    model = GOLDEN / "activity_thin.caffemodel"
+    plain = import_caffe(model, labels=labels, output=tmp_path / "m.safetensors")
+    assert "--release-quirks" in plain.warnings[-1]
+    quirky = import_caffe(model, labels=labels, output=tmp_path / "m.safetensors", release_quirks=True)
+    assert quirky.warnings == ()
+
+
+def test_a_prototxt_drops_nothing_that_the_file_says_of_its_pixels(tmp_path: Path, labels: Path) -> None:
+    flow = write_rule_net(SINGLE_FRAME, tmp_path / "bare.caffemodel").read_bytes()
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(layer("data", "Data", tops=["data"], extra=chunk(100, float32(5, 128.0) * 3)) + flow)
+    (tmp_path / "net.prototxt").write_text(SINGLE_FRAME)
+    output = tmp_path / "m.safetensors"
+    report = import_caffe(path, labels=labels, output=output, prototxt=tmp_path / "net.prototxt")
+    assert (report.header.preprocess.stream, report.header.preprocess.mean) == ("flow", FLOW_MEAN)
+
+
+def test_a_backbone_needs_no_labels(tmp_path: Path) -> None:
+    output = tmp_path / "m.safetensors"
+    report = import_caffe(GOLDEN / "activity_thin.caffemodel", labels=None, output=output)
+    assert report.header.labels == tuple(f"class {number}" for number in range(5))
+    with pytest.raises(DataError, match=r"a captioning net: name its words"):
+        import_caffe(GOLDEN / "caption_1u.caffemodel", labels=None, output=output)
+
+
+@pytest.mark.parametrize("input_px", [200, 227])
+def test_a_vgg_net_of_another_size_is_refused(tmp_path: Path, input_px: int) -> None:
+    first = layer("conv1_1", "Convolution", [blob(np.zeros((64, 3, 3, 3)))], bottoms=["data"], tops=["conv1_1"])
+    fc6 = layer("fc6", "InnerProduct", [blob(np.zeros((8, 64)))], bottoms=["conv1_1"], tops=["fc6"])
+    fc8 = layer("fc8", "InnerProduct", [blob(np.zeros((5, 8)))], bottoms=["fc6"], tops=["fc8"])
+    dims = b"".join(integer(4, size) for size in (1, 3, input_px, input_px))
+    (tmp_path / "net.caffemodel").write_bytes(chunk(3, "data") + dims + first + fc6 + fc8)
+    with pytest.raises(ModelFileError, match=f"a VGG16 net for images of {input_px} px, where one of 224 px is read"):
+        import_caffe(tmp_path / "net.caffemodel", labels=_labels(tmp_path, 5), output=tmp_path / "m.safetensors")
+
+
+def test_numbered_labels_with_a_gap_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("1 walk\n2 run\n4 jump\n")
+    with pytest.raises(DataError, match="numbered labels, of which 3 is missing"):
+        read_labels(path, num_classes=3)

@@ -46,6 +46,10 @@ def read_words(path: str | Path, *, num_words: int) -> tuple[str, ...]:
     for word in words:
         if word in seen:
             raise DataError(f"{path}: the word {word!r} stands there twice")
+        if word in RESERVED_TOKENS and word != RESERVED_TOKENS[Vocabulary.UNK]:
+            raise DataError(
+                f"{path}: the word {word!r} is a token of this package; write it otherwise, as {word[1:-1]!r}"
+            )
         seen.add(word)
     return tuple(words)
 

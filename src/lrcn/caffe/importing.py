@@ -49,6 +49,8 @@ class ImportReport:
     """What it is, in words."""
     stream: str = ""
     """`rgb` or `flow`, and why it was taken for a model of that; empty for a captioning net."""
+    warnings: tuple[str, ...] = ()
+    """What the user may want otherwise, a line each."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class _Network:
 def import_caffe(
     model_path: str | Path,
     *,
-    labels: str | Path,
+    labels: str | Path | None,
     output: str | Path,
     prototxt: str | Path | None = None,
     stream: Stream | None = None,
@@ -76,7 +78,8 @@ def import_caffe(
     Args:
         model_path: The `.caffemodel`.
         labels: Text file of the classes: one a line in the order of the outputs, or as UCF-101's `classInd.txt`. For a
-            captioning net its words: the release's `vocabulary.txt`.
+            captioning net its words: the release's `vocabulary.txt`. None numbers the classes: enough for a net that is
+            wanted as a backbone.
         output: The model file to write; its folder must exist.
         prototxt: The net's description, where the one inside the caffemodel is missing or lists layers too many.
         stream: What the pixels are, for activity nets; None takes it from the data layer or, failing that, from the
@@ -92,14 +95,19 @@ def import_caffe(
         MissingExtraError: If protobuf is not installed.
     """
     model = read_net(model_path, prototxt)
+    warnings = _check_pixels(model)
     if is_caption_net(model):
+        if labels is None:
+            raise DataError(f"{model.path}: a captioning net: name its words, the release's vocabulary.txt")
         return _import_captions(model, labels, Path(output), stream)
     network = _network(model)
     stream, reason = (stream, "as given") if stream else _find_stream(model)
     header = RecognitionHeader(
         model=network.config,
         preprocess=_preprocess(stream, _mean(model, stream, release_quirks), network.input_px, release_quirks),
-        labels=read_labels(labels, num_classes=network.config.num_classes),
+        labels=_numbered(network.config.num_classes)
+        if labels is None
+        else read_labels(labels, num_classes=network.config.num_classes),
         provenance=_provenance(model, network.taken),
     )
     digest = model_file.save(output, header, network.tensors)
@@ -107,9 +115,41 @@ def import_caffe(
     config = network.config
     kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
     net = f"{kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels"
+    if config.head == "lstm" and stream == "rgb" and not release_quirks:
+        warnings += (
+            "LSTM nets of the release were trained with a red mean of 128.68: --release-quirks prepares pixels so",
+        )
     return ImportReport(
-        Path(output), replace(header, sha256=digest), network.taken, ignored, net, f"{stream} ({reason})"
+        Path(output), replace(header, sha256=digest), network.taken, ignored, net, f"{stream} ({reason})", warnings
     )
+
+
+def _check_pixels(model: CaffeModel) -> tuple[str, ...]:
+    """Return warnings about how the net's data layers prepare pixels.
+
+    Raises:
+        ModelFileError: If they do what is not done here.
+    """
+    warnings: tuple[str, ...] = ()
+    for layer in model.layers:
+        scale, mean_file = layer.settings.get("scale", 1.0), layer.settings.get("mean_file", "")
+        if scale != 1.0:
+            raise ModelFileError(
+                f"{model.path}: layer {layer.name!r} multiplies pixels by {scale:g}; nets that take pixels of 0 to 255 "
+                "are read"
+            )
+        if layer.settings.get("force_gray"):
+            raise ModelFileError(f"{model.path}: layer {layer.name!r} takes grey images; only nets of colour are read")
+        if mean_file and not layer.settings["mean"]:
+            warnings += (
+                f"layer {layer.name!r} subtracts the mean image {mean_file}, which is not read: a number for each "
+                "channel is subtracted instead",
+            )
+    return warnings
+
+
+def _numbered(num_classes: int) -> tuple[str, ...]:
+    return tuple(f"class {number}" for number in range(num_classes))
 
 
 def _import_captions(model: CaffeModel, labels: str | Path, output: Path, stream: Stream | None) -> ImportReport:
@@ -148,6 +188,9 @@ def read_labels(path: str | Path, *, num_classes: int) -> tuple[str, ...]:
     first = min(names, default=0)
     if first in (0, 1) and sorted(names) == list(range(first, first + len(labels))):
         labels = [names[number] for number in sorted(names)]
+    elif first in (0, 1) and 1 < len(labels) == len(names):
+        gap = next(number for number in range(first, first + len(labels) + 1) if number not in names)
+        raise DataError(f"{path}: numbered labels, of which {gap} is missing; number them from 0 or 1 without a gap")
     if len(labels) != num_classes:
         raise DataError(f"{path}: {len(labels)} labels, the net has {num_classes} outputs")
     if twice := next((label for label in labels if labels.count(label) > 1), None):

@@ -28,6 +28,10 @@ _V1_TYPES = {
 """Today's names of the old types that the importer tells apart; LRN has kept its name."""
 
 
+_PIXEL_SETTINGS = {"mean", "python_layer"}
+"""Settings of layers that prepare pixels."""
+
+
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class CaffeLayer:
     """One layer: how it is connected, what it does, and what it has learnt."""
@@ -59,8 +63,8 @@ class CaffeModel:
 def read_net(model_path: str | Path, prototxt: str | Path | None = None) -> CaffeModel:
     """Read a caffemodel and, where a prototxt is given, take layers and connections from there, as Caffe does.
 
-    Weights are matched by layer name; a layer of the caffemodel that the prototxt does not name comes at the end, cut
-    off from the others.
+    Weights are matched by layer name; a layer of the caffemodel that the prototxt does not name, and that has weights
+    or says how pixels are prepared, comes at the end, cut off from the others.
 
     Raises:
         ModelFileError: As for `read_caffemodel` and `read_prototxt`.
@@ -72,7 +76,12 @@ def read_net(model_path: str | Path, prototxt: str | Path | None = None) -> Caff
     net = read_prototxt(prototxt)
     blobs = {layer.name: layer.blobs for layer in model.layers if layer.blobs}
     layers = [replace(layer, blobs=blobs.pop(layer.name, ())) for layer in net.layers]
-    layers += [replace(layer, bottoms=(), tops=()) for layer in model.layers if layer.name in blobs]
+    named = {layer.name for layer in net.layers}
+    layers += [
+        replace(layer, bottoms=(), tops=())
+        for layer in model.layers
+        if layer.name in blobs or (layer.name not in named and _PIXEL_SETTINGS & layer.settings.keys())
+    ]
     return CaffeModel(model.path, net.name, tuple(layers), net.input_px or model.input_px)
 
 
@@ -211,7 +220,10 @@ def _settings(layer: Any) -> dict[str, Any]:
     if "relu_param" in names:
         settings["negative_slope"] = layer.relu_param.negative_slope
     if "transform_param" in names:
-        settings["mean"] = tuple(layer.transform_param.mean_value)
+        pixels = layer.transform_param
+        settings["mean"] = tuple(pixels.mean_value)
+        settings["scale"] = pixels.scale if pixels.HasField("scale") else 1.0
+        settings |= {"mean_file": _text(pixels.mean_file), "force_gray": pixels.force_gray}
     if "python_param" in names:
         settings["python_layer"] = _text(layer.python_param.layer)
     return settings

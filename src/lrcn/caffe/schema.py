@@ -31,7 +31,8 @@ V1LayerParameter: layer 1 bytes, bottom 2 string*, top 3 string*, name 4 string,
     blobs 6 BlobProto*, convolution_param 10 ConvolutionParameter, inner_product_param 17 InnerProductParameter,
     lrn_param 18 LRNParameter, pooling_param 19 PoolingParameter, relu_param 30 ReLUParameter,
     transform_param 36 TransformationParameter
-TransformationParameter: crop_size 3 uint32, mean_value 5 float*
+TransformationParameter: scale 1 float, crop_size 3 uint32, mean_file 4 string, mean_value 5 float*,
+    force_gray 7 bool
 ConvolutionParameter: pad 3 uint32*, kernel_size 4 uint32*, group 5 uint32, stride 6 uint32*, pad_h 9 uint32,
     pad_w 10 uint32, kernel_h 11 uint32, kernel_w 12 uint32, stride_h 13 uint32, stride_w 14 uint32,
     dilation 18 uint32*

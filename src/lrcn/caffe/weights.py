@@ -131,6 +131,11 @@ def backbone_weights(model: CaffeModel, chain: Sequence[CaffeLayer]) -> Backbone
         )
     feature = _SIZE_NAMES["InnerProduct"][num_dense - 1]
     config, input_px = BackboneConfig(name=name, layer=feature), model.input_px or find_spec(name).preprocess["crop"]
+    if name == "vgg16" and input_px != find_spec(name).preprocess["crop"]:
+        raise ModelFileError(
+            f"{model.path}: a VGG16 net for images of {input_px} px, where one of 224 px is read: at other sizes Caffe "
+            "pools maps of other sizes"
+        )
     if name != "vgg16":
         config = replace(config, sizes=_changed_sizes(name, _sizes(model, chain) | {"input_px": input_px}))
     spec = find_spec(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ def import_caffe(
     model: Annotated[Path, Parameter(help="The `.caffemodel`.")],
     /,
     *,
-    labels: Path,
+    labels: Path | None = None,
     output: Path,
     prototxt: Path | None = None,
     stream: Literal["rgb", "flow"] | None = None,
@@ -26,7 +27,8 @@ def import_caffe(
 
     Args:
         labels: Text file of the classes: one a line in the order of the outputs, or UCF-101's `classInd.txt`. For a
-            captioning net its words, as in the release's `vocabulary.txt`.
+            captioning net its words, as in the release's `vocabulary.txt`. Left out, classes are numbered, which is
+            enough for a net that is wanted as a backbone.
         output: The model file to write, `.safetensors`.
         prototxt: The net's description, where the caffemodel's own is missing or lists layers that are not wanted.
         stream: What the pixels are, RGB frames or flow images. Left out, it is taken from the net's data layer or,
@@ -44,3 +46,5 @@ def import_caffe(
         print(f"stream: {report.stream}")
     print(f"taken: {', '.join(report.taken)}")
     print(f"ignored: {', '.join(report.ignored) or 'none'}")
+    for warning in report.warnings:
+        print(f"lrcn: warning: {warning}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -69,9 +67,11 @@ _IN_MODELS = "backbone.trunk."
 def _read(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise ConfigError(f"weights {path}: no such file; give a .safetensors or .pth file, 'auto' or 'none'")
+    if path.suffix == ".caffemodel":
+        raise ConfigError(f"weights {path}: in Caffe's format; turn them into a model file first: lrcn import-caffe")
     try:
         state: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as exc:
+    except Exception as exc:  # safetensors, zipfile, pickle and torch raise whatever they trip over
         raise ConfigError(f"weights {path}: not a readable state dict ({type(exc).__name__})") from exc
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ConfigError(f"weights {path}: holds no plain state dict of tensors")
