@@ -24,7 +24,7 @@ from lrcn.annotations.xml_files import XMLFile, read_xml, root_tag, text_of
 from lrcn.bouts import WHOLE, Annotations, Bout, Recording, Span
 from lrcn.errors import DataError
 
-_ACTION = re.compile(r"action|activity|behaviou?r|event", re.IGNORECASE)
+_ACTION = re.compile(r"action|activity|behavior|behaviour|event", re.IGNORECASE)
 _NOTHING = ("", "__undefined__", "none", "false", "no", "nothing")
 
 
