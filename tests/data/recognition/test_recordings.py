@@ -79,7 +79,7 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
     own = (*BOUTS, Bout("rear", 3.0, 3.0), Bout("groom", 19.5, 25.0))
     data = read(
         annotated(
-            Recording("one", path, own, WHOLE),
+            Recording("one", path, own, WHOLE, roi=(0, 0, 8, 8)),
             Recording("two", broken, BOUTS, WHOLE),
             Recording("one again", path, BOUTS, WHOLE),
             skipped=(Skipped("mice.boris row 7", "no stop"),),
@@ -94,6 +94,7 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
         "one again",
         "1 bouts go past its end",
         "'rear' have no length",
+        "a region of interest is not used in training, the whole picture is: one",
     ):
         assert said in text
     assert "rear" not in data.labels
@@ -117,7 +118,8 @@ def test_missing_recordings_are_named_and_may_be_left_out(tmp_path: Path, make_c
     with pytest.raises(DataError) as refused:
         read(gone)
     assert len(refused.value.problems) == 2
-    assert any("three: names no video; say with --videos" in problem for problem in refused.value.problems)
+    assert "three: its video, which the annotations do not name, not found" in refused.value.problems
+    assert len(read(gone, skip_missing=True).recordings) == 3
     gone = annotated(there, Recording("two", tmp_path / "two.avi", BOUTS))
     with pytest.raises(DataError, match=r"two.avi not found; put the recordings there, or leave such rows out"):
         read(gone)
@@ -169,6 +171,7 @@ def test_videos_may_lie_elsewhere_and_one_subject_be_chosen(tmp_path: Path, make
     (tmp_path / "bouts.csv").write_text("\n".join(["path,label,start_s,end_s,subject,looked_at", *rows]))
     both = read_recognition_data(tmp_path / "bouts.csv", videos=tmp_path / "far")
     assert both.multi_label
+    assert any("at 4 s of 0.avi" in w and "--subject takes those of one" in w for w in both.warnings)
     ann = read_recognition_data(tmp_path / "bouts.csv", subject="ann", videos=tmp_path / "far")
     assert not ann.multi_label
     assert ann.labels == ("rest", BACKGROUND)

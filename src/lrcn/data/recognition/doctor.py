@@ -117,7 +117,7 @@ def _short(examples: Sequence[RecognitionExample], files: Mapping[Path, CheckedF
     short = []
     for example in examples:
         duration_s = files[example.path].duration_s
-        if duration_s is None or example.start_s >= duration_s:
+        if duration_s is None or example.start_s >= duration_s or example.within is not None:
             continue
         length_s = min(example.end_s or duration_s, duration_s) - example.start_s
         if length_s < SHORT_S - 1e-3:

@@ -90,6 +90,8 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
     if not recordings:
         raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
     _tell_points(recordings, warnings)
+    if limited := [recording.name for recording in recordings if recording.roi is not None]:
+        warnings.append(f"a region of interest is not used in training, the whole picture is: {first_of(limited)}")
     if all(recording.looked_at is None for recording in recordings):
         warnings.append(
             f"{source.name}: nothing says that a recording was annotated to its end, so what lies between bouts is not "
@@ -101,6 +103,7 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
         warnings.append(
             f"{len(overlapping)} pairs of bouts overlap, the first {one.label!r} and {other.label!r} at "
             f"{other.start_s:g} s of {recording.name}: several behaviours at once are learnt, each judged by itself"
+            + ("; --subject takes those of one" if one.subject != other.subject else "")
         )
     several = bool(overlapping)
     labels = tuple(label for label in _learnt(annotations, recordings) if label != BACKGROUND)
@@ -127,7 +130,7 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
 def _found(recordings: Iterable[Recording], problems: Problems) -> Iterable[Recording]:
     for recording in recordings:
         if recording.path is None:
-            problems.add(recording.name, "names no video; say with --videos in which folder it lies")
+            problems.add_missing(recording.name, "its video, which the annotations do not name,")
         elif exists(recording.path):
             yield recording
         else:
