@@ -26,10 +26,10 @@ from lrcn.config import BoutSettings, RecognitionHeader
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.recognition.examples import RecognitionExample
 from lrcn.data.recognition.readers import read_recognition_data
-from lrcn.extraction import Part
+from lrcn.features import Part
 from lrcn.files import write_json
 from lrcn.inference.recognition.bout_fitting import KnownRecording, fit_bout_settings
-from lrcn.inference.recognition.bouts import FoundBouts, default_settings, doubt, frame_doubt
+from lrcn.inference.recognition.bouts import FoundBouts, default_settings, doubt, frame_doubt, frame_probs
 from lrcn.metrics.recording_pairs import Pair
 from lrcn.metrics.temporal import temporal_scores
 from lrcn.models.recognition import RecognitionModel
@@ -172,7 +172,7 @@ def main() -> None:
         joined = join(clips[split], encoded, recordings=number, length=flags.clips, fps=fps, seed=flags.seed)
         said[split] = say(joined, header, model, device)
     print("fitting", file=sys.stderr, flush=True)
-    known = [KnownRecording(one.truth, one.found.probs, one.found.borders_s) for one in said["val"]]
+    known = [KnownRecording(one.truth, frame_probs(one.found.windows), one.found.borders_s) for one in said["val"]]
     fitted = fit_bout_settings(known, header.labels, clip_s=header.preprocess.clip_length / fps, exclusive=True)
     assert fitted is not None
     plain = said["test"][0].found.settings

@@ -233,9 +233,13 @@ class BoutSettings:
     longest_gap_s: tuple[float, ...]
     """Two bouts of a class that are no further apart are one, unless another class is between them of which only one
     at a time can be shown."""
+    lag_s: float = 0.0
+    """How late the model notices that a behaviour begins or ends: an LSTM whose answer is the mean over its frames
+    holds on to what it saw first."""
 
     def __post_init__(self) -> None:
-        _require(self.smooth_s >= 0, f"smooth_s must be at least 0, got {self.smooth_s}")
+        for name in ("smooth_s", "lag_s"):
+            _require(getattr(self, name) >= 0, f"{name} must be at least 0, got {getattr(self, name)}")
         lengths = {
             len(values) for values in (self.thresholds, self.low_thresholds, self.shortest_s, self.longest_gap_s)
         }

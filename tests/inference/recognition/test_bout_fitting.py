@@ -72,6 +72,16 @@ def test_a_class_that_the_model_is_timid_about_gets_a_lower_threshold() -> None:
     assert scores(timid, rules, exclusive=False).classes["rear"].f1 > 0.8
 
 
+def test_the_lag_of_a_model_is_found() -> None:
+    late = []
+    for seed in range(2):
+        known = noisy_recording(seed)
+        late.append(replace(known, probs=np.concatenate([known.probs[:1].repeat(5, axis=0), known.probs[:-5]])))
+    rules = fit_bout_settings(late, LABELS, clip_s=2.4, exclusive=True)
+    assert rules is not None
+    assert rules.lag_s == pytest.approx(0.5, abs=0.11)
+
+
 def test_what_was_not_looked_at_does_not_count() -> None:
     known = noisy_recording(0)
     half = replace(known.truth, looked_at=((0.0, 35.0),), bouts=tuple(b for b in known.truth.bouts if b.end_s < 35))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from lrcn.inference.recognition.bouts import (
     frame_probs,
     own_windows,
     smoothed,
+    without_lag,
 )
 from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.windows import WindowProbs
@@ -61,6 +63,17 @@ def test_smoothing_is_the_mean_over_the_frames_around(num_frames: int, smooth_s:
     for frame in range(num_frames):
         near = [i for i in range(num_frames) if abs(borders_s[i] - borders_s[frame]) <= smooth_s / 2 + 1e-6]
         assert found[frame] == pytest.approx(probs[near].mean(axis=0), abs=1e-5)
+
+
+@given(num_frames=st.integers(1, 50), lag_s=st.floats(0, 3), seed=st.integers(0, 99))
+def test_without_lag_a_frame_gets_what_is_said_later(num_frames: int, lag_s: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probs = rng.random((num_frames, 2)).astype(np.float32)
+    borders_s = np.cumsum(rng.random(num_frames + 1) * 0.2)
+    found = without_lag(probs, borders_s, lag_s)
+    for frame in range(num_frames):
+        shown = [i for i in range(num_frames) if borders_s[i] <= borders_s[frame] + lag_s + 1e-6]
+        assert np.array_equal(found[frame], probs[shown[-1]])
 
 
 def by_hand(
@@ -165,6 +178,7 @@ def test_bouts_reach_the_first_and_the_last_moment() -> None:
     )
     found = FoundBouts(sure, rules, ("a", "b"), True)
     assert found.bouts == (Bout("a", 0.0, 4.05, prob=1.0),)
+    assert FoundBouts(sure, replace(rules, lag_s=0.7), ("a", "b"), True).bouts == found.bouts
 
 
 def test_a_short_bout_between_two_of_another_class_goes_and_they_are_one() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lrcn.bouts import BACKGROUND, Recording
 from lrcn.config import BoutSettings
-from lrcn.inference.recognition.bouts import bouts_of
+from lrcn.inference.recognition.bouts import bouts_of, without_lag
 from lrcn.metrics.recording_pairs import Pair
 from lrcn.metrics.temporal import TemporalScores, temporal_scores
 from lrcn.results import UNKNOWN
@@ -25,6 +25,7 @@ ROUNDS = 3
 """Over the coarse ladder, at most."""
 
 _COARSE = {
+    "lag": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25),
     "shortest": (0.0, 0.25, 0.5, 0.75, 1.0),
     "threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     "smooth": (0.0, 0.1, 0.2, 0.4, 0.8),
@@ -49,7 +50,7 @@ class KnownRecording:
 
     truth: Recording
     probs: NDArray[np.float32]
-    """`(T, A)`"""
+    """`(T, A)`, with the model's lag."""
     borders_s: NDArray[np.float64]
     """`(T + 1,)`"""
 
@@ -58,8 +59,10 @@ class KnownRecording:
 class _Choice:
     """Settings as few numbers."""
 
-    smooth: float
+    lag: float
     """Share of a clip's length."""
+    smooth: float
+    """The same."""
     threshold: float
     low: float
     """Share of the threshold."""
@@ -104,20 +107,19 @@ def fit_bout_settings(
             low_thresholds=tuple(round(min(1.0, choice.low) * threshold, 3) for threshold in thresholds),
             shortest_s=tuple(round(choice.shortest * length_s, 3) for length_s in short_s),
             longest_gap_s=(round(choice.gap * clip_s, 3),) * len(labels),
+            lag_s=round(choice.lag * clip_s, 3),
         )
 
     def score(choice: _Choice) -> float:
         rules = settings(choice)
-        pairs = [
-            Pair(
-                one.truth,
-                replace(one.truth, bouts=bouts_of(one.probs, one.borders_s, labels, rules, exclusive=exclusive)),
-            )
-            for one in recordings
-        ]
+        pairs = []
+        for one in recordings:
+            probs = without_lag(one.probs, one.borders_s, rules.lag_s)
+            found = bouts_of(probs, one.borders_s, labels, rules, exclusive=exclusive)
+            pairs.append(Pair(one.truth, replace(one.truth, bouts=found)))
         return _goodness(temporal_scores(pairs, scored))
 
-    best = _Choice(smooth=0.2, threshold=0.4, low=0.5, shortest=0.5, gap=0.125, own=(1.0,) * len(labels))
+    best = _Choice(lag=0.0, smooth=0.2, threshold=0.4, low=0.5, shortest=0.5, gap=0.125, own=(1.0,) * len(labels))
     reached = score(best)
     for _ in range(ROUNDS):
         before = reached

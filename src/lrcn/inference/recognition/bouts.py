@@ -45,8 +45,8 @@ class FoundBouts:
 
     @cached_property
     def probs(self) -> NDArray[np.float32]:
-        """Class probabilities of every sampled frame, `(T, A)`, not smoothed."""
-        return frame_probs(self.windows)
+        """Class probabilities of every sampled frame, `(T, A)`, not smoothed, without the model's lag."""
+        return without_lag(frame_probs(self.windows), self.borders_s, self.settings.lag_s)
 
     @cached_property
     def borders_s(self) -> NDArray[np.float64]:
@@ -95,6 +95,7 @@ def default_settings(header: RecognitionHeader, unknown_below: float = 0.0) -> B
         low_thresholds=(0.2,) * num_classes,
         shortest_s=(round(clip_s / 3, 2),) * num_classes,
         longest_gap_s=(round(clip_s / 8, 2),) * num_classes,
+        lag_s=round(clip_s / 6, 2) if header.model.head == "lstm" and header.model.readout == "mean" else 0.0,
     )
 
 
@@ -138,6 +139,15 @@ def frame_probs(windows: WindowProbs) -> NDArray[np.float32]:
         weight[starts + place] += share
     total /= weight[:, None]
     return total
+
+
+def without_lag(probs: NDArray[np.float32], borders_s: NDArray[np.float64], lag_s: float) -> NDArray[np.float32]:
+    """Return, for each frame, what is said of the one that is shown `lag_s` later, or of the last one: `(T, A)`."""
+    if lag_s == 0:
+        return probs
+    times_s = borders_s[:-1]
+    later = np.searchsorted(times_s, times_s + lag_s + _ROUNDING_S, side="right") - 1
+    return probs[later]
 
 
 def smoothed(probs: NDArray[np.float32], borders_s: NDArray[np.float64], smooth_s: float) -> NDArray[np.float32]:
