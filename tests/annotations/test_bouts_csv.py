@@ -77,3 +77,16 @@ def test_semicolons_another_case_and_utf16_are_read(read_text: ReadText) -> None
     for encoding in ("utf-16", "utf-8-sig", "cp1252", "utf-16-le"):
         found = read_text("a.csv", text.encode(encoding))
         assert found.recordings[0].bouts == (Bout("für sich", 1.5, 2.5),)
+
+
+def test_a_region_of_interest_has_a_width_and_a_height(read_text: ReadText) -> None:
+    for roi in ("5 5 10 0", "5 5 0 10"):
+        found = read_text("a.csv", f"path,label,start_s,end_s,roi\na.mp4,run,1,2,{roi}\n")
+        assert found.recordings[0].roi is None
+        assert sum(f"{roi!r} is no region" in warning for warning in found.warnings) == 1
+    assert read_text("a.csv", "path,label,start_s,end_s,roi\na.mp4,run,1,2,5 5 10 9\n").recordings[0].roi == (
+        5,
+        5,
+        10,
+        9,
+    )
