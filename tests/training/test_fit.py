@@ -454,3 +454,26 @@ def test_a_runtime_goes_with_a_frozen_backbone(bars: RecognitionData, tmp_path: 
     with pytest.raises(UnknownNameError, match="did you mean 'openvino'"):
         train_quietly(tiny_config(runtime="openvin"), bars, output=tmp_path / "run", cache_dir=tmp_path / "cache")
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["h\udcfcpfen", "two\nlines"])
+def test_a_class_name_that_no_model_file_can_hold_is_told_before_the_work(
+    bars: RecognitionData, tmp_path: Path, name: str
+) -> None:
+    examples = tuple(
+        replace(example, label=name if example.label == "left" else example.label) for example in bars.examples
+    )
+    data = replace(bars, labels=(name, *LABELS[1:]), examples=examples)
+    with pytest.raises(DataError, match="is no text in UTF-8; rename its folder") as caught:
+        train_quietly(tiny_config(), data, output=tmp_path / "run")
+    assert one_line(caught)
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_of_files_that_are_no_text_do_not_keep_a_model_from_being_written(
+    bars: RecognitionData, cache_dir: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "h\udcfcpfen"
+    data = replace(bars, name=odd.name)
+    result = train_quietly(tiny_config(epochs=1), data, output=odd, cache_dir=cache_dir, command=f"lrcn {odd}")
+    assert model_file.inspect(result.model_path).provenance["data"]["name"] == "h\\udcfcpfen"

@@ -93,7 +93,7 @@ def _entries(path: Path) -> Iterable[tuple[str, int, Any]]:
     class Loader(yaml.SafeLoader):
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):  # nine lines of them can stand for a billion values
-                event = self.peek_event()
+                event = self.peek_event()  # type: ignore[no-untyped-call]
                 raise yaml.composer.ComposerError(None, None, "names for values are not read", event.start_mark)
             return super().compose_node(parent, index)
 

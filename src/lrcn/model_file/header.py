@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,24 @@ def header_to_dict(header: ModelHeader) -> dict[str, Any]:
     """
     from pydantic_core import PydanticSerializationError
 
+    header = replace(header, provenance=_as_text(header.provenance))
     try:
         fields: dict[str, Any] = _adapter(header.task).dump_python([header], mode="json")[0]
     except PydanticSerializationError as exc:
         raise ModelFileError(f"the provenance must be JSON (text, numbers, lists, dictionaries): {exc}") from exc
     return fields
+
+
+def _as_text(value: Any) -> Any:
+    """Return the value with all text in UTF-8; what is none in the names of files is escaped."""
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_as_text(key): _as_text(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return type(value)(map(_as_text, value))
+    return value
 
 
 def header_from_dict(fields: dict[str, Any], *, source: str) -> ModelHeader:

@@ -58,9 +58,14 @@ def check_labels(data: RecognitionData, *, needs_validation: bool) -> None:
     """Make sure that a data set can be trained on.
 
     Raises:
-        DataError: If it has no training examples, a single class, a class without training examples, or no
-            validation examples where they are needed.
+        DataError: If it has no training examples, a single class, a class without training examples or whose name no
+            model file can hold, or no validation examples where they are needed.
     """
+    for label in data.labels:
+        if not label.isprintable() or label.encode(errors="replace").decode() != label:
+            raise DataError(
+                f"{data.name}: the class name {label!r} is no text in UTF-8; rename its folder, or its rows"
+            )
     trained = {label for example in data.split("train") for label in data.shown(example)}
     if len(data.labels) < 2:
         remedy = ""
