@@ -13,7 +13,8 @@ from tests.training.tiny_training import LABELS, tiny_config, train_quietly
 
 from lrcn import model_file
 from lrcn.bouts import BACKGROUND
-from lrcn.data.batches import ClipKey
+from lrcn.config import PreprocessConfig
+from lrcn.data.batches import ClipKey, FeatureVideo
 from lrcn.data.recognition.datasets import FrameClips
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData
 from lrcn.data.recognition.recordings import data_of
@@ -21,7 +22,14 @@ from lrcn.features import TorchEncoder, encode_video, half_precision
 from lrcn.models.backbones import default_preprocess
 from lrcn.training.features import EncodedVideos
 from lrcn.training.progress import Narrator
-from lrcn.training.recognition.data import feature_video, fingerprint, one_for_each_part, prepare_frames, training_part
+from lrcn.training.recognition.data import (
+    _all_clips,
+    feature_video,
+    fingerprint,
+    one_for_each_part,
+    prepare_frames,
+    training_part,
+)
 from lrcn.training.recognition.recipe import RecognitionRecipe
 
 CLIP_LENGTH = 6
@@ -98,6 +106,21 @@ def test_a_model_of_recordings_knows_their_behaviours(
     assert model_file.inspect(result.model_path).labels == (*LABELS, BACKGROUND)
     assert result.val_score is not None
     assert result.val_score > 0.6  # chance: about a third
+
+
+def test_of_hours_fewer_windows_are_learnt_from_at_once_and_no_frame_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.arange(100, dtype=np.float32)[:, None]
+    videos = [FeatureVideo(0, 60, (rows,), 40), FeatureVideo(1, 20, (rows,), 5)]
+    preprocess = PreprocessConfig(clip_length=8, clip_stride=2)
+    for most, number in ((10_000, 27 + 7), (16, 12 + 4), (4, 8 + 3)):
+        monkeypatch.setattr("lrcn.training.recognition.data.MOST_FITTED", most)
+        (clips,) = _all_clips(videos, preprocess, balance=False)
+        assert len(clips.targets) == number
+        assert set(clips.features.flatten().tolist()) == {*range(5, 25), *range(40, 100)}
+        for label in (0, 1):
+            assert clips.weights[clips.targets == label].sum().item() == pytest.approx(1)
 
 
 def test_another_division_of_the_same_recordings_is_other_data(recordings: RecognitionData, tmp_path: Path) -> None:

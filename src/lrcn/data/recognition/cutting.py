@@ -25,7 +25,11 @@ _LEAST_BACKGROUND_S = 0.5
 """A shorter pause between two bouts is no example of nothing: its windows show the bouts."""
 
 _REACH = 0.25
-"""How far windows reach over the borders of what they are examples of, in lengths of a window."""
+"""How far windows reach over the borders of what they are examples of, in lengths of a window.
+
+Of 0, a quarter and a half a quarter is best on recordings joined from the training clips of two real sets, people held
+out: F1@50 of bouts 0.69, 0.72, 0.70 and 0.51, 0.57, 0.49.
+"""
 
 _CLOCK_TOLERANCE_S = 1e-3
 

@@ -87,7 +87,7 @@ def divided(
             f"whole recordings are held out, for the annotation does not say which; {'; '.join(held)}"
         ]
     found = _by_time(to_do, shares, several, rng)
-    what = f"only {len(groups)} of the recordings are of different sources" if len(groups) > 1 else "of one source only"
+    what = f"recordings of {len(groups)} sources only" if len(groups) > 1 else "recordings of one source only"
     parts = ", ".join(f"{split} {share:.0%}" for split, share in shares.items())
     return stretches + found, [
         f"{what}: each is divided in time ({parts}), and scores will be too good, for training saw the same animals or "
