@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +214,20 @@ def test_a_16_bit_portable_grey_map_keeps_its_grey(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 4 4 65535\n" + np.full(16, 30000, ">u2").tobytes())
     decoded, _ = read_all(tmp_path / "a.pgm")
     assert (decoded == round(30000 / 257)).all()
+
+
+def test_a_picture_whose_text_inflates_without_end_is_refused_by_the_first_reader(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(_gradient(30, 44)).save(buffer, "PNG")
+    data = buffer.getvalue()
+    bomb = b"Comment\0\0" + zlib.compress(bytes(2**27), 9)
+    chunk = struct.pack(">I", len(bomb)) + b"zTXt" + bomb + struct.pack(">I", zlib.crc32(b"zTXt" + bomb))
+    path = tmp_path / "bomb.png"
+    path.write_bytes(data[:33] + chunk + data[33:])  # after the header
+    script = "import sys; from pathlib import Path; from lrcn.video.read import read_all; read_all(Path(sys.argv[1]))"
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30)); "
+    done = subprocess.run(
+        [sys.executable, "-c", limited + script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert "MediaError" in done.stderr
+    assert "too large" in done.stderr

@@ -73,8 +73,8 @@ def open_image(file: Path | BinaryIO) -> Image.Image | None:
         raise MediaError(f"{name}: an image of more than {MAX_FRAME_PIXELS} px; scale it down") from exc
     except OSError as exc:
         raise MediaError(f"{name}: cannot be read ({one_line(exc)})") from exc
-    except Exception:  # Pillow's parsers raise whatever they trip over in a damaged file
-        return None
+    except Exception as exc:  # a parser that knew the first bytes tripped, or met a chunk that inflates without end
+        raise MediaError(f"{name}: the image is damaged ({one_line(exc)})") from exc
     try:
         _check_size(name, image)
     except MediaError:
