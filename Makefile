@@ -15,7 +15,7 @@ demo: $(STAMP)  ## Recognise the action in a real video with the model that ship
 
 test: $(STAMP)  ## Static checks, then the whole test suite
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	sh scripts/offline.sh $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Style, types, layers, spelling
 	$(BIN)/ruff check .
