@@ -24,11 +24,14 @@ class InitReport:
     """Of the new model, not in the file."""
     left: tuple[str, ...]
     """In the file, not of use here."""
+    classes: tuple[str, ...] = ()
+    """Those whose rows of a classifier for other classes were taken."""
 
     def __str__(self) -> str:
         return (
             f"init_from {self.source}: {len(self.taken)} tensors taken, {_listed(self.new)} new, "
             f"{_listed(self.left)} left in the file"
+            + (f", but for the rows of {len(self.classes)} classes" if self.classes else "")
         )
 
     def to_dict(self) -> dict[str, Any]:

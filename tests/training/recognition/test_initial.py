@@ -49,12 +49,31 @@ def test_same_classes_take_everything(tmp_path: Path) -> None:
     assert all(torch.equal(model.state_dict()[name], value) for name, value in first.state_dict().items())
 
 
-@pytest.mark.parametrize("labels", [("a", "b", "c"), LABELS[::-1]])
-def test_classifier_of_other_classes_is_new(tmp_path: Path, labels: tuple[str, ...]) -> None:
-    path, _ = stage_1(tmp_path, labels)
-    _, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+@pytest.mark.parametrize("labels", [("a", "b", "c"), LABELS[::-1], ("still", "wave"), ("up", "right", "down", "left")])
+def test_a_classifier_of_other_classes_gives_the_rows_of_those_that_both_know(
+    tmp_path: Path, labels: tuple[str, ...]
+) -> None:
+    path, first = stage_1(tmp_path, labels)
+    torch.manual_seed(6)
+    model, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+    torch.manual_seed(6)
+    fresh, _ = initial_model(tiny_config(), LABELS)
     assert report is not None
     assert set(report.new) == set(report.left) == {"classifier.weight", "classifier.bias"}
+    assert set(report.classes) == set(labels) & set(LABELS)
+    assert ("rows of" in str(report)) == bool(report.classes)
+    for name in ("classifier.weight", "classifier.bias"):
+        for row, label in enumerate(LABELS):
+            source = first.state_dict()[name][labels.index(label)] if label in labels else fresh.state_dict()[name][row]
+            assert torch.equal(model.state_dict()[name][row], source)
+
+
+def test_rows_of_another_kind_of_head_or_another_size_mean_nothing_here(tmp_path: Path) -> None:
+    for changes in ({"head": "frame"}, {"hidden_size": 8}):
+        path, _ = stage_1(tmp_path, ("left", "up"), **changes)
+        _, report = initial_model(tiny_config(init_from=str(path)), LABELS)
+        assert report is not None
+        assert report.classes == ()
 
 
 def test_other_lstm_size_is_new(tmp_path: Path) -> None:
