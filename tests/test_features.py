@@ -14,6 +14,7 @@ from torch import nn
 
 from lrcn.config import BackboneConfig, PreprocessConfig, RecognitionConfig
 from lrcn.errors import ConfigError, MediaError
+from lrcn.extraction import extract_all
 from lrcn.features import (
     FeatureCache,
     Part,
@@ -22,6 +23,7 @@ from lrcn.features import (
     content_hash,
     encode_video,
     features_key,
+    half_precision,
     load_or_encode,
 )
 from lrcn.models.recognition import RecognitionModel
@@ -267,8 +269,23 @@ def test_other_view_part_or_content_misses(encoder: TorchEncoder, video: Path, t
     assert cache.get(Part(video, (View(0.5, 0.5, mirror=True),))) is None
     assert cache.get(Part(video, start_s=0.1)) is None
     assert cache.get(Part(video, end_s=1.0)) is None
+    assert cache.get(Part(video, roi=(0, 0, 64, 48))) is None
     video.write_bytes(video.read_bytes() + b"x")
     assert cache.get(Part(video)) is None
+
+
+def test_features_of_regions_do_not_mix(
+    encoder: TorchEncoder, clip20: Path, frames20: np.ndarray, tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", "key")
+    rois = (None, (0, 0, 40, 40), (24, 8, 40, 40))
+    extract_all([Part(clip20, roi=roi) for roi in rois], lambda part: part, encoder, PIXELS, cache)
+    for roi in rois:
+        own = frames20 if roi is None else frames20[:, roi[1] : roi[1] + 40, roi[0] : roi[0] + 40]
+        expected = half_precision(encode_video(np.ascontiguousarray(own), encoder, PIXELS).features).float()
+        found = cache.get(Part(clip20, roi=roi))
+        assert found is not None
+        torch.testing.assert_close(found.features, expected, rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])

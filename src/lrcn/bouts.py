@@ -19,6 +19,9 @@ BACKGROUND = "background"
 Span = tuple[float, float]
 """From a time up to but not including another, in seconds."""
 
+Region = tuple[int, int, int, int]
+"""Left, top, width and height of a part of the picture, in px, upright as players show it."""
+
 WHOLE: tuple[Span, ...] = ((0.0, math.inf),)
 """From the first frame to the end of the file, however long that is."""
 
@@ -73,8 +76,8 @@ class Recording:
     """`train`, `val` or `test`; empty where the annotation does not say."""
     group: str = ""
     """Animal, person or place: no group should lie in two splits; empty where the annotation does not say."""
-    roi: tuple[int, int, int, int] | None = None
-    """Where in the picture to look: left, top, width and height in px; None for all of it."""
+    roi: Region | None = None
+    """Where in the picture to look; None for all of it."""
 
 
 @dataclass(frozen=True)

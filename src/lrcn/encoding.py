@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.bouts import Region
 from lrcn.config import PreprocessConfig
 from lrcn.video.ahead import read_ahead
 from lrcn.video.inputs import Source, network_images
@@ -54,6 +55,7 @@ def encode_chunks(
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     chunk_size: int = 64,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[EncodedChunk[F]]:
@@ -66,14 +68,15 @@ def encode_chunks(
         views: Crops of each frame, V of them.
         start_s: Where to begin, from the start of the video.
         end_s: Where to end, exclusive; None for the end of the video.
+        roi: Where in the picture to look; None for all of it.
         chunk_size: Frames that pass through the CNN at once.
         on_warning: Told what could not be decoded.
 
     Raises:
-        MediaError: If nothing can be decoded.
+        MediaError: If nothing can be decoded, or `roi` does not lie in the picture.
     """
     images = network_images(
-        source, preprocess, start_s=start_s, end_s=end_s, chunk_size=chunk_size, on_warning=on_warning
+        source, preprocess, start_s=start_s, end_s=end_s, roi=roi, chunk_size=chunk_size, on_warning=on_warning
     )
     for chunk in read_ahead(images):
         yield EncodedChunk(tuple(encode(chunk.frames, view) for view in views), chunk.times_s, chunk.end_s)

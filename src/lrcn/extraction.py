@@ -235,6 +235,7 @@ class _Decoders(Generic[T]):
             self._preprocess,
             start_s=part.start_s,
             end_s=part.end_s,
+            roi=part.roi,
             chunk_size=_CHUNK_SIZE,
             on_warning=warnings.append,
         )

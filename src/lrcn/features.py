@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lrcn.bouts import Region
 from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder, encode_chunks
@@ -57,6 +58,8 @@ class Part:
     views: tuple[View, ...] = (CENTER_VIEW,)
     start_s: float = 0.0
     end_s: float | None = None
+    roi: Region | None = None
+    """Where in the picture to look; None for all of it."""
 
 
 class _ConfigWithBackbone(Protocol):
@@ -155,6 +158,7 @@ def encode_video(
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     batch_size: int = 64,
 ) -> VideoFeatures:
     """Return the features of a whole video: every sampled frame is decoded once and encoded once per view.
@@ -170,6 +174,7 @@ def encode_video(
             views,
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             chunk_size=batch_size,
             on_warning=warnings.append,
         )
@@ -227,6 +232,7 @@ class FeatureCache:
                 "view": asdict(view),
                 "start_s": part.start_s,
                 "end_s": part.end_s,
+                "roi": part.roi,
                 "times_s": encoded.times_s.tolist(),
                 "duration_s": encoded.duration_s,
                 "warnings": encoded.warnings,
@@ -237,7 +243,8 @@ class FeatureCache:
 
     def _stems(self, part: Part) -> list[Path]:
         content = content_key(part.path)
-        names = [json.dumps([content, _fields_of(view), part.start_s, part.end_s]) for view in part.views]
+        roi = [] if part.roi is None else [part.roi]  # came later: caches made before stay valid
+        names = [json.dumps([content, _fields_of(view), part.start_s, part.end_s, *roi]) for view in part.views]
         return [self._dir / hashlib.sha256(name.encode()).hexdigest()[:32] for name in names]
 
 
@@ -273,7 +280,9 @@ def load_or_encode(
     found = cache.get(part)
     if found is not None:
         return found
-    encoded = encode_video(part.path, encoder, preprocess, part.views, start_s=part.start_s, end_s=part.end_s)
+    encoded = encode_video(
+        part.path, encoder, preprocess, part.views, start_s=part.start_s, end_s=part.end_s, roi=part.roi
+    )
     cache.put(part, encoded)
     rounded = half_precision(encoded.features).float()
     return VideoFeatures(rounded, encoded.times_s, encoded.duration_s, encoded.warnings)

@@ -40,6 +40,31 @@ def test_json_is_what_the_api_returns(tiny_model: Path, clip20: Path, capsys: py
     assert printed == json.loads(json.dumps(expected))
 
 
+@pytest.mark.parametrize("flags", [["--roi", "20,4,40,40"], ["--roi", "20", "4", "40", "40"], ["--roi=20,4,40,40"]])
+def test_a_region_of_interest_is_all_that_is_seen(
+    tiny_model: Path, clip20: Path, frames20: np.ndarray, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    assert recognize(tiny_model, clip20, "--json", *flags) == 0
+    printed = json.loads(capsys.readouterr().out)
+    expected = Recognizer.load(tiny_model, device="cpu")(np.ascontiguousarray(frames20[:, 4:44, 20:60])).to_dict()
+    assert printed["top"] == json.loads(json.dumps(expected["top"]))
+
+
+@pytest.mark.parametrize(
+    ("roi", "code", "message"),
+    [
+        ("20,4,40", 2, "expected left,top,width,height in px, such as 120,80,400,300; got 20,4,40"),
+        ("20,4,-4,40", 2, "expected left,top,width,height in px"),
+        ("30,4,40,40", 1, "the region of interest 30,4,40,40 (left, top, width, height in px) does not lie in its "),
+    ],
+)
+def test_a_wrong_region_of_interest_is_one_line(
+    tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str], roi: str, code: int, message: str
+) -> None:
+    assert recognize(tiny_model, clip20, "--quiet", f"--roi={roi}") == code
+    assert message in capsys.readouterr().err
+
+
 def test_table_names_labels_and_times(tiny_model: Path, clip20: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert recognize(tiny_model, clip20) == 0
     captured = capsys.readouterr()

@@ -25,7 +25,7 @@ from pathlib import Path
 from lrcn.annotations.media import file_name
 from lrcn.annotations.reading import Log, ReadOptions, checked, in_order, looked_at, number
 from lrcn.annotations.text_files import head_of, read_rows, rows_of
-from lrcn.bouts import WHOLE, Annotations, Bout, Recording, Span, union
+from lrcn.bouts import WHOLE, Annotations, Bout, Recording, Region, Span, union
 from lrcn.errors import DataError
 from lrcn.files import replacing_table
 
@@ -161,7 +161,7 @@ def _finished(recording: _Recording, options: ReadOptions, log: Log) -> Recordin
     )
 
 
-def _roi(cell: str, warn: Callable[[str], None]) -> tuple[int, int, int, int] | None:
+def _roi(cell: str, warn: Callable[[str], None]) -> Region | None:
     if not cell:
         return None
     parts = re.split(r"[\s,]+", cell)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrcn.annotations.formats import FORMATS, write_annotations
-from lrcn.bouts import BACKGROUND, Annotations, Recording
+from lrcn.bouts import BACKGROUND, Annotations, Recording, Region
 from lrcn.cli.bout_flags import BoutFlags
 from lrcn.files import name_for
 from lrcn.inference.recognition.bouts import FoundBouts, bout_stride, default_settings, own_windows, with_overrides
@@ -29,18 +29,27 @@ ALL_BOUTS, TIME_BUDGET = "bouts.csv", "time_budget.csv"
 class BoutOutput:
     """Finds bouts in one recording after the other, and writes them; what of all are in one file, at the end."""
 
-    def __init__(self, recognizer: VideoRecognizer, flags: BoutFlags, *, crops: int, rgb_weight: float | None) -> None:
-        """Write what a recognizer finds; `crops` and `rgb_weight` are what else its windows depend on."""
+    def __init__(
+        self,
+        recognizer: VideoRecognizer,
+        flags: BoutFlags,
+        *,
+        crops: int,
+        rgb_weight: float | None,
+        roi: Region | None,
+    ) -> None:
+        """Write what a recognizer finds in a region; `crops` and `rgb_weight` are what else its windows depend on."""
         assert flags.bouts is not None
         self._recognizer = recognizer
         self._flags = flags
+        self._roi = roi
         self._folder = flags.bouts
         self._labels = tuple(label for label in recognizer.labels if label not in (BACKGROUND, UNKNOWN))
         self._stride = bout_stride(recognizer.header.preprocess)
-        self._kept = KeptWindows(
-            self._folder / "windows",
-            {"model": recognizer.about, "stride": self._stride, "crops": crops, "rgb_weight": rgb_weight},
-        )
+        made_by = {"model": recognizer.about, "stride": self._stride, "crops": crops, "rgb_weight": rgb_weight}
+        if roi is not None:
+            made_by["roi"] = list(roi)
+        self._kept = KeptWindows(self._folder / "windows", made_by)
         self._settings = with_overrides(
             default_settings(recognizer.header, recognizer.unknown_below),
             threshold=flags.threshold,
@@ -66,7 +75,7 @@ class BoutOutput:
         self.num_kept += windows is not None
         if windows is None:
             windows = self._recognizer.window_probs(
-                path, clip_stride=self._stride, timing_s=timing_s, on_progress=on_progress
+                path, clip_stride=self._stride, roi=self._roi, timing_s=timing_s, on_progress=on_progress
             )
             self._kept.put(path, windows)
         found = self._recognizer.bouts_in(windows, self._settings)
@@ -77,7 +86,9 @@ class BoutOutput:
     def _write(self, path: Path, found: FoundBouts) -> None:
         target = self._folder / name_for(path, FORMATS[self._flags.format].suffix, self._taken)
         length_s = float(found.borders_s[-1])
-        recording = Recording(path.name, path, found.bouts, looked_at=((0.0, length_s),), duration_s=length_s)
+        recording = Recording(
+            path.name, path, found.bouts, looked_at=((0.0, length_s),), duration_s=length_s, roi=self._roi
+        )
         write_annotations(self._annotations([recording]), target, format=self._flags.format)
         if self._flags.plots:
             chart = self._folder / "plots" / f"{target.stem}.png"
@@ -102,7 +113,9 @@ class BoutOutput:
         yield "time budget", self._folder / TIME_BUDGET
         if self._doubtful:
             folder = self._folder / "review"
-            clips = write_clips(self._doubtful, folder, on_progress=lambda done: on_progress(done, len(self._doubtful)))
+            clips = write_clips(
+                self._doubtful, folder, roi=self._roi, on_progress=lambda done: on_progress(done, len(self._doubtful))
+            )
             format = FORMATS[self._flags.format]
             path = folder if format.a_file_each else folder / f"review{format.suffix}"
             write_annotations(replace(clips, labels=self._labels), path, format=self._flags.format)

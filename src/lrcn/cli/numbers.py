@@ -7,10 +7,10 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
 
-NUMBER_FLAGS = {"--change-memory": None, "--resize": 2, "--splits": None}
+NUMBER_FLAGS = {"--change-memory": None, "--resize": 2, "--roi": 4, "--splits": None}
 """Flag -> the most numbers that it takes; None for no limit."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -36,8 +36,17 @@ def join_numbers(arguments: Sequence[str]) -> list[str]:
 def split_numbers(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Take `240,320` as several numbers where a flag wants them; cyclopts calls it as one of an app's `config`s."""
     for argument in arguments:
-        if not NUMBER_FLAGS.keys().isdisjoint(argument.names):
+        if not NUMBER_FLAGS.keys().isdisjoint(argument.names) and argument.parameter.converter is None:
             _split(argument)
+
+
+def as_region(hint: type, tokens: Sequence[Token]) -> tuple[int, int, int, int]:
+    """Return the region that `120,80,400,300` stands for; a converter of cyclopts."""
+    parts = tokens[0].value.split(",")
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"expected left,top,width,height in px, such as 120,80,400,300; got {tokens[0].value}")
+    left, top, width, height = map(int, parts)
+    return left, top, width, height
 
 
 def _split(argument: Argument) -> None:

@@ -12,6 +12,7 @@ from cyclopts.types import PositiveInt
 from cyclopts.validators import Number
 
 from lrcn.cli.exits import UsageError
+from lrcn.cli.numbers import as_region
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ Seed = Annotated[int, Parameter(validator=Number(gte=0, lt=2**63))]
 BatchSize = Annotated[
     PositiveInt,
     Parameter(help="Frames that pass through the CNN at once; lower it if memory runs out. Results agree to rounding."),
+]
+RegionOfInterest = Annotated[
+    tuple[int, int, int, int] | None,
+    Parameter(
+        name="--roi",
+        n_tokens=1,
+        converter=as_region,
+        help="Look at this part of the picture only: left, top, width, height in px, upright as players show it, such "
+        "as `120,80,400,300`. Train on recordings whose annotations say in their column roi where to look.",
+    ),
 ]
 FlowModel = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from lrcn.cli.options import (
     Json,
     Model,
     Quiet,
+    RegionOfInterest,
     RGBWeight,
     RuntimeName,
     UnknownBelow,
@@ -38,6 +39,7 @@ def recognize(
     flow_model: FlowModel = None,
     rgb_weight: RGBWeight = None,
     crops: Crops = 1,
+    roi: RegionOfInterest = None,
     clip_stride: PositiveInt | None = None,
     unknown_below: UnknownBelow = None,
     json_output: Json = False,
@@ -95,7 +97,7 @@ def recognize(
         recognizer.unknown_below = unknown_below
     finder = None
     if bout_flags.bouts is not None:
-        finder = BoutOutput(recognizer, bout_flags, crops=crops, rgb_weight=rgb_weight)
+        finder = BoutOutput(recognizer, bout_flags, crops=crops, rgb_weight=rgb_weight, roi=roi)
     console = results_console()
     num_done = 0
     outputs = (
@@ -112,7 +114,7 @@ def recognize(
                 if finder is not None:
                     result = finder.find(path, top_k=top_k, on_progress=reading)
                 else:
-                    result = recognizer(path, top_k=top_k, clip_stride=clip_stride, on_progress=reading)
+                    result = recognizer(path, top_k=top_k, clip_stride=clip_stride, roi=roi, on_progress=reading)
             except MediaError as exc:
                 failures.append(str(exc))
                 continue

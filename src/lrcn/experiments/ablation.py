@@ -172,7 +172,7 @@ def _features(
     features, targets, failures = [], [], []
     for example in data.split(split):
         try:
-            part = Part(example.path, start_s=example.start_s, end_s=example.end_s)
+            part = Part(example.path, start_s=example.start_s, end_s=example.end_s, roi=example.roi)
             found = load_or_encode(encoder, preprocess, cache, part)
         except MediaError as exc:
             failures.append(str(exc))

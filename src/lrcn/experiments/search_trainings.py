@@ -119,8 +119,8 @@ def _tally(
 
 def _centre_of(example: RecognitionExample) -> Part:
     if example.within is not None:
-        return Part(example.path)
-    return Part(example.path, start_s=example.start_s, end_s=example.end_s)
+        return Part(example.path, roi=example.roi)
+    return Part(example.path, start_s=example.start_s, end_s=example.end_s, roi=example.roi)
 
 
 def _constant(labels: Sequence[str], examples: Sequence[RecognitionExample]) -> Tally:

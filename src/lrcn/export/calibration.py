@@ -52,7 +52,12 @@ def _some_crops(
     kept: list[NDArray[np.uint8]] = []
     place, step = 0, 1
     for chunk in network_images(
-        example.path, preprocess, start_s=example.start_s, end_s=example.end_s, on_warning=lambda message: None
+        example.path,
+        preprocess,
+        start_s=example.start_s,
+        end_s=example.end_s,
+        roi=example.roi if isinstance(example, RecognitionExample) else None,
+        on_warning=lambda message: None,
     ):
         for crop in cut_crops(chunk.frames, CENTER_VIEW, preprocess):
             if place % step == 0:

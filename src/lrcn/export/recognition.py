@@ -112,7 +112,9 @@ class RecognitionExport:
         for example in examples:
             try:
                 said_of_it = [
-                    self._answer(recognize(example.path, top_k=1, start_s=example.start_s, end_s=example.end_s))
+                    self._answer(
+                        recognize(example.path, top_k=1, start_s=example.start_s, end_s=example.end_s, roi=example.roi)
+                    )
                     for recognize in (ours, torch_fp32)
                 ]
             except LRCNError:

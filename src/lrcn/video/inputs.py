@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lrcn.bouts import Region
 from lrcn.config import PreprocessConfig
 from lrcn.errors import MediaError
 from lrcn.video.flow import FlowImages
@@ -21,6 +22,7 @@ from lrcn.video.flow_file import FlowTag, read_flow_tag
 from lrcn.video.footage import Media, name_of
 from lrcn.video.images import open_still
 from lrcn.video.read import FrameChunk, probe, read_frames
+from lrcn.video.regions import cut_region
 from lrcn.video.resize import FrameResizer
 
 if TYPE_CHECKING:
@@ -122,26 +124,34 @@ def network_images(
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     chunk_size: int = 64,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[FrameChunk]:
     """Yield what the network looks at, resized but not cropped: sampled frames, or the flow images between them.
 
     A flow image has the time of the later of its two frames; a video of one frame gives one image of no motion. Files
-    that `lrcn data flow` wrote hold flow images already.
+    that `lrcn data flow` wrote hold flow images already. With `roi`, only this part of the picture is there to be seen.
 
     Yields:
         Chunks of at most `chunk_size` images, one at least.
 
     Raises:
-        MediaError: If nothing can be decoded there, or a flow file was made otherwise than the configuration asks.
+        MediaError: If nothing can be decoded there, or a flow file was made otherwise than the configuration asks;
+            or if `roi` does not lie in the picture.
     """
     media = as_media(source)
     tag = read_flow_tag(media) if isinstance(media, Path) else None
     if tag is not None and isinstance(media, Path):
+        if roi is not None:
+            raise MediaError(
+                f"{media}: a file of flow images, of the whole picture; give the video itself for a region of it"
+            )
         yield from _flow_file(media, tag, config, start_s, end_s, chunk_size, on_warning)
         return
-    chunks = sampled_frames(media, config, start_s=start_s, end_s=end_s, chunk_size=chunk_size, on_warning=on_warning)
+    chunks = sampled_frames(
+        media, config, start_s=start_s, end_s=end_s, roi=roi, chunk_size=chunk_size, on_warning=on_warning
+    )
     yield from chunks if config.stream == "rgb" else _flow_images(chunks, config.flow_method)
 
 
@@ -151,19 +161,21 @@ def sampled_frames(
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     chunk_size: int = 64,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[FrameChunk]:
     """Yield the RGB frames that the network looks at, or of which it looks at the flow; as `network_images`."""
     media = as_media(source)
     if isinstance(media, np.ndarray):
-        return _array_frames(media, name_of_source(source), config, start_s, end_s, chunk_size)
+        return _array_frames(media, name_of_source(source), config, start_s, end_s, roi, chunk_size)
     return read_frames(
         media,
         sample_fps=config.sample_fps,
         resize=config.resize,
         start_s=start_s,
         end_s=end_s,
+        roi=roi,
         chunk_size=chunk_size,
         on_warning=on_warning,
     )
@@ -208,6 +220,7 @@ def _array_frames(
     config: PreprocessConfig,
     start_s: float,
     end_s: float | None,
+    roi: Region | None,
     chunk_size: int,
 ) -> Iterator[FrameChunk]:
     fps = config.sample_fps or ARRAY_FPS
@@ -217,6 +230,11 @@ def _array_frames(
         ends = "the end" if end_s is None else f"{end_s:g} s"
         raise MediaError(f"{name}: no frame between {start_s:g} s and {ends}; it ends at {len(frames) / fps:g} s")
     resizer = FrameResizer(config.resize)
+    if roi is not None:
+        try:
+            frames = cut_region(frames, roi)
+        except MediaError as exc:
+            raise MediaError(f"{name}: {exc}") from exc
     for first in range(0, len(wanted), chunk_size):
         index = wanted[first : first + chunk_size]
         yield FrameChunk(resizer(frames[index]), times_s[index], float(times_s[index[-1]]) + 1.0 / fps)

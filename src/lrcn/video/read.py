@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lrcn.bouts import Region
 from lrcn.errors import ConfigError, MediaError
 from lrcn.video.decode import VideoFile
 from lrcn.video.footage import Media, TimedFrame, name_of, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
+from lrcn.video.regions import check_region, cut_region
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
 
@@ -86,6 +88,7 @@ def read_frames(
     resize: Resize = None,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     chunk_size: int = 32,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[FrameChunk]:
@@ -100,6 +103,7 @@ def read_frames(
             frames changes within the video, later ones are stretched to that of the first, with a warning.
         start_s: Where to begin, in seconds from the first frame.
         end_s: Where to stop: only times before it count. None goes on to the end.
+        roi: Cut this out of each picture before it is resized; None takes all of it.
         chunk_size: Frames in a chunk; the last one, and those of very large frames, hold fewer.
         on_warning: Called with one line for each thing that is wrong with the file but did not stop the reading;
             without it, Python warnings are issued.
@@ -109,7 +113,7 @@ def read_frames(
         where none begins between `start_s` and `end_s`, the one shown at `start_s`.
 
     Raises:
-        MediaError: If nothing can be decoded there.
+        MediaError: If nothing can be decoded there, or `roi` does not lie in the picture.
         ConfigError: If an argument makes no sense.
     """
     media = Path(source) if isinstance(source, str) else source
@@ -126,7 +130,7 @@ def read_frames(
         chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
         empty = True
         warn = on_warning or warnings.warn
-        for chunk in _chunks(name, chosen, shown, resize, chunk_size, warn):
+        for chunk in _chunks(name, chosen, shown, resize, roi, chunk_size, warn):
             empty = False
             yield chunk
         if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
@@ -144,11 +148,20 @@ def read_all(
     resize: Resize = None,
     start_s: float = 0.0,
     end_s: float | None = None,
+    roi: Region | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> tuple[Frames, npt.NDArray[np.float64]]:
     """Return all frames `(T, H, W, 3)` of a video that fits into memory, and their times `(T,)`, as `read_frames`."""
     chunks = list(
-        read_frames(source, sample_fps=sample_fps, resize=resize, start_s=start_s, end_s=end_s, on_warning=on_warning)
+        read_frames(
+            source,
+            sample_fps=sample_fps,
+            resize=resize,
+            start_s=start_s,
+            end_s=end_s,
+            roi=roi,
+            on_warning=on_warning,
+        )
     )
     return np.concatenate([c.frames for c in chunks]), np.concatenate([c.times_s for c in chunks])
 
@@ -253,6 +266,7 @@ def _chunks(
     chosen: Iterator[_Chosen],
     shown: _Shown,
     resize: Resize,
+    roi: Region | None,
     chunk_size: int,
     warn: Callable[[str], object],
 ) -> Iterator[FrameChunk]:
@@ -260,7 +274,9 @@ def _chunks(
 
     A full one is kept until the next frame is chosen: only then it is known whether the video goes on.
     """
-    resizer = FrameResizer(resize)
+    whole = resize if roi is None else None
+    resizer, region_resizer = FrameResizer(whole), FrameResizer(resize)
+    shape = (0, 0)
     has_one_shape = True
     height = width = count = 0
     end_s = 0.0
@@ -274,16 +290,21 @@ def _chunks(
                 continue
             try:
                 if converted is None:
-                    height, width = resized_size(*picture.upright_size, resize)
+                    shape = height, width = resized_size(*picture.upright_size, whole)
+                    if roi is not None:
+                        check_region(roi, *shape)
+                        height, width = resized_size(roi[3], roi[2], resize)
                     chunk_size = max(1, min(chunk_size, _CHUNK_BYTES // (3 * height * width)))
-                elif has_one_shape and resized_size(*picture.upright_size, resize) != (height, width):
+                elif has_one_shape and resized_size(*picture.upright_size, whole) != shape:
                     has_one_shape = False
                     warn(
                         f"{name}: the shape of its frames changes at {time_s:.1f} s; from there on they are stretched "
                         "to that of the first; cut the video there"
                     )
                 upright = picture.orientation
-                pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(height, width)))
+                pixels = upright.apply(resizer.to_rgb(picture.frame, *upright.upright(*shape)))
+                if roi is not None:
+                    pixels = region_resizer(cut_region(pixels[None], roi))[0]
             except MediaError as exc:
                 raise MediaError(f"{name}: {exc}") from exc
             converted = frame

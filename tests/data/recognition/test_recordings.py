@@ -79,7 +79,8 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
     own = (*BOUTS, Bout("rear", 3.0, 3.0), Bout("groom", 19.5, 25.0))
     data = read(
         annotated(
-            Recording("one", path, own, WHOLE, roi=(0, 0, 8, 8)),
+            Recording("one", path, own, WHOLE),
+            Recording("outside", path, BOUTS, WHOLE, roi=(0, 0, 999, 8)),
             Recording("two", broken, BOUTS, WHOLE),
             Recording("one again", path, BOUTS, WHOLE),
             skipped=(Skipped("mice.boris row 7", "no stop"),),
@@ -94,7 +95,7 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
         "one again",
         "1 bouts go past its end",
         "'rear' have no length",
-        "a region of interest is not used in training, the whole picture is: one",
+        "0.avi: the region of interest 0,0,999,8",
     ):
         assert said in text
     assert "rear" not in data.labels
@@ -109,6 +110,14 @@ def test_two_annotations_of_one_file_are_one_recording(tmp_path: Path, make_clip
     ]
     together = read(annotated(*halves))
     assert together.examples == read(annotated(Recording("first half", path, BOUTS, ((0.0, 20.0),)))).examples
+
+
+def test_two_regions_of_one_file_are_two_recordings(tmp_path: Path, make_clip: Any) -> None:
+    (path,) = videos(tmp_path, make_clip, 1)
+    left, right = (0, 0, 8, 8), (8, 0, 8, 8)
+    data = read(annotated(Recording("a", path, BOUTS, WHOLE, roi=left), Recording("b", path, BOUTS, WHOLE, roi=right)))
+    assert {example.roi for example in data.examples} == {left, right}
+    assert {recording.roi for recording in data.recordings} == {left, right}
 
 
 def test_missing_recordings_are_named_and_may_be_left_out(tmp_path: Path, make_clip: Any) -> None:

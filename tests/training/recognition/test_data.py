@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from lrcn.data.batches import ClipKey, FeatureVideo
 from lrcn.data.recognition.datasets import FrameClips
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData
 from lrcn.data.recognition.recordings import data_of
-from lrcn.features import TorchEncoder, encode_video, half_precision
+from lrcn.features import Part, TorchEncoder, encode_video, half_precision
 from lrcn.models.backbones import default_preprocess
 from lrcn.training.features import EncodedVideos
 from lrcn.training.progress import Narrator
+from lrcn.training.recognition.bouts import recording_features
 from lrcn.training.recognition.data import (
     _all_clips,
     feature_video,
@@ -31,6 +33,7 @@ from lrcn.training.recognition.data import (
     training_part,
 )
 from lrcn.training.recognition.recipe import RecognitionRecipe
+from lrcn.video.read import read_all
 
 CLIP_LENGTH = 6
 
@@ -130,3 +133,34 @@ def test_another_division_of_the_same_recordings_is_other_data(recordings: Recog
         for e, within in examples
     )
     assert fingerprint(recordings) != fingerprint(RecognitionData(recordings.labels, moved, recordings.name))
+
+
+def test_of_a_region_its_pixels_are_all_that_is_seen(make_clip: Any, tmp_path: Path) -> None:
+    """Two arenas in one file give what two files of one arena each give."""
+    alone = tiny_recordings(tmp_path, make_clip)
+    (left, _), (right, _) = (read_all(recording.path) for recording in alone.recordings)
+    length = min(len(left), len(right))
+    both = make_clip(tmp_path / "both.avi", np.concatenate([left[:length], right[:length]], axis=2), 10)
+    rois = ((0, 0, 48, 36), (48, 0, 48, 36))
+    regions = tuple(replace(one, path=both, roi=roi) for one, roi in zip(alone.recordings, rois, strict=True))
+    data = data_of(replace(alone, recordings=regions), ReadOptions(), Path("tiny.csv"))
+    own_path = dict(zip(rois, (recording.path for recording in alone.recordings), strict=True))
+    encoded, recipe = encoded_and_recipe(data, tmp_path / "cache")
+    config, preprocess = tiny_config(clip_length=CLIP_LENGTH, jitter=0.0), recipe.header({}).preprocess
+    assert len(one_for_each_part(data.examples)) == 2
+    not_compared = set(rois)
+    for example in data.examples:
+        assert example.roi is not None
+        part, lone = training_part(example, config), replace(example, path=own_path[example.roi], roi=None)
+        video = feature_video(encoded, example, part, preprocess, 0)
+        expected = feature_video(encoded, lone, Part(lone.path, part.views), preprocess, 0)
+        # the other file may be longer at its end, which moves the last clips
+        if video.first == expected.first and video.num_frames == expected.num_frames:
+            np.testing.assert_array_equal(*(one.window(0, 0, one.num_frames) for one in (video, expected)))
+            not_compared.discard(example.roi)
+    assert not not_compared
+    prepared = prepare_frames(data, config, preprocess, narrator=Narrator(quiet=True), rank=0)
+    clip = prepared.items[ClipKey(0, 0)]
+    assert clip[0].shape == (CLIP_LENGTH, 36, 48, 3)
+    found = recording_features(data, encoded, lambda example: training_part(example, config))
+    assert {one.truth.roi for one in found} == set(rois)

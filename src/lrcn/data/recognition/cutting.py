@@ -112,7 +112,9 @@ def examples_of(stretches: Sequence[Stretch], *, several: bool) -> list[Recognit
             assert path is not None
             borders = np.linspace(start_s, end_s, _num_parts(piece, _LONGEST_S if labels else longest_s) + 1)
             examples += [
-                RecognitionExample(path, label, split, first_s, last_s, stretch.group, stretch.within)
+                RecognitionExample(
+                    path, label, split, first_s, last_s, stretch.group, stretch.within, stretch.recording.roi
+                )
                 for first_s, last_s in itertools.pairwise(borders.tolist())
             ]
     return examples

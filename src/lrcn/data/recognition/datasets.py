@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lrcn.bouts import Region
 from lrcn.config import PreprocessConfig
 from lrcn.data.batches import ClipKey, FeatureVideo, stacked
 from lrcn.errors import MediaError
@@ -70,6 +71,8 @@ class FrameVideo:
     """Sampled frames, as far as the file's header tells."""
     fps: float
     """Of the sampled frames."""
+    roi: Region | None = None
+    """Where in the picture to look; None for all of it."""
 
 
 class _Labelled(Protocol):
@@ -160,6 +163,7 @@ class FrameClips(Dataset["tuple[Tensor, View, int] | str"]):
             self._preprocess,
             start_s=video.start_s + start / video.fps,
             end_s=video.start_s + last / video.fps,
+            roi=video.roi,
             on_warning=lambda message: None,
         )
         return np.concatenate([chunk.frames for chunk in chunks])[: end - start]

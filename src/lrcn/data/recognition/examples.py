@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn.annotations.reading import LookedAt
-from lrcn.bouts import Recording, Span
+from lrcn.bouts import Recording, Region, Span
 from lrcn.data.splits import examples_of
 
 TOGETHER = "|"
@@ -40,6 +40,8 @@ class RecognitionExample:
     """Of a piece of a recording: the stretch of it that lies in the same split. Windows of the example may reach over
     its borders, as windows of the recording do, but not out of this stretch; frames are sampled by the recording's
     clock. None where the example is a video, or a part that is read as if it were one."""
+    roi: Region | None = None
+    """Where in the picture to look; None for all of it."""
 
 
 @dataclass(frozen=True)

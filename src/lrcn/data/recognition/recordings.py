@@ -8,7 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from lrcn.annotations.formats import read_annotations, recognised_format
-from lrcn.bouts import BACKGROUND, Annotations, Bout, Recording, Span, labels_of, overlap_each_other, overlap_s, union
+from lrcn.bouts import (
+    BACKGROUND,
+    Annotations,
+    Bout,
+    Recording,
+    Region,
+    Span,
+    labels_of,
+    overlap_each_other,
+    overlap_s,
+    union,
+)
 from lrcn.data.csv_table import table_columns
 from lrcn.data.named_files import exists
 from lrcn.data.problems import Problems, first_of
@@ -18,6 +29,7 @@ from lrcn.data.recognition.examples import TOGETHER, ReadOptions, RecognitionDat
 from lrcn.data.recognition.recording_splits import divided
 from lrcn.errors import DataError, MediaError
 from lrcn.video.read import probe
+from lrcn.video.regions import check_region
 
 _COLUMNS = frozenset({"subject", "modifiers", "looked_at", "recording", "roi"})
 """One of these in a CSV file of ours says that its videos are recordings, and no clips."""
@@ -90,8 +102,6 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
     if not recordings:
         raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
     _tell_points(recordings, warnings)
-    if limited := [recording.name for recording in recordings if recording.roi is not None]:
-        warnings.append(f"a region of interest is not used in training, the whole picture is: {first_of(limited)}")
     if all(recording.looked_at is None for recording in recordings):
         warnings.append(
             f"{source.name}: nothing says that a recording was annotated to its end, so what lies between bouts is not "
@@ -138,12 +148,12 @@ def _found(recordings: Iterable[Recording], problems: Problems) -> Iterable[Reco
 
 
 def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
-    """Return one recording for each file: annotations of different stretches of it belong together."""
-    joined: dict[Path, Recording] = {}
+    """Return one recording for each file and region of it: annotations of different stretches belong together."""
+    joined: dict[tuple[Path, Region | None], Recording] = {}
     for recording in recordings:
         assert recording.path is not None
-        path = recording.path.resolve()
-        first = joined.setdefault(path, recording)
+        place = recording.path.resolve(), recording.roi
+        first = joined.setdefault(place, recording)
         if first is recording:
             continue
         spans = (known_spans(first), known_spans(recording))
@@ -157,7 +167,7 @@ def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Record
         looked_at: tuple[Span, ...] | None = None
         if first.looked_at is not None or recording.looked_at is not None:
             looked_at = tuple(union((*(first.looked_at or spans[0]), *(recording.looked_at or spans[1]))))
-        joined[path] = replace(first, bouts=tuple(bouts), looked_at=looked_at)
+        joined[place] = replace(first, bouts=tuple(bouts), looked_at=looked_at)
     return list(joined.values())
 
 
@@ -166,10 +176,12 @@ def _measured(recordings: Iterable[Recording], warnings: list[str]) -> Iterable[
     for recording in recordings:
         assert recording.path is not None
         try:
-            duration_s = probe(recording.path).duration_s
+            info = probe(recording.path)
+            _check_roi(recording, info.height, info.width)
         except MediaError as exc:
             warnings.append(f"left out: {exc}")
             continue
+        duration_s = info.duration_s
         past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]
         if past:
             warnings.append(
@@ -177,6 +189,14 @@ def _measured(recordings: Iterable[Recording], warnings: list[str]) -> Iterable[
                 f"first {past[0].label!r} at {past[0].start_s:g} s; is it the right video, and at the right rate?"
             )
         yield clipped(replace(recording, duration_s=duration_s), (0.0, duration_s), recording.split)
+
+
+def _check_roi(recording: Recording, height: int, width: int) -> None:
+    if recording.roi is not None:
+        try:
+            check_region(recording.roi, height, width)
+        except MediaError as exc:
+            raise MediaError(f"{recording.path}: {exc}") from exc
 
 
 def _tell_points(recordings: Iterable[Recording], warnings: list[str]) -> None:

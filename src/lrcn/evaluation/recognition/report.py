@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.bouts import Region
 from lrcn.data.recognition.examples import SEVERAL_AT_ONCE
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
@@ -41,8 +42,8 @@ class Predictor(Protocol):
     def labels(self) -> tuple[str, ...]:
         """Class names; the position is the label id."""
 
-    def __call__(self, source: Path, *, start_s: float, end_s: float | None) -> RecognitionResult:
-        """Return what a part of a video shows; raise `MediaError` where it cannot be read."""
+    def __call__(self, source: Path, *, start_s: float, end_s: float | None, roi: Region | None) -> RecognitionResult:
+        """Return what a part of a video shows, or a region of it; raise `MediaError` where it cannot be read."""
 
 
 REPORT_SCHEMA = 1
@@ -180,7 +181,7 @@ def evaluate_recognition(
     for done, example in enumerate(examples):
         report(f"{split} videos", done, len(examples))
         try:
-            result = recognizer(example.path, start_s=example.start_s, end_s=example.end_s)
+            result = recognizer(example.path, start_s=example.start_s, end_s=example.end_s, roi=example.roi)
         except MediaError as exc:
             failures.append(FailedVideo(str(example.path), str(exc)))
             continue

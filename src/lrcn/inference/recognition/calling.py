@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, overload
 
+from lrcn.bouts import Region
 from lrcn.config import BoutSettings, RecognitionHeader
 from lrcn.errors import ConfigError
 from lrcn.inference.recognition.bouts import FoundBouts, bout_stride, default_settings
@@ -44,6 +45,7 @@ class VideoRecognizer(ABC):
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> WindowProbs:
@@ -62,6 +64,7 @@ class VideoRecognizer(ABC):
         clip_stride: int | None = ...,
         start_s: float = ...,
         end_s: float | None = ...,
+        roi: Region | None = ...,
         on_progress: Callable[[float], None] | None = ...,
     ) -> RecognitionResult: ...
 
@@ -78,6 +81,7 @@ class VideoRecognizer(ABC):
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> RecognitionResult | list[RecognitionResult]:
         """Return what a video shows: the mean over its windows, and each window as a segment.
@@ -91,19 +95,29 @@ class VideoRecognizer(ABC):
             clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
             start_s: Where to begin, from the start of the video; of one source only.
             end_s: Where to end, exclusive; None for the end of the video; of one source only.
+            roi: Where in the picture to look: left, top, width and height in px; None for all of it; of one source
+                only.
             on_progress: Called with the seconds of video done so far; of one source only.
 
         Raises:
-            MediaError: If nothing of a video can be decoded.
+            MediaError: If nothing of a video can be decoded, or `roi` does not lie in its picture.
             ConfigError: If `top_k` or `clip_stride` is out of range, or several sources are given what is for one.
         """
         if isinstance(source, list | tuple):
             refuse_for_several(start_s, end_s, on_progress)
+            if roi is not None:
+                raise ConfigError("roi is for one source: call with each by itself")
             return list(self.stream(source, top_k=top_k, clip_stride=clip_stride))
         check_top_k(top_k)
         timing_s: dict[str, float] = {}
         probs = self.window_probs(
-            source, clip_stride=clip_stride, start_s=start_s, end_s=end_s, timing_s=timing_s, on_progress=on_progress
+            source,
+            clip_stride=clip_stride,
+            start_s=start_s,
+            end_s=end_s,
+            roi=roi,
+            timing_s=timing_s,
+            on_progress=on_progress,
         )
         return self.as_result(probs, source, top_k=top_k, timing_s=timing_s)
 
@@ -135,6 +149,7 @@ class VideoRecognizer(ABC):
         settings: BoutSettings | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> FoundBouts:
@@ -152,6 +167,7 @@ class VideoRecognizer(ABC):
                 from the length of its clips.
             start_s: As for a call.
             end_s: As for a call.
+            roi: As for a call.
             timing_s: As for `window_probs`.
             on_progress: As for a call.
 
@@ -164,6 +180,7 @@ class VideoRecognizer(ABC):
             clip_stride=bout_stride(self.header.preprocess),
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             timing_s=timing_s,
             on_progress=on_progress,
         )

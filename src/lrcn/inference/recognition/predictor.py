@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcn import model_file
+from lrcn.bouts import Region
 from lrcn.config import RecognitionHeader
 from lrcn.encoding import EncodedChunk, encode_chunks
 from lrcn.errors import ConfigError
@@ -138,6 +139,7 @@ class Recognizer(VideoRecognizer):
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
         drop_first: bool = False,
@@ -166,7 +168,7 @@ class Recognizer(VideoRecognizer):
             waiting.clear()
             in_windows_s += time.perf_counter() - start
 
-        for chunk in self._chunks(source, start_s, end_s, warnings, drop_first=drop_first):
+        for chunk in self._chunks(source, start_s, end_s, roi, warnings, drop_first=drop_first):
             # views side by side, so that a window holds the same frames of all of them: (n, V, G)
             waiting += buffer.push(self.runtime.join([features[:, None] for features in chunk.features], axis=1))
             times_s.append(chunk.times_s)
@@ -185,7 +187,14 @@ class Recognizer(VideoRecognizer):
         return WindowProbs(tuple(windows), np.concatenate(probs), times, duration_s, tuple(warnings))
 
     def _chunks(
-        self, source: Source, start_s: float, end_s: float | None, warnings: list[str], *, drop_first: bool
+        self,
+        source: Source,
+        start_s: float,
+        end_s: float | None,
+        roi: Region | None,
+        warnings: list[str],
+        *,
+        drop_first: bool,
     ) -> Iterator[EncodedChunk[Rows]]:
         chunks = encode_chunks(
             source,
@@ -194,6 +203,7 @@ class Recognizer(VideoRecognizer):
             self.views,
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             chunk_size=self._batch_size,
             on_warning=warnings.append,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcn.bouts import Annotations, Bout, Recording, labels_of
+from lrcn.bouts import Annotations, Bout, Recording, Region, labels_of
 from lrcn.files import name_for
 from lrcn.inference.recognition.bouts import FoundBouts, doubt
 from lrcn.video.read import probe, read_frames
@@ -54,13 +54,18 @@ def most_doubtful(bouts: Iterable[Doubtful], number: int) -> list[Doubtful]:
 
 
 def write_clips(
-    bouts: Sequence[Doubtful], folder: Path, *, on_progress: Callable[[int], None] = lambda done: None
+    bouts: Sequence[Doubtful],
+    folder: Path,
+    *,
+    roi: Region | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> Annotations:
     """Cut a clip around each bout, without sound, and return what the model says of it, for an annotator to correct.
 
     Args:
         bouts: In the order in which they should be looked at.
         folder: Where the clips go.
+        roi: What part of the pictures was looked at, for the annotations; clips show all of them.
         on_progress: Told how many are done.
 
     Returns:
@@ -87,6 +92,7 @@ def write_clips(
                 duration_s=length_s,
                 fps=fps,
                 group=one.recording.name,
+                roi=roi,
             )
         )
         on_progress(number)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lrcn.bouts import Region
 from lrcn.errors import ConfigError
 from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.inference.recognition.predictor import Recognizer
@@ -89,6 +90,7 @@ class TwoStreamRecognizer(VideoRecognizer):
         clip_stride: int | None = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         timing_s: dict[str, float] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> WindowProbs:
@@ -106,6 +108,7 @@ class TwoStreamRecognizer(VideoRecognizer):
             clip_stride=stride,
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             timing_s=stages["rgb"],
             on_progress=on_progress,
             drop_first=True,
@@ -115,6 +118,7 @@ class TwoStreamRecognizer(VideoRecognizer):
             clip_stride=stride,
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             timing_s=stages["flow"],
             on_progress=on_progress,
         )

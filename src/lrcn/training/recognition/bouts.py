@@ -99,10 +99,11 @@ def recording_features(
         part_of: Which of them, by an example that is cut from the file.
     """
     found = []
-    cut_from = {example.path: example for example in data.examples if example.split == "val" and example.within}
+    cut_from = {(one.path, one.roi): one for one in data.examples if one.split == "val" and one.within}
     for recording in data.recordings:
+        place = recording.path, recording.roi
         spans = known_time(recording, end_of(recording))
-        if recording.split != "val" or recording.path not in cut_from or not spans:
+        if recording.split != "val" or place not in cut_from or not spans:
             continue
         times: list[NDArray[np.float64]] = []
 
@@ -117,7 +118,7 @@ def recording_features(
             return first, last
 
         try:
-            video = encoded.get_slice(part_of(cut_from[recording.path]), frames_of)
+            video = encoded.get_slice(part_of(cut_from[place]), frames_of)
         except MediaError:
             continue  # its examples were left out, with a warning
         if video.num_frames > 0:

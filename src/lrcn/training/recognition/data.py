@@ -118,6 +118,7 @@ def fingerprint(data: RecognitionData) -> str:
             example.start_s,
             example.end_s or 0.0,
             *(example.within or ()),
+            *(example.roi or ()),
         )
         for example in used_examples(data)
     )
@@ -178,7 +179,8 @@ def prepare_features(
 
 def one_for_each_part(examples: Sequence[RecognitionExample]) -> list[RecognitionExample]:
     """Return the examples without further pieces of a recording that is among them."""
-    return list({(e.path, *(() if e.within else (e.start_s, e.end_s))): e for e in reversed(examples)}.values())[::-1]
+    of_part = {(e.path, e.roi, *(() if e.within else (e.start_s, e.end_s))): e for e in reversed(examples)}
+    return list(of_part.values())[::-1]
 
 
 def _balances(config: RecognitionTrainingConfig, data: RecognitionData, narrator: Narrator) -> bool:
@@ -203,7 +205,8 @@ def _balances(config: RecognitionTrainingConfig, data: RecognitionData, narrator
 def training_part(example: RecognitionExample, config: RecognitionTrainingConfig) -> Part:
     """Return what is encoded for an example: all views of a training example, the centre of others.
 
-    Of a piece of a recording it is the whole file, once for all pieces of it, whatever their split.
+    Of a piece of a recording it is the whole file (what lies in its region of interest), once for all pieces of it,
+    whatever their split.
 
     Raises:
         MediaError: If its file cannot be read.
@@ -212,8 +215,8 @@ def training_part(example: RecognitionExample, config: RecognitionTrainingConfig
     if example.split == "train" or example.within is not None:
         views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
     if example.within is not None:
-        return Part(example.path, views)
-    return Part(example.path, views, example.start_s, example.end_s)
+        return Part(example.path, views, roi=example.roi)
+    return Part(example.path, views, example.start_s, example.end_s, example.roi)
 
 
 def feature_video(
@@ -334,6 +337,7 @@ def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessC
         preprocess,
         start_s=example.start_s,
         end_s=example.end_s,
+        roi=example.roi,
         on_warning=lambda message: None,
     )
     next(images(chunk_size=1))  # raises if there is none
@@ -344,7 +348,7 @@ def frame_video(example: RecognitionExample, label: int, preprocess: PreprocessC
         num_frames -= preprocess.stream == "flow"
     else:
         num_frames = sum(len(chunk.frames) for chunk in images())
-    return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps)
+    return FrameVideo(label, example.path, example.start_s, max(1, num_frames), fps, example.roi)
 
 
 V = TypeVar("V")

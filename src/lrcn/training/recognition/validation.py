@@ -85,7 +85,9 @@ def encoded_examples(
     """Yield the features of examples with their label ids, decoded and encoded anew with the CNN as it is now."""
     encoder = TorchEncoder(model.backbone, preprocess, device=device)
     for example, label in examples:
-        encoded = encode_video(example.path, encoder, preprocess, start_s=example.start_s, end_s=example.end_s)
+        encoded = encode_video(
+            example.path, encoder, preprocess, start_s=example.start_s, end_s=example.end_s, roi=example.roi
+        )
         features = encoded.features[0].cpu().numpy()
         yield FeatureVideo(label, len(features), (features,))
 
