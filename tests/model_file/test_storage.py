@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import lrcn
-from lrcn.config import SCHEMA, BackboneConfig, PreprocessConfig, RecognitionConfig, RecognitionHeader
+from lrcn.config import SCHEMA, BackboneConfig, BoutSettings, PreprocessConfig, RecognitionConfig, RecognitionHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
 from lrcn.model_file import MIGRATIONS, header_from_dict, header_to_dict, inspect, load, resolve, save, stated_task
 from lrcn.model_file.shipped import SHIPPED
@@ -263,6 +263,11 @@ def test_unknown_field_is_named(saved: Path, tmp_path: Path, where: tuple[str, .
     assert f"unknown field '{'.'.join([*where, 'colour_space'])}'" in message
 
 
+def _bout_fields(**changes: Any) -> dict[str, Any]:
+    pairs = ("thresholds", "low_thresholds", "shortest_s", "longest_gap_s")
+    return {"smooth_s": 0.4, "lag_s": 0.1, **{name: [0.5, 0.5] for name in pairs}, **changes}
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -272,6 +277,13 @@ def test_unknown_field_is_named(saved: Path, tmp_path: Path, where: tuple[str, .
         (lambda f: f["preprocess"].update(crop=10_000), "crop"),
         (lambda f: f.update(labels=["a", "a"]), "labels"),
         (lambda f: f.update(schema="1"), "schema"),
+        (lambda f: f.update(bouts=_bout_fields(thresholds=[0.5] * 3)), "one class each"),
+        (lambda f: f.update(bouts=_bout_fields(low_thresholds=[0.7, 0.2])), "0 <= low <= high <= 1"),
+        (lambda f: f.update(bouts=_bout_fields(smooth_s=-1.0)), "smooth_s"),
+        (
+            lambda f: f.update(bouts={name: v[:1] if isinstance(v, list) else v for name, v in _bout_fields().items()}),
+            "one entry a class",
+        ),
         (lambda f: f.pop("schema"), "schema"),
         (lambda f: f.update(schema=0), "schema 0"),
     ],
@@ -312,13 +324,25 @@ _preprocess = st.builds(
     layer=st.text(max_size=9),
     labels=st.lists(st.text(), min_size=1, max_size=4, unique=True),
     provenance=st.dictionaries(st.text(), _json, max_size=3),
+    seconds=st.none() | st.floats(0.0, 1.0),
 )
 @settings(deadline=None)
 def test_header_round_trip_through_json_is_exact(
-    preprocess: PreprocessConfig, head: Any, layer: str, labels: list[str], provenance: dict[str, Any]
+    preprocess: PreprocessConfig,
+    head: Any,
+    layer: str,
+    labels: list[str],
+    provenance: dict[str, Any],
+    seconds: float | None,
 ) -> None:
     model = RecognitionConfig(backbone=BackboneConfig(layer=layer), num_classes=len(labels), head=head)
-    header = some_header(model=model, preprocess=preprocess, labels=tuple(labels), provenance=provenance)
+    bouts = None
+    if seconds is not None:
+        each = (seconds,) * len(labels)
+        bouts = BoutSettings(
+            smooth_s=seconds, thresholds=each, low_thresholds=each, shortest_s=each, longest_gap_s=each, lag_s=seconds
+        )
+    header = some_header(model=model, preprocess=preprocess, labels=tuple(labels), provenance=provenance, bouts=bouts)
     again = header_from_dict(json.loads(json.dumps(header_to_dict(header))), source="x")
     assert again == header
     assert repr(again) == repr(header)  # 1 == 1.0 == True

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lrcn.bouts import BACKGROUND, Bout
 from lrcn.errors import DataError, MissingExtraError
 from lrcn.metrics.calibration import reliability
-from lrcn.plots.charts import save_confusion, save_curves, save_reliability
+from lrcn.plots.charts import save_bouts, save_confusion, save_curves, save_reliability
+from lrcn.plots.palette import COLOURS
 
 DARKEST, LIGHTEST = (8, 48, 107), (247, 251, 255)
 """Ends of the colour map: all of a class, none of it."""
@@ -62,3 +64,16 @@ def test_missing_matplotlib_is_one_line_with_the_remedy(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"confusion matrix needs: pip install 'lrcn\[plots\]'"):
         save_confusion(np.eye(2, dtype=np.int64), ["a", "b"], tmp_path / "c.png")
+
+
+def test_bouts_are_bars_where_they_are(tmp_path: Path) -> None:
+    probs = np.zeros((400_000, 3), np.float32)  # eleven hours
+    probs[:, 2] = 1
+    bouts = (Bout("groom", 10_000.0, 20_000.0, prob=0.9), Bout("rear", 30_000.0, 40_000.0, prob=0.9))
+    save_bouts(bouts, probs, np.arange(400_001) / 10, ("groom", "rear", BACKGROUND), tmp_path / "new" / "bouts.png")
+    pixels = np.asarray(Image.open(tmp_path / "new" / "bouts.png").convert("RGB")).astype(int)
+    groom, rear = (np.argwhere((pixels == colour).all(axis=2)) for colour in COLOURS[:2])
+    assert groom[:, 0].max() < rear[:, 0].min()  # a row each
+    width = rear[:, 1].max() - rear[:, 1].min()
+    assert groom[:, 1].max() - groom[:, 1].min() == pytest.approx(width, abs=3)
+    assert rear[:, 1].min() - groom[:, 1].max() == pytest.approx(width, abs=5)  # from 20,000 to 30,000
