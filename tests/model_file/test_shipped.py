@@ -11,8 +11,9 @@ import torch
 from lrcn.cli import main
 from lrcn.config import BackboneConfig, CaptioningConfig, CaptioningHeader, PreprocessConfig
 from lrcn.errors import ModelFileError
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.model_file import load, save
-from lrcn.model_file.shipped import without_backbone
+from lrcn.model_file.shipped import shipped_path, without_backbone
 from lrcn.models.captioning import CaptioningModel
 
 WORDS = ("a", "dog")
@@ -84,3 +85,13 @@ def test_the_shipped_captioning_model_names_what_it_has_never_seen_together(
     picture = Path(__file__).parents[2] / "docs" / "images" / "dolphin.jpg"  # of the test split
     assert main(["caption", str(picture), "--model", "emoji", "--device", "cpu"]) == 0
     assert capsys.readouterr().out.split()[1:] == ["a", "picture", "of", "a", "dolphin", "over", "a", "rainbow"]
+
+
+def test_the_model_of_actions_brings_its_calibration_and_is_sure_of_the_walk() -> None:
+    recognize = Recognizer.load("demo", device="cpu")
+    calibration = recognize.header.calibration
+    assert calibration is not None
+    assert calibration.temperature < 0.6  # its training smoothed the labels
+    result = recognize(shipped_path("demo").parent / "walking.mp4")
+    assert (result.label, result.known) == ("walk", True)
+    assert all(segment.known for segment in result.segments)
