@@ -22,6 +22,7 @@ BENCHMARKS = (
     "cached_training",
     "extraction",
     "caption_decoding",
+    "caption_training",
     "retrieval_scoring",
     "start_up",
 )

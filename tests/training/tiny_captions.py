@@ -48,6 +48,8 @@ SMALL: dict[str, Any] = {
     "min_count": 1,
     "batch_size": 16,
     "epochs": 3,
+    "epoch_steps": 1,
+    "feature_norm": False,
     "lr": 0.02,
 }
 

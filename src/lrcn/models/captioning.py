@@ -151,10 +151,33 @@ class CaptioningModel(Network):
         Raises:
             ShapeError: If a shape does not fit.
         """
+        return self._logits(self._read(context, tokens))
+
+    def logits_at(self, context: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:
+        """Logits as those of `forward`, of the chosen steps alone: what padding would be told is not computed.
+
+        Args:
+            context: `(B, E)`.
+            tokens: `(B, L)` int64.
+            chosen: `(B, L)` bool.
+
+        Returns:
+            `(N, V)` for N chosen steps, sentence after sentence.
+
+        Raises:
+            ShapeError: If a shape does not fit.
+        """
+        return self._logits(self._read(context, tokens)[chosen])
+
+    def _read(self, context: Tensor, tokens: Tensor) -> Tensor:
         if tokens.dim() != 2:
             raise ShapeError(f"tokens must be (sentences, steps), got {tuple(tokens.shape)}")
         words = self.embedding_dropout(self.embedding(tokens))
+        hidden: Tensor
         hidden, _ = self.lstm(words, self.lstm.initial_state(tokens.shape[0]), context)  # len() would freeze exports
+        return hidden
+
+    def _logits(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.output_dropout(hidden))
         return logits
 
@@ -174,23 +197,25 @@ class CaptioningModel(Network):
         """
         words = self.embedding_dropout(self.embedding(tokens))
         hidden, after = self.lstm.step(words, state.lstm, state.context)
-        logits: Tensor = self.classifier(self.output_dropout(hidden))
+        logits = self._logits(hidden)
         log_probs = logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
         return log_probs, CaptionState(after, state.context)
 
 
-def caption_loss(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+def caption_loss(model: CaptioningModel, context: Tensor, tokens: Tensor, num_tokens: Tensor) -> Tensor:
     """Mean cross-entropy over all valid tokens of the batch, the end of each sentence among them.
 
     Args:
-        logits: `(B, L, V)`.
-        targets: The token after each given one, `(B, L)` int64; padding may hold anything.
-        lengths: Valid tokens of each sentence, `(B,)`.
+        model: What says the next token.
+        context: Of each sentence, `(B, E)`.
+        tokens: `(B, L + 1)` int64 from the beginning on; padding may hold any token of the vocabulary.
+        num_tokens: Tokens to be predicted of each sentence, `(B,)`, from 1 to L.
 
     Returns:
         A scalar; its exponential is the perplexity. Every token weighs the same, so a long sentence weighs more.
 
     Source: the release's lrcn.prototxt, without its `loss_weight` of 20.
     """
-    targets = targets.masked_fill(~valid_steps(lengths, targets), -100)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
+    targets = tokens[:, 1:]
+    valid = valid_steps(num_tokens, targets)
+    return F.cross_entropy(model.logits_at(context, tokens[:, :-1], valid), targets[valid])

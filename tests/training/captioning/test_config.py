@@ -14,6 +14,7 @@ from tests.training.tiny_captions import TINY_FC, fc_network, picture_data, sent
 from lrcn import model_file
 from lrcn.cli.settings import read_settings
 from lrcn.metrics.captioning import cider_d
+from lrcn.models.backbones import default_preprocess
 from lrcn.text import tokenise
 from lrcn.training.captioning.config import CaptioningTrainingConfig
 from lrcn.training.fit import train
@@ -147,3 +148,28 @@ def test_language_model_and_three_stages_run_one_after_the_other(tmp_path: Path)
     assert all(not torch.equal(second[ours], first[ours]) for ours in cnn.values())
     assert not torch.equal(third["classifier.weight"], second["classifier.weight"])
     assert not torch.equal(language["embedding.weight"], first["embedding.weight"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ("blocks.6", 224, 224)),
+        ({"layer": "", "crop": 160}, ("", 160, 160)),
+        ({"resize": (256, 300)}, ("blocks.6", (256, 300), 256)),
+        ({"resize": 240, "crop": 224}, ("blocks.6", 240, 224)),
+        ({"backbone_trainable": True}, ("", 128, 112)),
+        ({"backbone": "resnet18"}, ("", 256, 224)),
+    ],
+)
+def test_layer_and_size_are_chosen_for_the_frozen_packaged_backbone_alone(
+    settings: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    config = CaptioningTrainingConfig(**settings)
+    resolved = config.resolved(config.preprocess_config(default_preprocess(config.backbone)))
+    assert (resolved.layer, resolved.resize, resolved.crop) == expected
+
+
+def test_few_sentences_are_seen_often(tmp_path: Path) -> None:
+    config = replace(load("video_decoder_max"), vectors=str(write_vectors(tmp_path / "facts.csv")), hidden_size=4)
+    result = train(replace(config, epochs=2), vector_data(), output=tmp_path / "run", device="cpu", quiet=True)
+    assert [row["step"] for row in result.history] == [40, 80]  # two steps a pass

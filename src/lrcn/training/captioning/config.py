@@ -5,13 +5,20 @@ Imports no torch: the command line reads this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
-from lrcn.config import RESERVED_TOKENS, CaptioningConfig
+from lrcn.config import PACKAGED_BACKBONE, RESERVED_TOKENS, CaptioningConfig, PreprocessConfig
 from lrcn.errors import ConfigError
 from lrcn.tasks import CAPTIONING
 from lrcn.training.config import TrainingConfig, require_setting
+
+DEFAULT_LAYER = "blocks.6"
+"""Of the packaged backbone: on a 2x2 grid as good as its last feature on none, in as many values."""
+
+DEFAULT_PX = 224
+"""Side of what the packaged backbone looks at, which was trained on 224: a sentence names small things too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +27,10 @@ class CaptioningTrainingConfig(TrainingConfig):
 
     task: ClassVar[str] = CAPTIONING.name
 
+    layer: str | None = None  # type: ignore[assignment]
+    """Feature layer: `fc6`, `fc7`, `fc8` where the network has them, or any module's name; several with a + between
+    them are joined. Null takes blocks.6 of the packaged backbone where it is frozen; else the last feature before the
+    classifier, as an empty name does."""
     grid: int = 2
     """A feature map is averaged to `grid` x `grid` cells and flattened: above 1, the model knows what is where."""
     backbone_trainable: bool = False
@@ -49,23 +60,28 @@ class CaptioningTrainingConfig(TrainingConfig):
     context: Literal["mean", "lstm"] = "mean"
     """How the frames of a video become one vector: their mean, or an LSTM layer that reads them in order. An image is a
     video of one frame."""
-    feature_norm: bool = False
+    resize: int | tuple[int, int] | None = None
+    """Short side in px, or height and width in px; null takes `crop`, or 224, for the packaged backbone where it is
+    frozen, else what the backbone's weights were made for."""
+    crop: int | None = None
+    """Side of the square crop in px; null as for `resize`, whose short side it then takes."""
+    feature_norm: bool = True
     """Bring each feature to mean 0 and deviation 1 over its values before the projection (released: no). The layers of
     a CNN differ widely in scale; the LSTM learns from the picture sooner when its values are about 1."""
-    projection_size: int = 512
+    projection_size: int = 256
     """Units of a linear layer that each feature passes first; 0 for none (released: the CNN's own fc8)."""
     projection_init: Literal["random", "fc8"] = "random"
     """`fc8` starts the projection from the fc8 of the CNN whose fc7 it reads, and lets it learn as the CNN does, at
     `backbone_lr_multiplier` (released)."""
-    embedding_size: int = 256
+    embedding_size: int = 128
     """Size of a word's vector (released: 1000)."""
-    hidden_size: int = 512
+    hidden_size: int = 256
     """Units of every LSTM layer (released: 1000)."""
     feature_dropout: float = 0.2
     """Dropout on the features (released: 0.5)."""
-    embedding_dropout: float = 0.2
+    embedding_dropout: float = 0.1
     """Dropout on the words' vectors (released: 0, in the language model 0.5)."""
-    output_dropout: float = 0.5
+    output_dropout: float = 0.3
     """Dropout before the word logits (released: as `embedding_dropout`)."""
 
     min_count: int = 5
@@ -82,7 +98,7 @@ class CaptioningTrainingConfig(TrainingConfig):
     """Looks at each training example that are cached with a frozen backbone: the centre crop, then randomly cropped and
     mirrored ones. The time to extract features grows with it."""
 
-    lr: float = 1e-3
+    lr: float = 3e-3
     """Learning rate (released: 0.01 with `sgd` and a `loss_weight` of 20)."""
     weight_decay: float = 0.01
     """Weight decay (released: 0); biases have none, but for the LSTM's, nor has normalisation."""
@@ -91,9 +107,11 @@ class CaptioningTrainingConfig(TrainingConfig):
     batch_size: int = 64
     """Captions per batch and device, at most: an epoch is cut into batches of equal size (released: 100). With
     `objective: cider_d`, pictures."""
-    epochs: int = 20
+    epochs: int = 8
     """Passes over the training captions: each caption of each picture comes once a pass. With `objective: cider_d`,
     passes over the pictures."""
+    epoch_steps: int = 40
+    """Fewest optimiser steps of an epoch: where a pass over the captions takes fewer, an epoch is several passes."""
     max_steps: int | None = None
     """Train for this many optimiser steps instead of `epochs` (released: 110000, then 50000)."""
     clip_norm: float | None = 5.0
@@ -114,6 +132,23 @@ class CaptioningTrainingConfig(TrainingConfig):
         if self.projection_init == "fc8" and (self.layer, bool(self.projection_size)) != ("fc7", True):
             raise ConfigError("projection_init 'fc8' goes with layer 'fc7' and a projection_size")
         self.captioning_config(len(RESERVED_TOKENS) + 1, vector_size=1 if self.vectors else None)
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether the CNN is the one that the defaults were chosen for."""
+        return self.backbone == PACKAGED_BACKBONE and not self.backbone_trainable
+
+    def resolved(self, preprocess: PreprocessConfig) -> Self:
+        """See `TrainingConfig`: the layer is chosen, too."""
+        layer = self.layer if self.layer is not None else DEFAULT_LAYER if self._chooses else ""
+        return replace(super().resolved(preprocess), layer=layer)
+
+    def _pixels(self, backbone_defaults: Mapping[str, Any]) -> dict[str, Any]:
+        if self._chooses:
+            resize = self.resize or DEFAULT_PX
+            short = resize if isinstance(resize, int) else min(resize)
+            backbone_defaults = {**backbone_defaults, "resize": self.crop or DEFAULT_PX, "crop": short}
+        return super()._pixels(backbone_defaults)
 
     @property
     def score_columns(self) -> tuple[str, ...]:

@@ -94,8 +94,7 @@ class CaptioningModule(TrainingModule):
         context = self._context(batch)
         if self._reward is not None:
             return self._self_critical_loss(context, batch.examples.tolist(), self._reward)
-        logits = self.model(context, batch.tokens[:, :-1])
-        return caption_loss(logits, batch.tokens[:, 1:], batch.num_tokens)
+        return caption_loss(self.model, context, batch.tokens, batch.num_tokens)
 
     def _context(self, batch: CaptionBatch | FrameCaptionBatch) -> Tensor:
         if isinstance(batch, FrameCaptionBatch):
@@ -132,12 +131,11 @@ class CaptioningModule(TrainingModule):
         ends = [[rules.eos_id] if hypothesis.ended else [] for hypothesis in drawn]
         tokens, num_tokens = pad_tokens([[rules.bos_id, *h.token_ids, *e] for h, e in zip(drawn, ends, strict=True)])
         tokens = tokens.to(device)
-        logits = self.model(context.index_select(0, rows), tokens[:, :-1])
+        targets = tokens[:, 1:]
+        valid = valid_steps(num_tokens, targets)
+        logits = self.model.logits_at(context.index_select(0, rows), tokens[:, :-1], valid)
         banned = torch.tensor(rules.banned_ids, device=device)
-        log_probs = logits.index_fill(2, banned, -torch.inf).log_softmax(dim=-1)
-        valid = valid_steps(num_tokens, tokens[:, 1:])
-        # padding is a banned token, whose log probability is minus infinity
-        targets = tokens[:, 1:].masked_fill(~valid, rules.eos_id).unsqueeze(2)
-        chosen = log_probs.gather(2, targets).squeeze(2)
-        loss: Tensor = -(advantage * chosen * valid).sum() / valid.sum()
+        log_probs = logits.index_fill(1, banned, -torch.inf).log_softmax(dim=-1)
+        chosen = log_probs.gather(1, targets[valid].unsqueeze(1)).squeeze(1)
+        loss: Tensor = -(advantage.expand_as(targets)[valid] * chosen).mean()
         return loss

@@ -153,13 +153,13 @@ class FrameCaptionValidation(CaptionValidation):
 def _loss(model: CaptioningModel, contexts: Tensor, sentences: Sequence[Sentence]) -> tuple[float, float]:
     """Sum of the cross-entropy over all tokens of the sentences, whose `example` counts contexts, and their number."""
     loss, count = 0.0, 0
-    for start in range(0, len(sentences), BATCH):
-        part = sentences[start : start + BATCH]
+    ordered = sorted(sentences, key=lambda sentence: len(sentence.token_ids))  # little of a batch is padding then
+    for start in range(0, len(ordered), BATCH):
+        part = ordered[start : start + BATCH]
         tokens, num_tokens = pad_tokens([sentence.token_ids for sentence in part])
         tokens = tokens.to(contexts.device)
         rows = torch.tensor([sentence.example for sentence in part], device=contexts.device)
-        logits = model(contexts.index_select(0, rows), tokens[:, :-1])
         total = int(num_tokens.sum())
-        loss += caption_loss(logits, tokens[:, 1:], num_tokens).item() * total
+        loss += caption_loss(model, contexts.index_select(0, rows), tokens, num_tokens).item() * total
         count += total
     return loss, float(count)
