@@ -15,11 +15,8 @@ from lrcn.config import RecognitionConfig
 from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
-_FREEDOM = 100.0
-"""Inverse strength of the penalty on the weights, for one standardised value: scores hardly differ from 30 to 300."""
-
-_SHARE_OF_CHANGE = 2 / 3
-"""How much deviation and change count beside the mean, two values of a feature beside one."""
+_FREEDOM = 30.0
+"""Inverse strength of the penalty on the weights, for one standardised feature: scores hardly differ from 3 to 300."""
 
 _TELLING_FRAMES = 16
 """Frames from which on deviation and change are told as well as they ever are."""
@@ -31,11 +28,10 @@ _MOST_IN_DUAL = 4096
 class StatisticsHead(Head):
     """Mean, deviation and mean absolute change of each feature over the clip -> standardised -> class probabilities.
 
-    One classifier reads deviation and change, another the mean, so that neither can lean on what it finds in the other
-    by chance; their probabilities are averaged. Of a clip of few frames deviation and change say little: the mean
-    counts the more the fewer frames there are. With few clips such statistics teach more than order does. The
-    classifiers are not trained step by step: `fit` finds the weights of penalised logistic regression at once, from all
-    training clips. Where the features themselves are trained, there is no `fit`, and they learn as all else does.
+    Of a clip of few frames deviation and change say little. A second classifier reads the mean alone, and counts the
+    more the fewer frames there are. With few clips such statistics teach more than order does. The classifiers are not
+    trained step by step: `fit` finds the weights of penalised logistic regression at once, from all training clips.
+    Where the features themselves are trained, there is no `fit`, and they learn as all else does.
     """
 
     share = 7.0
@@ -46,27 +42,25 @@ class StatisticsHead(Head):
     scale: Tensor
     """Inverses of their deviations, `(S,)`."""
     classifier: nn.Linear
-    """Of deviation and change."""
 
     def __init__(self, config: RecognitionConfig, feature_size: int) -> None:
-        """Make the classifiers."""
+        """Make the classifier."""
         super().__init__(config, feature_size)
         self.register_buffer("shift", torch.zeros(3 * feature_size))
         self.register_buffer("scale", torch.ones(3 * feature_size))
-        self.classifier = nn.Linear(2 * feature_size, config.num_classes)
+        self.classifier = nn.Linear(3 * feature_size, config.num_classes)
         self.mean_classifier = nn.Linear(feature_size, config.num_classes)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.forward`, of the clip: the logits of the two classifiers' mean."""
         statistics = (clip_statistics(features, lengths) - self.shift) * self.scale
+        of_all = self.probs_of(self.classifier(statistics))
         of_mean = self.probs_of(self.mean_classifier(statistics[:, : self.feature_size]))
-        of_change = self.probs_of(self.classifier(statistics[:, self.feature_size :]))
         if lengths is None:
             told = torch.full((len(features), 1), features.shape[1] / _TELLING_FRAMES, device=features.device)
         else:
             told = lengths.to(features.device).unsqueeze(1) / _TELLING_FRAMES
-        share = _SHARE_OF_CHANGE * told.clamp(max=1.0).to(of_mean.dtype)
-        return self.logits_of(torch.lerp(of_mean, of_change, share)).unsqueeze(1)
+        return self.logits_of(torch.lerp(of_mean, of_all, told.clamp(max=1.0).to(of_mean.dtype))).unsqueeze(1)
 
     @torch.no_grad()
     def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
@@ -78,9 +72,9 @@ class StatisticsHead(Head):
         rows -= self.shift
         self.scale.copy_(inverse_deviation((rows.square() * share).sum(dim=0)))
         rows *= self.scale
-        of_mean, of_change = rows[:, : self.feature_size], rows[:, self.feature_size :]
-        for classifier, inputs in ((self.mean_classifier, of_mean), (self.classifier, of_change)):
-            freedom = _FREEDOM / classifier.in_features
+        freedom = _FREEDOM / self.feature_size
+        for classifier in (self.classifier, self.mean_classifier):
+            inputs = rows[:, : classifier.in_features]
             found = logistic_regression(inputs, targets, weights, num_classes=self.config.num_classes, freedom=freedom)
             for parameter, value in zip((classifier.weight, classifier.bias), found, strict=True):
                 parameter.copy_(value).requires_grad_(False)
