@@ -11,8 +11,7 @@ lrcn train captioning emoji --config configs/captioning/emoji_scenes_2.yaml --in
 lrcn evaluate runs/emoji emoji --output runs/emoji/report
 python scripts/ship_model.py emoji runs/emoji
 
-lrcn train captioning flickr8k --config configs/captioning/photos.yaml --output runs/words8k
-lrcn train captioning flickr8k --config configs/captioning/photos_2.yaml --init-from runs/words8k --output runs/photos
+lrcn train captioning flickr8k --config configs/captioning/photos.yaml --output runs/photos
 lrcn evaluate runs/photos flickr8k --output runs/photos/report
 python scripts/ship_model.py photos runs/photos
 """
@@ -39,7 +38,7 @@ CAPTIONERS = {
         "licence": "weights: Apache-2.0 as far as they are ours to license; learnt from Flickr8k, whose makers allow "
         "non-commercial research and education; no photograph and no sentence of it is in the file; "
         + BACKBONE_LICENCE,
-        "command": "lrcn train captioning flickr8k --config configs/captioning/photos_2.yaml --init-from WORDS",
+        "command": "lrcn train captioning flickr8k --config configs/captioning/photos.yaml",
     },
     EMOJI: {
         "name": "LRCN on pictures composed of two emoji",
