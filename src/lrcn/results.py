@@ -131,6 +131,7 @@ class RecognitionResult(_Result):
         if self.bouts is not None:
             fields["bouts"] = [
                 {"label": bout.label, "start_s": bout.start_s, "end_s": bout.end_s, "prob": bout.prob}
+                | ({"subject": bout.subject} if bout.subject else {})
                 for bout in self.bouts
             ]
         return fields

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.conftest import MakeClip, textured_frames
 
@@ -170,3 +171,117 @@ def test_labelled_video_shows_bouts(tiny_model: Path, recordings: Path, tmp_path
     assert recognize(tiny_model, path, "--save-video", tmp_path / "windows") == 0
     name = "mouse0.labelled.mp4"
     assert (tmp_path / name).read_bytes() != (tmp_path / "windows" / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def cage(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> Path:
+    """A video of two animals side by side, one of which is away for two seconds, and their tracks."""
+    folder = tmp_path_factory.mktemp("cage")
+    both = np.concatenate([textured_frames(60, 72, 72, seed=seed) for seed in (0, 1)], axis=2)
+    make_clip(folder / "cage.avi", both, 10)
+    rows = [f"{n},anna,0,0,72,72" for n in range(60)] + [f"{n},b/n,72,0,72,72" for n in range(60) if not 20 <= n < 40]
+    (folder / "cage.csv").write_text("\n".join(["frame,id,x,y,w,h", *rows]), encoding="utf-8")
+    return folder
+
+
+def test_each_animal_has_its_own_bouts(
+    tiny_model: Path, cage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], make_clip: MakeClip
+) -> None:
+    out, flags = tmp_path / "out", ("--tracks", cage / "cage.csv", "--plots", "--review", "2", *LOOSE, "--json")
+    assert recognize(tiny_model, cage / "cage.avi", "--bouts", out, *flags) == 0
+    result = json.loads(capsys.readouterr().out)
+    (recording,) = read_annotations(out / "bouts.csv").recordings
+    (tmp_path / "alone").mkdir()
+    alone = {}
+    for name, seed in (("anna", 0), ("b/n", 1)):
+        path = make_clip(tmp_path / "alone" / f"{seed}.avi", textured_frames(60, 72, 72, seed=seed), 10)
+        assert recognize(tiny_model, path, "--bouts", tmp_path / "alone" / "out", *LOOSE) == 0
+        alone[name] = read_annotations(tmp_path / "alone" / "out" / "bouts.csv").recordings[0].bouts
+    first = [bout for bout in recording.bouts if bout.subject == "anna"]
+    assert [(b.label, b.start_s, b.end_s) for b in first] == [(b.label, b.start_s, b.end_s) for b in alone["anna"]]
+    second = [bout for bout in recording.bouts if bout.subject == "b/n"]
+    assert second
+    assert not [bout for bout in second if bout.start_s < 4 and bout.end_s > 2]
+    assert {bout.start_s for bout in second} >= {0.0, 4.0}
+    assert [one["subject"] for one in result["bouts"]] == [bout.subject for bout in recording.bouts]
+    assert (result["segments"], result["duration_s"], recording.duration_s) == ([], 6.0, 6.0)
+    assert sorted(path.name for path in (out / "plots").iterdir()) == ["cage-anna.png", "cage-b_n.png"]
+    assert {row["subject"] for row in rows(out / "time_budget.csv")} == {"anna", "b/n"}
+    assert len(list((out / "review").glob("*.mp4"))) == 2
+
+
+def test_table_says_it_of_each_animal(
+    tiny_model: Path, cage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recognize(tiny_model, cage / "cage.avi", "--bouts", tmp_path, "--tracks", cage / "cage.csv", *LOOSE) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (recording,) = read_annotations(tmp_path / "bouts.csv").recordings
+    assert lines[1] == ["subject", "label", "bouts", "seconds", "share"]
+    for subject, label in {(bout.subject, bout.label) for bout in recording.bouts}:
+        own = [bout.duration_s for bout in recording.bouts if (bout.subject, bout.label) == (subject, label)]
+        assert [subject, label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / 6:.0%}"] in lines
+
+
+def test_tracks_are_followed_once_unless_they_change(
+    tiny_model: Path, cage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(cage, tmp_path / "cage")
+    out, video, tracks = tmp_path / "out", tmp_path / "cage" / "cage.avi", tmp_path / "cage" / "cage.csv"
+
+    def run(*flags: str | Path) -> bool:
+        """Return whether nothing was looked at again."""
+        assert recognize(tiny_model, video, "--bouts", out, *flags) == 0
+        return "1 of 1 looked at before" in capsys.readouterr().err
+
+    assert not run("--tracks", tracks)
+    bouts = (out / "bouts.csv").read_text()
+    assert run("--tracks", tracks.parent)
+    assert (out / "bouts.csv").read_text() == bouts
+    assert not run("--tracks", tracks, "--track-size", "60")
+    assert not run("--roi", "0,0,72,72")
+    assert not run()
+    tracks.write_text(tracks.read_text().replace("b/n", "ben"))
+    assert not run("--tracks", tracks)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (("--tracks", "{cage}/cage.csv"), 2, "--tracks is about bouts: give --bouts FOLDER"),
+        (("--bouts", "{out}", "--track-size", "9"), 2, "--track-size is about tracks: give --tracks FILE, too"),
+        (
+            ("--bouts", "{out}", "--tracks", "{cage}/cage.csv", "--csv", "{out}.csv"),
+            2,
+            "--csv is about the whole picture",
+        ),
+        (
+            ("--bouts", "{out}", "--tracks", "{cage}/cage.csv", "--roi", "0,0,9,9"),
+            2,
+            "--roi is about the whole picture",
+        ),
+        (
+            ("--bouts", "{out}", "--tracks", "{cage}/cage.csv", "{cage}/cage.avi"),
+            2,
+            "is of one video; for 2 name a folder",
+        ),
+        (("--bouts", "{out}", "--tracks", "{out}.csv"), 1, "its tracks are not there"),
+        (
+            ("--bouts", "{out}", "--tracks", "{cage}/cage.avi"),
+            1,
+            "save the file as UTF-8",
+        ),
+    ],
+)
+def test_what_does_not_go_with_tracks_is_one_line(
+    tiny_model: Path,
+    cage: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    shutil.copytree(cage, tmp_path / "cage")
+    named = [flag.format(cage=cage, out=tmp_path / "out") for flag in flags]
+    assert recognize(tiny_model, tmp_path / "cage" / "cage.avi", *named, "--quiet") == code
+    assert message in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import NonNegativeFloat, NonNegativeInt
+from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
 from lrcn.cli.exits import UsageError
@@ -32,6 +32,12 @@ class BoutFlags:
     """Seconds that a bout lasts at least."""
     longest_gap: NonNegativeFloat | None = None
     """Seconds of a gap that is closed at most."""
+    tracks: Path | None = None
+    """Look at each animal or person by itself, at a square that follows its track, and name it as the bouts' subject: a
+    CSV file with columns frame,id,x,y,w,h, or one that DeepLabCut or SLEAP wrote; of several videos a folder with
+    `NAME.csv` for each. Frames are counted from 0."""
+    track_size: PositiveInt | None = None
+    """Side of these squares in the video, in px. Left out, they are as large as the boxes of the track."""
     plots: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Also draw each recording's bouts and probabilities, into the folder `plots`."""
     review: NonNegativeInt = 0
@@ -50,6 +56,8 @@ class BoutFlags:
             if given:
                 raise UsageError(f"--{given[0].replace('_', '-')} is about bouts: give --bouts FOLDER, too")
             return
+        if self.track_size is not None and self.tracks is None:
+            raise UsageError("--track-size is about tracks: give --tracks FILE, too")
         from lrcn.annotations.formats import FORMATS
         from lrcn.errors import lookup, require
 

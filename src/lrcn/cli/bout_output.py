@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lrcn.annotations.formats import FORMATS, write_annotations
-from lrcn.bouts import BACKGROUND, Annotations, Recording, Region
+from lrcn.annotations.track_files import read_tracks, track_file
+from lrcn.bouts import BACKGROUND, Annotations, Recording, Region, union
 from lrcn.cli.bout_flags import BoutFlags
+from lrcn.errors import DataError, MediaError
 from lrcn.files import name_for
 from lrcn.inference.recognition.bouts import FoundBouts, bout_stride, default_settings, own_windows, with_overrides
 from lrcn.inference.recognition.kept_windows import KeptWindows
+from lrcn.inference.recognition.predictor import Recognizer
 from lrcn.inference.recognition.review import Doubtful, doubtful_bouts, most_doubtful, write_clips
+from lrcn.inference.recognition.tracked import track_probs
+from lrcn.inference.recognition.windows import is_known, rank_labels
 from lrcn.metrics.time_budget import time_budget
 from lrcn.plots.charts import save_bouts
 from lrcn.results import UNKNOWN
+from lrcn.video.read import probe
 from lrcn.writers import write_table
 
 if TYPE_CHECKING:
     from lrcn.inference.recognition.calling import VideoRecognizer
+    from lrcn.inference.recognition.windows import WindowProbs
     from lrcn.results import RecognitionResult
 
 ALL_BOUTS, TIME_BUDGET = "bouts.csv", "time_budget.csv"
@@ -46,10 +58,14 @@ class BoutOutput:
         self._folder = flags.bouts
         self._labels = tuple(label for label in recognizer.labels if label not in (BACKGROUND, UNKNOWN))
         self._stride = bout_stride(recognizer.header.preprocess)
-        made_by = {"model": recognizer.about, "stride": self._stride, "crops": crops, "rgb_weight": rgb_weight}
+        self._made_by: dict[str, Any] = {
+            "model": recognizer.about,
+            "stride": self._stride,
+            "crops": crops,
+            "rgb_weight": rgb_weight,
+        }
         if roi is not None:
-            made_by["roi"] = list(roi)
-        self._kept = KeptWindows(self._folder / "windows", made_by)
+            self._made_by["roi"] = list(roi)
         self._settings = with_overrides(
             default_settings(recognizer.header, recognizer.unknown_below),
             threshold=flags.threshold,
@@ -71,31 +87,89 @@ class BoutOutput:
             OSError: If something cannot be written.
         """
         timing_s: dict[str, float] = {}
-        windows = self._kept.get(path)
+        tracks = None if self._flags.tracks is None else track_file(self._flags.tracks, path)
+        kept = KeptWindows(self._folder / "windows", {**self._made_by, **self._tracked(tracks)})
+        windows = kept.get(path)
         self.num_kept += windows is not None
         if windows is None:
-            windows = self._recognizer.window_probs(
+            windows = list(self._look(path, tracks, timing_s, on_progress))
+            kept.put(path, windows)
+        found = [self._recognizer.bouts_in(one, self._settings) for one in windows]
+        recording = self._write(path, found)
+        own = [own_windows(one, self._recognizer.header.preprocess) for one in windows]
+        result = self._recognizer.as_result(own[0], path, top_k=top_k, timing_s=timing_s)
+        if tracks is not None:
+            labels, probs = self._recognizer.labels, np.concatenate([one.probs for one in own]).mean(axis=0)
+            result = replace(
+                result,
+                duration_s=recording.duration_s or 0.0,
+                top=rank_labels(probs, labels, top_k),
+                segments=(),  # they would lie over one another
+                probs=tuple(probs.tolist()),
+                known=is_known(probs, labels, self._recognizer.unknown_below),
+            )
+        return replace(result, bouts=recording.bouts)
+
+    def _tracked(self, tracks: Path | None) -> dict[str, str | int | None]:
+        """Return what else windows depend on where tracks are followed."""
+        if tracks is None:
+            return {}
+        return {"tracks": hashlib.sha256(tracks.read_bytes()).hexdigest(), "track_size": self._flags.track_size}
+
+    def _look(
+        self, path: Path, tracks: Path | None, timing_s: dict[str, float], on_progress: Callable[[float], None]
+    ) -> Iterable[WindowProbs]:
+        if tracks is None:
+            yield self._recognizer.window_probs(
                 path, clip_stride=self._stride, roi=self._roi, timing_s=timing_s, on_progress=on_progress
             )
-            self._kept.put(path, windows)
-        found = self._recognizer.bouts_in(windows, self._settings)
-        self._write(path, found)
-        own = own_windows(windows, self._recognizer.header.preprocess)
-        return replace(self._recognizer.as_result(own, path, top_k=top_k, timing_s=timing_s), bouts=found.bouts)
+            return
+        assert isinstance(self._recognizer, Recognizer)  # of two streams it was refused
+        try:
+            places = read_tracks(tracks)
+        except DataError as exc:
+            raise MediaError(str(exc)) from exc
+        began = time.perf_counter()
+        yield from track_probs(
+            self._recognizer,
+            path,
+            places,
+            side=self._flags.track_size,
+            clip_stride=self._stride,
+            on_progress=on_progress,
+        )
+        timing_s["total"] = time.perf_counter() - began
 
-    def _write(self, path: Path, found: FoundBouts) -> None:
+    def _write(self, path: Path, found: Sequence[FoundBouts]) -> Recording:
         target = self._folder / name_for(path, FORMATS[self._flags.format].suffix, self._taken)
-        length_s = float(found.borders_s[-1])
+        bouts = sorted((bout for one in found for bout in one.bouts), key=lambda bout: (bout.start_s, bout.end_s))
+        looked_at = union((float(one.borders_s[0]), float(one.borders_s[-1])) for one in found)
+        length_s = looked_at[-1][1] if self._flags.tracks is None else probe(path).duration_s
         recording = Recording(
-            path.name, path, found.bouts, looked_at=((0.0, length_s),), duration_s=length_s, roi=self._roi
+            path.name, path, tuple(bouts), looked_at=tuple(looked_at), duration_s=length_s, roi=self._roi
         )
         write_annotations(self._annotations([recording]), target, format=self._flags.format)
         if self._flags.plots:
-            chart = self._folder / "plots" / f"{target.stem}.png"
-            save_bouts(found.bouts, found.probs, found.borders_s, found.labels, chart, title=path.name)
+            self._plot(path, target.stem, found)
         if self._flags.review:
-            self._doubtful = most_doubtful([*self._doubtful, *doubtful_bouts(path, found)], self._flags.review)
+            doubtful = [bout for one in found for bout in doubtful_bouts(path, one)]
+            self._doubtful = most_doubtful([*self._doubtful, *doubtful], self._flags.review)
         self._recordings.append(recording)
+        return recording
+
+    def _plot(self, path: Path, stem: str, found: Sequence[FoundBouts]) -> None:
+        """Draw the bouts of each subject."""
+        taken: set[str] = set()
+        for subject in dict.fromkeys(one.windows.subject for one in found):
+            own = [one for one in found if one.windows.subject == subject]
+            between = np.full((1, len(own[0].labels)), np.nan, np.float32)
+            probs = np.concatenate([rows for one in own for rows in (one.probs, between)])[:-1]
+            borders_s = np.concatenate([one.borders_s for one in own])
+            bouts = [bout for one in own for bout in one.bouts]
+            name = re.sub(r"[^\w.-]", "_", f"{stem}-{subject}") if subject else stem
+            chart = self._folder / "plots" / name_for(Path(f"{name}.png"), ".png", taken)
+            title = f"{path.name}: {subject}" if subject else path.name
+            save_bouts(bouts, probs, borders_s, own[0].labels, chart, title=title)
 
     def finish(self, *, on_progress: Callable[[int, int], None]) -> Iterator[tuple[str, Path]]:
         """Write what is of all recordings, and yield what was written where.

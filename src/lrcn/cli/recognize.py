@@ -77,6 +77,17 @@ def recognize(
     bout_flags.check()
     if bout_flags.bouts is not None and clip_stride is not None:
         raise UsageError("--clip-stride is about windows, and --bouts has a stride of its own: leave one of them out")
+    if bout_flags.tracks is not None:
+        windowed: dict[str, object] = {
+            "--csv": csv_file,
+            "--probs": probs,
+            "--srt": srt,
+            "--vtt": vtt,
+            "--save-video": save_video,
+        }
+        windowed |= {"--roi": roi, "--flow-model": flow_model}
+        if given := [flag for flag, value in windowed.items() if value is not None]:
+            raise UsageError(f"{given[0]} is about the whole picture, and --tracks is not: leave one of them out")
     from lrcn.cli.bout_output import BoutOutput
     from lrcn.cli.two_stream import check_weight, load_streams
     from lrcn.plots.labelled_video import write_labelled_video
@@ -84,6 +95,8 @@ def recognize(
 
     check_weight(rgb_weight, flow_model)
     paths, failures = expand_each(sources, expand_sources)
+    if bout_flags.tracks is not None and len(paths) > 1 and not bout_flags.tracks.is_dir():
+        raise UsageError(f"--tracks {bout_flags.tracks} is of one video; for {len(paths)} name a folder of such files")
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
     check_outputs(
         files=[("--csv", csv_file), ("--probs", probs), *(("--save-video", target) for target in targets)],

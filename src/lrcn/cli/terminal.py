@@ -130,16 +130,21 @@ def print_result(console: Console, result: RecognitionResult) -> None:
 
 
 def print_bouts(console: Console, result: RecognitionResult) -> None:
-    """Print of each label of a recording how many bouts there are, how long they last and what share they take."""
+    """Print of each label of a recording how many bouts there are, how long they last and what share they take.
+
+    Where bouts have subjects, of each by itself.
+    """
     bouts = result.bouts or ()
     summary = f"{len(bouts)} bouts in {result.duration_s:.1f} s" if bouts else f"no bouts in {result.duration_s:.1f} s"
     console.print(f"{result.source}  {summary}", style="bold", markup=False, soft_wrap=True)
     rows = []
-    for label in sorted({bout.label for bout in bouts}):
-        own = [bout.duration_s for bout in bouts if bout.label == label]
-        rows.append((label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / result.duration_s:.0%}"))
+    for subject, label in sorted({(bout.subject, bout.label) for bout in bouts}):
+        own = [bout.duration_s for bout in bouts if (bout.subject, bout.label) == (subject, label)]
+        rows.append((subject, label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / result.duration_s:.0%}"))
     if rows:
-        console.print(simple_table(("label", "bouts", "seconds", "share"), rows))
+        first = 0 if any(row[0] for row in rows) else 1
+        header = ("subject", "label", "bouts", "seconds", "share")
+        console.print(simple_table(header[first:], [row[first:] for row in rows]))
     console.print()
 
 

@@ -56,7 +56,8 @@ class FoundBouts:
     @cached_property
     def bouts(self) -> tuple[Bout, ...]:
         """In the order of their starts, each with its probability."""
-        return bouts_of(self.probs, self.borders_s, self.labels, self.settings, exclusive=self.exclusive)
+        bouts = bouts_of(self.probs, self.borders_s, self.labels, self.settings, exclusive=self.exclusive)
+        return tuple(replace(bout, subject=self.windows.subject) for bout in bouts)
 
 
 def bout_stride(preprocess: PreprocessConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,34 +34,55 @@ class KeptWindows:
         self._folder = folder
         self._made_by = dict(made_by)
 
-    def get(self, path: Path) -> WindowProbs | None:
-        """Return the windows of a recording; None where there are none, or none that fit."""
+    def get(self, path: Path) -> list[WindowProbs] | None:
+        """Return the windows of a recording, as they were put; None where there are none, or none that fit."""
         try:
             with np.load(self._file(path), allow_pickle=False) as kept:
                 about = json.loads(str(kept["about"]))
                 if about["key"] != self._key(path):
                     return None
-                windows = tuple(map(tuple, kept["windows"].tolist()))
-                return WindowProbs(
-                    windows, kept["probs"], kept["times_s"], about["duration_s"], tuple(about["warnings"])
-                )
+                windows, probs, times_s = kept["windows"], kept["probs"], kept["times_s"]
+                found, first, first_frame = [], 0, 0
+                for part in about["parts"]:
+                    last, last_frame = first + part["num_windows"], first_frame + part["num_frames"]
+                    found.append(
+                        WindowProbs(
+                            tuple(map(tuple, windows[first:last].tolist())),
+                            probs[first:last],
+                            times_s[first_frame:last_frame],
+                            part["duration_s"],
+                            tuple(part["warnings"]),
+                            part["subject"],
+                        )
+                    )
+                    first, first_frame = last, last_frame
+                return found
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None  # none yet, or damaged: it is made anew
 
-    def put(self, path: Path, windows: WindowProbs) -> None:
-        """Keep the windows of a recording, whole or not at all.
+    def put(self, path: Path, found: Sequence[WindowProbs]) -> None:
+        """Keep the windows of a recording, or of all tracks in it, whole or not at all.
 
         Raises:
             OSError: If the file cannot be written.
         """
-        about = {"key": self._key(path), "duration_s": windows.duration_s, "warnings": list(windows.warnings)}
+        parts = [
+            {
+                "num_windows": len(one.windows),
+                "num_frames": len(one.times_s),
+                "duration_s": one.duration_s,
+                "warnings": list(one.warnings),
+                "subject": one.subject,
+            }
+            for one in found
+        ]
         with replacing(self._file(path)) as unfinished, unfinished.open("wb") as file:
             np.savez(
                 file,
-                windows=np.array(windows.windows, dtype=np.int64),
-                probs=windows.probs,
-                times_s=windows.times_s,
-                about=np.array(json.dumps(about)),
+                windows=np.concatenate([np.array(one.windows, dtype=np.int64) for one in found]),
+                probs=np.concatenate([one.probs for one in found]),
+                times_s=np.concatenate([one.times_s for one in found]),
+                about=np.array(json.dumps({"key": self._key(path), "parts": parts})),
             )
 
     def _file(self, path: Path) -> Path:

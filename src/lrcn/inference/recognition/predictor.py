@@ -149,42 +149,17 @@ class Recognizer(VideoRecognizer):
         `drop_first` leaves out the first frame, which has no flow image, unless it is the only one.
         """
         began = time.perf_counter()
-        buffer = WindowBuffer(self.header.preprocess.clip_length, self.stride(clip_stride), self.runtime.join)
-        waiting: list[Window] = []
-        windows: list[tuple[int, int]] = []
-        probs: list[NDArray[np.float64]] = []
-        times_s: list[NDArray[np.float64]] = []
+        reading = WindowReading(self, self.stride(clip_stride))
         warnings: list[str] = []
-        in_windows_s = duration_s = 0.0
-
-        def empty_waiting() -> None:
-            nonlocal in_windows_s
-            start = time.perf_counter()
-            # all of one length: a short window comes only from a short video, and then it is the only one
-            at_once = max(1, min(WINDOW_BATCH, _WINDOW_BYTES // waiting[0].frames.nbytes)) if waiting else 1
-            for first in range(0, len(waiting), at_once):
-                probs.append(self.window_batch_probs(waiting[first : first + at_once]))
-            windows.extend((window.start, window.end) for window in waiting)
-            waiting.clear()
-            in_windows_s += time.perf_counter() - start
-
         for chunk in self._chunks(source, start_s, end_s, roi, warnings, drop_first=drop_first):
-            # views side by side, so that a window holds the same frames of all of them: (n, V, G)
-            waiting += buffer.push(self.runtime.join([features[:, None] for features in chunk.features], axis=1))
-            times_s.append(chunk.times_s)
-            duration_s = chunk.end_s
-            if len(waiting) >= WINDOW_BATCH:
-                empty_waiting()
+            reading.push(chunk)
             if on_progress is not None:
                 on_progress(float(chunk.times_s[-1]))
-        waiting += buffer.finish()
-        empty_waiting()
-
-        times = np.concatenate(times_s)
+        found = reading.finish(warnings)
         if timing_s is not None:
             total_s = time.perf_counter() - began
-            timing_s.update(features=total_s - in_windows_s, windows=in_windows_s, total=total_s)
-        return WindowProbs(tuple(windows), np.concatenate(probs), times, duration_s, tuple(warnings))
+            timing_s.update(features=total_s - reading.spent_s, windows=reading.spent_s, total=total_s)
+        return found
 
     def _chunks(
         self,
@@ -252,3 +227,47 @@ class Recognizer(VideoRecognizer):
                 f"got {clip_stride}: a larger stride would skip frames silently"
             )
         return clip_stride
+
+
+class WindowReading:
+    """The windows of a sequence of frames, and what a model says of them, while the frames come in."""
+
+    def __init__(self, recognizer: Recognizer, clip_stride: int) -> None:
+        """Read with a recognizer; `clip_stride` is the number of frames between the starts of windows."""
+        self._recognizer = recognizer
+        self._buffer = WindowBuffer(recognizer.header.preprocess.clip_length, clip_stride, recognizer.runtime.join)
+        self._waiting: list[Window] = []
+        self._windows: list[tuple[int, int]] = []
+        self._probs: list[NDArray[np.float64]] = []
+        self._times_s: list[NDArray[np.float64]] = []
+        self._end_s = 0.0
+        self.spent_s = 0.0
+        """Seconds, on windows."""
+
+    def push(self, chunk: EncodedChunk[Rows]) -> None:
+        """Add the next frames, embedded in each of the views."""
+        # views side by side, so that a window holds the same frames of all of them: (n, V, G)
+        frames = self._recognizer.runtime.join([features[:, None] for features in chunk.features], axis=1)
+        self._waiting += self._buffer.push(frames)
+        self._times_s.append(chunk.times_s)
+        self._end_s = chunk.end_s
+        if len(self._waiting) >= WINDOW_BATCH:
+            self._empty_waiting()
+
+    def finish(self, warnings: Sequence[str] = (), *, subject: str = "") -> WindowProbs:
+        """Return what was said, once all frames are there, one at least."""
+        self._waiting += self._buffer.finish()
+        self._empty_waiting()
+        probs, times_s = np.concatenate(self._probs), np.concatenate(self._times_s)
+        return WindowProbs(tuple(self._windows), probs, times_s, self._end_s, tuple(warnings), subject)
+
+    def _empty_waiting(self) -> None:
+        start = time.perf_counter()
+        waiting = self._waiting
+        # all of one length: a short window comes only from a short video, and then it is the only one
+        at_once = max(1, min(WINDOW_BATCH, _WINDOW_BYTES // waiting[0].frames.nbytes)) if waiting else 1
+        for first in range(0, len(waiting), at_once):
+            self._probs.append(self._recognizer.window_batch_probs(waiting[first : first + at_once]))
+        self._windows.extend((window.start, window.end) for window in waiting)
+        waiting.clear()
+        self.spent_s += time.perf_counter() - start

@@ -69,7 +69,7 @@ class WindowBuffer:
 
 @dataclass(frozen=True)
 class WindowProbs:
-    """What one stream says about one video, window by window."""
+    """What one stream says about one video, or of one track through it, window by window."""
 
     windows: tuple[tuple[int, int], ...]
     """Half-open ranges of frame indices, N of them."""
@@ -78,7 +78,10 @@ class WindowProbs:
     times_s: NDArray[np.float64]
     """When each sampled frame is shown, `(T,)`, from the start of the video."""
     duration_s: float
+    """When the last frame ends, from the start of the video."""
     warnings: tuple[str, ...] = ()
+    subject: str = ""
+    """Whose track it is; empty for the whole picture."""
 
 
 def rank_labels(
