@@ -27,6 +27,7 @@ _ROOMS = {
     "errors": "ConfigError DataError LRCNError MediaError ModelFileError",
     "evaluation.captioning.report": "CaptionReport",
     "evaluation.evaluating": "evaluate",
+    "evaluation.recognition.recording_report": "RecordingsReport",
     "evaluation.recognition.report": "EvaluationReport",
     "experiments.search": "search",
     "experiments.search_report": "SearchReport",
@@ -37,6 +38,7 @@ _ROOMS = {
     "inference.feature_files": "extract_features",
     "inference.loading": "load",
     "inference.recognition.bouts": "FoundBouts",
+    "inference.recognition.explaining": "Explanation explain",
     "inference.recognition.predictor": "Recognizer",
     "inference.recognition.streaming": "StreamingRecognizer",
     "inference.recognition.two_stream": "TwoStreamRecognizer",
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
     from lrcn.errors import ModelFileError as ModelFileError
     from lrcn.evaluation.captioning.report import CaptionReport as CaptionReport
     from lrcn.evaluation.evaluating import evaluate as evaluate
+    from lrcn.evaluation.recognition.recording_report import RecordingsReport as RecordingsReport
     from lrcn.evaluation.recognition.report import EvaluationReport as EvaluationReport
     from lrcn.experiments.search import search as search
     from lrcn.experiments.search_report import SearchReport as SearchReport
@@ -110,6 +113,8 @@ if TYPE_CHECKING:
     from lrcn.inference.feature_files import extract_features as extract_features
     from lrcn.inference.loading import load as load
     from lrcn.inference.recognition.bouts import FoundBouts as FoundBouts
+    from lrcn.inference.recognition.explaining import Explanation as Explanation
+    from lrcn.inference.recognition.explaining import explain as explain
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer

@@ -29,6 +29,7 @@ COMMANDS = {
     "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
+    "explain": ("lrcn.cli.explain:explain", "Show which places in a video speak for a label."),
     "data": ("lrcn.cli.data:app", "Check data sets, and compute their flow and features."),
     "ablate": ("lrcn.cli.ablate:app", "Find out whether the order of frames matters for your classes."),
     "reproduce": ("lrcn.cli.reproduce:reproduce", "Fill in the paper's table on UCF-101, HMDB-51 or the like."),

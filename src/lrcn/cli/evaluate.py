@@ -13,7 +13,8 @@ def evaluate(model: Model, data: Data, /, *, flags: Evaluation = EVALUATION_FLAG
 
     Every video goes through the same code as in `lrcn recognize` or `lrcn caption`, so the numbers are those that users
     will see; nothing is taken from the training cache, but for the baseline of captions. What cannot be read counts in
-    no score; it is listed, and the exit code is then 3.
+    no score; it is listed, and the exit code is then 3. On annotated long recordings bouts are scored, as in `lrcn
+    recognize --bouts`, against those of the annotator.
     """
     from lrcn.inference.loading import task_of
 

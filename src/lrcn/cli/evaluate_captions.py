@@ -37,6 +37,8 @@ def evaluate_captions(model: str, data: Path, flags: EvaluationFlags) -> int:
 
     data_set, captions = flags.data_set, flags.captions
     given = [flag for flag in (flags.flow_model, flags.rgb_weight, data_set.flow_dir) if flag is not None]
+    if flags.compare is not None:
+        raise UsageError("--compare is for recognition models")
     if given or flags.crops != 1 or data_set.split_number != 1:
         raise UsageError(
             "--flow-model, --rgb-weight, --crops, --flow-dir and --split-number are for recognition models"

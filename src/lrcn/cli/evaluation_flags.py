@@ -52,8 +52,10 @@ class EvaluationFlags:
     rgb_weight: RGBWeight = None
     crops: Crops = 1
     output: Path | None = None
-    """Also write `report.json`, `predictions.csv` and, for recognition, `per_class.csv`, `confusion.csv` and
-    `confusion.png`, for captions the page `captions.html` into this folder."""
+    """Also write into this folder: `report.json`, tables of everything as CSV, and a page to look at and to send,
+    `index.html` (of captions `captions.html`)."""
+    compare: str | None = None
+    """Another recognition model, on the same data: the differences with their intervals."""
     seed: Seed = 0
     """Seed of the training run, for `--split val` of a data set from which the run took its validation part; of
     captions drawn at random, too."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lrcn.data.captioning.examples import CaptionData
     from lrcn.data.recognition.examples import RecognitionData
     from lrcn.evaluation.captioning.report import CaptionOptions, CaptionReport
+    from lrcn.evaluation.recognition.recording_report import RecordingsReport
     from lrcn.evaluation.recognition.report import EvaluationReport, Predictor
     from lrcn.inference.captioning.predictor import Captioner
 
@@ -36,7 +37,7 @@ def evaluate(
 @overload
 def evaluate(
     model: Predictor, data: str | Path | RecognitionData, *, split: str = ..., on_progress: Progress | None = ...
-) -> EvaluationReport: ...
+) -> EvaluationReport | RecordingsReport: ...
 
 
 @overload
@@ -50,7 +51,7 @@ def evaluate(
     batch_size: int = ...,
     on_progress: Progress | None = ...,
     **options: Unpack[CaptionOptions],
-) -> EvaluationReport | CaptionReport: ...
+) -> EvaluationReport | RecordingsReport | CaptionReport: ...
 
 
 def evaluate(
@@ -63,8 +64,11 @@ def evaluate(
     batch_size: int = 64,
     on_progress: Progress | None = None,
     **options: Any,
-) -> EvaluationReport | CaptionReport:
-    """Return the scores of a model on a data set: an `EvaluationReport`, or a `CaptionReport` of a captioning model.
+) -> EvaluationReport | RecordingsReport | CaptionReport:
+    """Return the scores of a model on a data set.
+
+    An `EvaluationReport` of clips, a `RecordingsReport` of annotated recordings, or a `CaptionReport` of a captioning
+    model.
 
     Every example goes through the code that users call, so the numbers are those that they will see.
 
@@ -99,5 +103,7 @@ def evaluate(
     measure = task.evaluation()
     if foreign := [name for name in options if name not in inspect.signature(measure).parameters]:
         raise ConfigError(f"{foreign[0]} is not for {task.name} models: leave it out")
-    report: EvaluationReport | CaptionReport = measure(model, data, split=split, on_progress=on_progress, **options)
+    report: EvaluationReport | RecordingsReport | CaptionReport = measure(
+        model, data, split=split, on_progress=on_progress, **options
+    )
     return report

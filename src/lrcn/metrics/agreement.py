@@ -52,6 +52,19 @@ class Agreement:
     classes: dict[str, LabelAgreement]
 
 
+@dataclass(frozen=True)
+class AgreementTally:
+    """What agreement in one recording, or in many, is made of."""
+
+    labels: tuple[str, ...]
+    counts: Counter[tuple[object, object]]
+    """Ticks by what one and what the other says that they show, all labels at once."""
+    by_label: tuple[Counter[tuple[object, object]], ...]
+    """Of each label: ticks by whether one and whether the other says that they show it."""
+    matches: tuple[tuple[int, int, int], ...]
+    """Of each label: bouts that both have, that the other has alone, that the first has alone."""
+
+
 def cohen_kappa(counts: Counter[tuple[object, object]]) -> float:
     """Return Cohen's kappa from how often one says this and the other that; nan where both say one thing only.
 
@@ -88,37 +101,56 @@ def agreement(
     """
     pairs = list(pairs)
     labels = all_labels(pairs, labels)
+    return summarise_agreement([agreement_tally(pair, labels, iou=iou, tick_s=tick_s) for pair in pairs], tick_s=tick_s)
+
+
+def agreement_tally(pair: Pair, labels: Sequence[str], *, iou: float = 0.5, tick_s: float = TICK_S) -> AgreementTally:
+    """Compare two views of one recording; arguments as for `agreement`."""
+    truth, other = pair
+    end_s = end_of(truth, other)
+    known = shared(known_time(truth, end_s), known_time(other, end_s))
+    sides = [[part for part in parts(view.bouts, known) if part.label in labels] for view in (truth, other)]
+    matches = []
+    for label in labels:
+        ones, others = ([part._replace(doubtful=False) for part in side if part.label == label] for side in sides)
+        matches.append(match_in_order(others, ones, iou))
+    num_ticks = number_of_ticks(end_s, tick_s)
+    counted = presence(known, num_ticks, tick_s)
+    shown = [label_presence(side, labels, num_ticks, tick_s)[counted] for side in sides]
+    return AgreementTally(
+        labels=tuple(labels),
+        counts=Counter(zip(*(map(bytes, side) for side in shown), strict=True)),
+        by_label=tuple(
+            Counter(zip(*(side[:, column].tolist() for side in shown), strict=True)) for column in range(len(labels))
+        ),
+        matches=tuple(matches),
+    )
+
+
+def summarise_agreement(tallies: Sequence[AgreementTally], *, tick_s: float = TICK_S) -> Agreement:
+    """Return how well two agree over recordings from their tallies, all of the same labels."""
+    labels = tallies[0].labels if tallies else ()
     counts: Counter[tuple[object, object]] = Counter()
-    by_label: dict[str, Counter[tuple[object, object]]] = {label: Counter() for label in labels}
-    matches = {label: [0, 0, 0] for label in labels}
-    for truth, other in pairs:
-        end_s = end_of(truth, other)
-        known = shared(known_time(truth, end_s), known_time(other, end_s))
-        sides = [[part for part in parts(view.bouts, known) if part.label in labels] for view in (truth, other)]
-        for label in labels:
-            ones, others = ([part._replace(doubtful=False) for part in side if part.label == label] for side in sides)
-            for place, count in enumerate(match_in_order(others, ones, iou)):
-                matches[label][place] += count
-        num_ticks = number_of_ticks(end_s, tick_s)
-        counted = presence(known, num_ticks, tick_s)
-        shown = [label_presence(side, labels, num_ticks, tick_s)[counted] for side in sides]
-        counts.update(zip(*(map(bytes, side) for side in shown), strict=True))
-        for column, label in enumerate(labels):
-            by_label[label].update(zip(*(side[:, column].tolist() for side in shown), strict=True))
+    by_label: list[Counter[tuple[object, object]]] = [Counter() for _ in labels]
+    for one in tallies:
+        counts.update(one.counts)
+        for own, more in zip(by_label, one.by_label, strict=True):
+            own.update(more)
+    matches = [[sum(one.matches[place][kind] for one in tallies) for kind in range(3)] for place in range(len(labels))]
     total = sum(counts.values())
     return Agreement(
         kappa=cohen_kappa(counts),
         observed=_ratio(sum(count for (one, other), count in counts.items() if one == other), total),
-        f1=_f1(*(sum(matches[label][place] for label in labels) for place in range(3))),
+        f1=_f1(*(sum(of_label[kind] for of_label in matches) for kind in range(3))),
         known_s=total * tick_s,
         classes={
             label: LabelAgreement(
-                kappa=cohen_kappa(by_label[label]),
-                f1=_f1(*matches[label]),
-                share_one=_ratio(sum(count for (one, _), count in by_label[label].items() if one), total),
-                share_other=_ratio(sum(count for (_, other), count in by_label[label].items() if other), total),
+                kappa=cohen_kappa(own),
+                f1=_f1(*of_label),
+                share_one=_ratio(sum(count for (one, _), count in own.items() if one), total),
+                share_other=_ratio(sum(count for (_, other), count in own.items() if other), total),
             )
-            for label in labels
+            for label, own, of_label in zip(labels, by_label, matches, strict=True)
         },
     )
 

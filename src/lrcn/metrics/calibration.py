@@ -123,7 +123,16 @@ def reliability(probs: NDArray[np.floating], targets: NDArray[np.integer]) -> tu
     """
     if probs.ndim != 2 or targets.shape != (len(probs),):
         raise ShapeError(f"expected probs (V, A) and targets (V,), got {probs.shape} and {targets.shape}")
-    said, right = probs.max(axis=1), probs.argmax(axis=1) == targets
+    return reliability_of(probs.max(axis=1), probs.argmax(axis=1) == targets)
+
+
+def reliability_of(said: NDArray[np.floating], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    """Return `NUM_BINS` bins of answers by their probability, whatever they are about.
+
+    Args:
+        said: Probability of each answer, `(N,)`.
+        right: Whether it is right, `(N,)`.
+    """
     edges = np.linspace(0.0, 1.0, NUM_BINS + 1)
     places = np.clip(np.searchsorted(edges, said, side="left") - 1, 0, NUM_BINS - 1)
     bins = []
@@ -132,6 +141,19 @@ def reliability(probs: NDArray[np.floating], targets: NDArray[np.integer]) -> tu
         count = int(own.sum())
         prob, accuracy = (float(said[own].mean()), float(right[own].mean())) if count else (0.0, 0.0)
         bins.append(ReliabilityBin(float(edges[place]), float(edges[place + 1]), count, prob, accuracy))
+    return tuple(bins)
+
+
+def pooled(parts: Sequence[Sequence[ReliabilityBin]]) -> tuple[ReliabilityBin, ...]:
+    """Return the bins of all answers from those of parts of them, such as recordings; of no part there are none."""
+    bins = []
+    for of_bin in zip(*parts, strict=True):
+        count = sum(one.count for one in of_bin)
+        prob, accuracy = (
+            sum(one.count * share for one, share in zip(of_bin, shares, strict=True)) / max(1, count)
+            for shares in ([one.prob for one in of_bin], [one.accuracy for one in of_bin])
+        )
+        bins.append(ReliabilityBin(of_bin[0].low, of_bin[0].high, count, prob, accuracy))
     return tuple(bins)
 
 

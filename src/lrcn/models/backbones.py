@@ -116,7 +116,14 @@ class Backbone(nn.Module):
         """
         if frames.dim() != 4 or frames.shape[1] != 3:
             raise ShapeError(f"frames must be (frames, 3, height, width), got {tuple(frames.shape)}")
-        outputs = _outputs(self.trunk(frames.contiguous(memory_format=torch.channels_last)))
+        return self.joined(self.outputs(frames))
+
+    def outputs(self, frames: Tensor) -> list[Tensor]:
+        """What the layers give of frames, before it is pooled and joined: vectors `(N, D)` or maps `(N, C, h, w)`."""
+        return _outputs(self.trunk(frames.contiguous(memory_format=torch.channels_last)))
+
+    def joined(self, outputs: list[Tensor]) -> Tensor:
+        """The features `(N, D)` of what the layers give."""
         parts = [F.adaptive_avg_pool2d(part, self.grid).flatten(1) if part.dim() == 4 else part for part in outputs]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 

@@ -45,6 +45,16 @@ class RecognitionExample:
 
 
 @dataclass(frozen=True)
+class UnreadRecording:
+    """An annotated recording that is there and cannot be read."""
+
+    name: str
+    split: str
+    """As the annotation says; empty where it does not."""
+    message: str
+
+
+@dataclass(frozen=True)
 class RecognitionData:
     """A recognition data set."""
 
@@ -58,6 +68,8 @@ class RecognitionData:
     """Of annotated recordings: those that the examples are cut from, each with its split, its length and a file that is
     there. A recording that is divided in time is here once for each split, with the bouts and the spans looked at that
     lie in it. Empty for clips."""
+    unread: tuple[UnreadRecording, ...] = ()
+    """Annotated recordings that cannot be read; `warnings` name them, too."""
     multi_label: bool = False
     """Whether several classes, or none, may be shown at once: each is then judged by itself."""
     undivided: bool = False

@@ -25,7 +25,7 @@ from lrcn.data.named_files import exists
 from lrcn.data.problems import Problems, first_of
 from lrcn.data.recognition.annotation_csv import find_annotations
 from lrcn.data.recognition.cutting import TICK_S, clipped, examples_of, known_spans
-from lrcn.data.recognition.examples import TOGETHER, ReadOptions, RecognitionData
+from lrcn.data.recognition.examples import TOGETHER, ReadOptions, RecognitionData, UnreadRecording
 from lrcn.data.recognition.recording_splits import divided
 from lrcn.errors import DataError, MediaError
 from lrcn.video.read import probe
@@ -98,7 +98,8 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
     problems = Problems(options.skip_missing)
     recordings = _joined(list(_found(annotations.recordings, problems)), warnings)
     warnings += problems.check(len(recordings), source, "recording")
-    recordings = list(_measured(recordings, warnings))
+    unread: list[UnreadRecording] = []
+    recordings = list(_measured(recordings, warnings, unread))
     if not recordings:
         raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
     _tell_points(recordings, warnings)
@@ -133,6 +134,7 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
         annotations.name,
         tuple(warnings + told),
         recordings=tuple(stretch.recording for stretch in stretches),
+        unread=tuple(unread),
         multi_label=several,
     )
 
@@ -171,7 +173,9 @@ def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Record
     return list(joined.values())
 
 
-def _measured(recordings: Iterable[Recording], warnings: list[str]) -> Iterable[Recording]:
+def _measured(
+    recordings: Iterable[Recording], warnings: list[str], unread: list[UnreadRecording]
+) -> Iterable[Recording]:
     """Yield what can be read, with its length; bouts end with the file."""
     for recording in recordings:
         assert recording.path is not None
@@ -180,6 +184,7 @@ def _measured(recordings: Iterable[Recording], warnings: list[str]) -> Iterable[
             _check_roi(recording, info.height, info.width)
         except MediaError as exc:
             warnings.append(f"left out: {exc}")
+            unread.append(UnreadRecording(recording.name, recording.split, str(exc)))
             continue
         duration_s = info.duration_s
         past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]

@@ -5,21 +5,17 @@ Everything is in the file: it can be sent to somebody. No script, and every text
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import html
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lrcn.errors import MediaError
+from lrcn.evaluation.thumbnails import data_address, frames_between
 from lrcn.files import write_text
-from lrcn.video.images import open_still
-from lrcn.video.read import probe, read_frames
 
 NUM_SHOWN = 40
 """Examples in each of the three parts."""
@@ -127,28 +123,12 @@ def _article(item: PageItem, thumbnail: str) -> str:
 
 
 def _thumbnail(item: PageItem) -> str:
-    """Return a small JPEG as a data address: the picture, or three frames of the video; empty where there is none."""
-    path = Path(item.path)
+    """Return the picture, or three frames of the video, as a data address; empty where there is none."""
     try:
-        if (still := open_still(path)) is not None:
-            with still:
-                frames = [next(read_frames(still, resize=THUMBNAIL_PX)).frames[0]]
-        else:
-            end_s = item.end_s or probe(path).duration_s
-            fps = VIDEO_FRAMES / max(end_s - item.start_s, 1e-3)
-            chunks = read_frames(
-                path, sample_fps=fps, resize=THUMBNAIL_PX, start_s=item.start_s, end_s=end_s, on_warning=_ignore
-            )
-            frames = [frame for chunk in chunks for frame in chunk.frames][:VIDEO_FRAMES]
+        frames = frames_between(Path(item.path), item.start_s, item.end_s, VIDEO_FRAMES, THUMBNAIL_PX)
     except MediaError:
         return ""
-    content = io.BytesIO()
-    Image.fromarray(np.concatenate(frames, axis=1)).save(content, format="JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
-
-
-def _ignore(warning: str) -> None:
-    """The evaluation has reported it."""
+    return data_address(np.concatenate(frames, axis=1))
 
 
 def _name(score: str) -> str:

@@ -69,6 +69,10 @@ class VideoPrediction:
     """Place of the right class among the probabilities: 1 is a right answer."""
     known: bool = True
     """Whether the model can tell that it shows a class; every score but `top1_known` counts all videos."""
+    group: str = ""
+    """The source video, person or place."""
+    roi: Region | None = None
+    """Where in the picture was looked; None for all of it."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,8 @@ def _report(
                 label_prob=float(row[target]),
                 rank=int(rank) + 1,
                 known=bool(is_known),
+                group=example.group,
+                roi=example.roi,
             )
             for example, row, guess, target, rank, is_known in zip(
                 examples, probs, predicted, targets, ranks, known, strict=True

@@ -94,7 +94,9 @@ def clip_statistics(features: Tensor, lengths: Tensor | None = None) -> Tensor:
             deviation and no change.
     """
     mean = mean_over_frames(features, lengths)
-    deviation = mean_over_frames((features - mean.unsqueeze(1)).square(), lengths).clamp(min=0).sqrt()
+    variance = mean_over_frames((features - mean.unsqueeze(1)).square(), lengths)
+    # the root has no gradient at 0, where many features of a rectified layer are: without the clamp it would be nan
+    deviation = torch.where(variance > 0, variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt(), 0.0)
     changes = (features[:, 1:] - features[:, :-1]).abs()
     if lengths is None:
         change = changes.sum(dim=1) / max(1, changes.shape[1])
