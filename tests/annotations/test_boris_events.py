@@ -49,6 +49,19 @@ def test_preambles_are_read(read_text: ReadText) -> None:
     assert found.num_events == 3
 
 
+def test_a_header_that_begins_as_a_preamble_names_no_observation(read_text: ReadText) -> None:
+    row = '"one",,Live observation,NA,0.0,NA,NA,,,run,,,POINT,3,NA,NA,NA,\n'
+    assert read_text("new.csv", NEW + row).warnings == ()
+
+
+def test_an_observation_without_a_table_does_not_take_the_next_ones_events(read_text: ReadText) -> None:
+    found = read_text("old.tsv", "Observation id\tbehavior\t\nPlayer #1\tz.mp4\n" + OLD)
+    assert [(one.name, one.path and one.path.name) for one in found.recordings] == [("one", "a.mp4"), ("two", "b.mp4")]
+    assert [line for line in found.warnings if "no events" in line] == [
+        "old.tsv observation 'behavior': has no events; leave it out, or annotate it"
+    ]
+
+
 def test_queues_are_cut_and_other_players_are_told_of(read_text: ReadText) -> None:
     about = '"one",,Media file(s),"player #1:a.mp4;b.mp4|player #2:c.mp4",0.0,10.000;20.000|20.000,25;30|25,'
     events = (("m", "", "START", 8), ("m", "", "STOP", 13), ("m", "x", "POINT", 10))

@@ -74,6 +74,18 @@ def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
     assert len(read_annotations(tmp_path, format="label-track").recordings) == 2
 
 
+def test_a_file_of_all_beside_one_a_recording_counts_nothing_twice(tmp_path: Path) -> None:
+    head = "path,label,start_s,end_s,looked_at\n"
+    rows = ["a.mp4,run,1,2,all\na.mp4,rest,3,4,all\n", "b.mp4,,,,all\n"]
+    for name, text in {"a": rows[0], "b": rows[1], "bouts": "".join(rows)}.items():
+        (tmp_path / f"{name}.csv").write_text(head + text)
+    found = read_annotations(tmp_path)
+    assert [(one.name, len(one.bouts)) for one in found.recordings] == [("a.mp4", 2), ("b.mp4", 0)]
+    assert (found.num_bouts, found.num_events) == (2, 2)
+    (tmp_path / "anna.csv").write_text(head + "a.mp4,run,1,2.5,all\n")  # somebody else, who says something else
+    assert read_annotations(tmp_path).num_bouts == 3
+
+
 def test_one_subject_can_be_kept(read_text: ReadText) -> None:
     found = read_text("a.csv", CSV, subject="m")
     assert [one.bouts for one in found.recordings] == [(Bout("run", 1.0, 2.0, "m"),)]

@@ -57,8 +57,8 @@ def read_boris_events(path: Path, options: ReadOptions) -> Annotations:
     recordings = []
     for name, own in by_observation(events).items():
         recordings += _read(name, own, options, log)
-    for name in dict.fromkeys(headed_by_preamble(rows)):
-        if all(row.observation != name for row in events) and not is_header([name], ()):
+    for name in dict.fromkeys(headed_by_preamble(rows, _REQUIRED)):
+        if all(row.observation != name for row in events):
             log.warn(f"observation {name!r}", "has no events; leave it out, or annotate it")
     return log.annotations(recordings)
 

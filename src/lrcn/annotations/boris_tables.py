@@ -121,7 +121,7 @@ def table_rows(rows: Sequence[Row], required: Sequence[str]) -> Iterator[TableRo
         if is_header(cells, required):
             columns = meaning(cells)
         elif not columns or (first == "observation id" and "observation" not in columns):
-            if columns:  # the preamble of the next observation
+            if first == "observation id":  # the preamble of the next observation
                 columns, preamble = [], {}
             preamble[first] = (*preamble.get(first, ()), *(cell for cell in cells[1:] if cell))
         else:
@@ -239,9 +239,18 @@ def by_observation(rows: Sequence[TableRow]) -> dict[str, list[TableRow]]:
     return found
 
 
-def headed_by_preamble(rows: Sequence[Row]) -> list[str]:
-    """Return the observations that preambles name, also those without events."""
-    return [row.cells[1] for row in rows if row.cells[0].lower() == "observation id" and len(row.cells) > 1]
+def headed_by_preamble(rows: Sequence[Row], required: Sequence[str]) -> list[str]:
+    """Return the observations that preambles name, also those without events.
+
+    Args:
+        rows: Of the whole file.
+        required: As for `table_rows`: a header may begin as a preamble does.
+    """
+    return [
+        row.cells[1]
+        for row in rows
+        if row.cells[0].lower() == "observation id" and len(row.cells) > 1 and not is_header(row.cells, required)
+    ]
 
 
 def about(recording: Recording, folder: Path) -> dict[str, str]:

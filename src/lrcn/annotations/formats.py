@@ -166,12 +166,26 @@ def _read(path: Path, name: str, options: ReadOptions) -> Annotations:
 
 
 def _joined(name: str, read: Sequence[Annotations]) -> Annotations:
+    """Return what several files say; a recording of which two say the same, as one a recording and one of all do, once.
+
+    Events of a recording that comes again count once, too.
+    """
+    seen: set[tuple[object, ...]] = set()
+    recordings = []
+    num_again = 0
+    for recording in (recording for one in read for recording in one.recordings):
+        key = recording.name, recording.path, recording.bouts, recording.roi, recording.looked_at
+        if key in seen:
+            num_again += len(recording.bouts)
+        else:
+            seen.add(key)
+            recordings.append(recording)
     return Annotations(
         name,
-        tuple(recording for one in read for recording in one.recordings),
+        tuple(recordings),
         tuple(dict.fromkeys(label for one in read for label in one.labels)),
         tuple(skipped for one in read for skipped in one.skipped),
-        sum(one.num_events for one in read),
+        sum(one.num_events for one in read) - num_again,
         sum(one.num_copies for one in read),
         tuple(warning for one in read for warning in one.warnings),
     )
