@@ -96,3 +96,12 @@ def test_stretch_after_the_end_of_the_file_is_said() -> None:
     example = RecognitionExample(Path("one.avi"), "a", "train", 12.0, 13.0, within=(10.0, 20.0))
     with pytest.raises(MediaError, match=r"one.avi: ends at 4.9 s, and 'a' is said to be after that"):
         frames_of(example, np.arange(50) / 10, 16)
+
+
+def test_what_lies_past_the_last_frame_of_a_file_cut_short_is_not_taught() -> None:
+    times_s = np.arange(579) / 10  # of a file that says it lasts 120 s
+    late = RecognitionExample(Path("cut.mp4"), "a", "train", 90.0, 95.0, within=(0.0, 120.0))
+    with pytest.raises(MediaError, match=r"cut.mp4: ends at 57.8 s, and 'a' is said to be after that"):
+        frames_of(late, times_s, 16)
+    last_moment = RecognitionExample(Path("cut.mp4"), "a", "train", 57.85, 57.9, within=(0.0, 120.0))
+    assert frames_of(last_moment, times_s, 16) == (563, 579)

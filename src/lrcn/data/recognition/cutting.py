@@ -136,13 +136,15 @@ def frames_of(example: RecognitionExample, times_s: NDArray[np.float64], clip_le
         clip_length: Frames of a clip.
 
     Raises:
-        MediaError: If the recording ends before the stretch begins.
+        MediaError: If the recording ends before the stretch or the example begins.
     """
     assert example.within is not None
     assert example.end_s is not None
     borders = np.array([example.start_s, example.end_s, *example.within]) - _CLOCK_TOLERANCE_S
     first, last, low, high = np.searchsorted(times_s, borders).tolist()
-    if high <= low:
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else TICK_S
+    # the file may be cut short, and hold less than it says
+    if high <= low or example.start_s > times_s[-1] + step_s + _CLOCK_TOLERANCE_S:
         ends_s = times_s[-1] if len(times_s) else 0.0
         raise MediaError(f"{example.path}: ends at {ends_s:g} s, and {example.label!r} is said to be after that")
     length = min(max(clip_length, last - first + 2 * int(_REACH * clip_length)), high - low)
