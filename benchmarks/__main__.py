@@ -21,6 +21,7 @@ BENCHMARKS = (
     "training_step",
     "cached_training",
     "extraction",
+    "file_checks",
     "caption_decoding",
     "caption_training",
     "retrieval_scoring",

@@ -68,8 +68,13 @@ _MAX_READ_FAILURES = 32
 class VideoFile:
     """An open video file. Only local files are opened, and nothing that they refer to."""
 
-    def __init__(self, file: Path | BinaryIO) -> None:
+    def __init__(self, file: Path | BinaryIO, *, threads: bool = True) -> None:
         """Open the file, or read one that is open from its beginning on, and find its video stream.
+
+        Args:
+            file: A local file, or one that is open and can be rewound.
+            threads: Whether the decoder may have threads of its own, which take longer to start than a short clip takes
+                to decode: not for who decodes many files side by side.
 
         Raises:
             MediaError: If there is none, or its frames are larger than `MAX_FRAME_PIXELS`.
@@ -87,7 +92,8 @@ class VideoFile:
         """Whether the last frame of the file was asked for."""
         self._trimmed = 0  # packets that an edit list leaves out
         self._may_be_mirrored = True
-        self._open(ThreadType.AUTO)
+        self._thread_type = ThreadType.AUTO if threads else ThreadType.NONE
+        self._open(self._thread_type)
         self.duration_s = self._duration_s()
         """Length of the picture in seconds, as the file tells; None where it does not."""
 
@@ -106,7 +112,7 @@ class VideoFile:
         self._decoder = _decoder_with_alpha(self._stream) or self._stream.codec_context
         self._decoder.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         self._decoder.thread_type = thread_type
-        self._frame_threads = thread_type != ThreadType.SLICE
+        self._frame_threads = thread_type == ThreadType.AUTO
 
     def _video_stream(self) -> av.VideoStream:
         if self._container.format.name in _NOT_VIDEO_FORMATS:
@@ -168,7 +174,7 @@ class VideoFile:
             if last is not None:
                 break
         self._container.close()
-        self._open(ThreadType.AUTO)
+        self._open(self._thread_type)
         return float((last - (self._stream.start_time or 0)) * time_base) if last is not None else 0.0
 
     def __enter__(self) -> Self:
@@ -259,7 +265,7 @@ class VideoFile:
         clock.rewind()
         stamps.rewind()
         self._container.close()
-        self._open(ThreadType.AUTO)
+        self._open(self._thread_type)
         return stamps.mend(self._decode())
 
     def _decode(self) -> Iterator[av.VideoFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -124,21 +125,87 @@ def read_frames(
         raise ConfigError(f"chunk_size must be at least 1, got {chunk_size}")
     if not 0 <= start_s < math.inf or (end_s is not None and not end_s > start_s):
         raise MediaError(f"{name}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
-    limit_s = math.inf if end_s is None else end_s
-    with _footage(media) as footage:
-        shown = _Shown(footage.frames(start_s))
-        chosen = _each(shown, start_s, limit_s) if sample_fps is None else _at(shown, start_s, limit_s, sample_fps)
+    with open_video(media) as video:
+        yield from video.chunks(
+            sample_fps=sample_fps,
+            resize=resize,
+            start_s=start_s,
+            end_s=end_s,
+            chunk_size=chunk_size,
+            on_warning=on_warning,
+        )
+
+
+class OpenVideo:
+    """A video that is open: what it says of itself, and its frames, which can be asked for once."""
+
+    def __init__(self, media: Media, footage: _Footage) -> None:
+        self._media = media
+        self._footage = footage
+
+    @property
+    def stated_s(self) -> float | None:
+        """Length in seconds, as the file tells; None where only its frames do."""
+        return self._footage.duration_s if isinstance(self._footage, VideoFile) else None
+
+    def chunks(
+        self,
+        *,
+        sample_fps: float | None = None,
+        resize: Resize = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        chunk_size: int = 32,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Iterator[FrameChunk]:
+        """Yield its frames as `read_frames` does."""
+        limit_s = math.inf if end_s is None else end_s
+        shown = _Shown(self._footage.frames(start_s), start_s)
+        if sample_fps is None:
+            chosen = _each(shown, start_s, limit_s)
+        else:
+            chosen = _at(shown, (start_s + count / sample_fps for count in itertools.count()), limit_s)
+        return self._converted(chosen, shown, resize, chunk_size, on_warning)
+
+    def chunks_at(
+        self, times_s: Iterator[float], *, resize: Resize = None, on_warning: Callable[[str], None] | None = None
+    ) -> Iterator[FrameChunk]:
+        """Yield the frames shown at times of one's own, which rise without end, as `read_frames` does."""
+        shown = _Shown(self._footage.frames())
+        return self._converted(_at(shown, times_s, math.inf), shown, resize, 32, on_warning)
+
+    def _converted(
+        self,
+        chosen: Iterator[_Chosen],
+        shown: _Shown,
+        resize: Resize,
+        chunk_size: int,
+        on_warning: Callable[[str], None] | None,
+    ) -> Iterator[FrameChunk]:
+        name = name_of(self._media)
         empty = True
         warn = on_warning or warnings.warn
         for chunk in _chunks(name, chosen, shown, resize, roi, chunk_size, warn):
             empty = False
             yield chunk
-        if empty and 0 < shown.end_s <= start_s + CLOCK_TOLERANCE_S:
-            raise MediaError(f"{name}: cannot be read from {start_s:g} s, the video ends at {shown.end_s:g} s")
+        if empty and 0 < shown.end_s <= shown.start_s + CLOCK_TOLERANCE_S:
+            raise MediaError(f"{name}: cannot be read from {shown.start_s:g} s, the video ends at {shown.end_s:g} s")
         if empty:
-            raise MediaError(_undecodable(media))
-        if shortfall := footage.shortfall():
+            raise MediaError(_undecodable(self._media))
+        if shortfall := self._footage.shortfall():
             warn(shortfall)
+
+
+@contextmanager
+def open_video(source: str | Media, *, threads: bool = True) -> Iterator[OpenVideo]:
+    """Open a video as `read_frames` does; `threads` as for `VideoFile`.
+
+    Raises:
+        MediaError: If it cannot be opened.
+    """
+    media = Path(source) if isinstance(source, str) else source
+    with _footage(media, threads=threads) as footage:
+        yield OpenVideo(media, footage)
 
 
 def read_all(
@@ -171,7 +238,7 @@ def _undecodable(media: Media) -> str:
 
 
 @contextmanager
-def _footage(media: Media) -> Iterator[_Footage]:
+def _footage(media: Media, *, threads: bool = True) -> Iterator[_Footage]:
     images = _images_in(media) if isinstance(media, Path) else None
     if isinstance(media, Image.Image):
         yield ImageFile(name_of(media), media)
@@ -181,7 +248,7 @@ def _footage(media: Media) -> Iterator[_Footage]:
         with image:
             yield ImageFile(name_of(media), image)
     else:
-        with VideoFile(media) as video:
+        with VideoFile(media, threads=threads) as video:
             yield video
 
 
@@ -203,8 +270,10 @@ def _images_in(path: Path) -> list[Path] | None:
 class _Shown:
     """Frames with the times at which they disappear again: when the next one comes, or the last one's duration ends."""
 
-    def __init__(self, frames: Iterator[TimedFrame]) -> None:
+    def __init__(self, frames: Iterator[TimedFrame], start_s: float = 0.0) -> None:
         self._frames = frames
+        self.start_s = start_s
+        """From when on frames are asked for."""
         self.end_s = 0.0
         """When the last frame asked for disappears."""
         self.ended = False
@@ -245,20 +314,23 @@ def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[_Chosen]:
         yield filling
 
 
-def _at(shown: _Shown, start_s: float, limit_s: float, fps: float) -> Iterator[_Chosen]:
-    """Choose the frame shown at each sampling time."""
-    count = 0
+def _at(shown: _Shown, times_s: Iterator[float], limit_s: float) -> Iterator[_Chosen]:
+    """Choose the frame shown at each sampling time; these rise without end."""
+    clock = itertools.pairwise(times_s)
+    first = time_s, following_s = next(clock)
     filling = None  # what is shown at the start, for parts too short for the clock
+    empty = True
     for frame, until_s in shown:
-        filling = frame if until_s > start_s >= frame.time_s else filling
+        filling = frame if until_s > first[0] >= frame.time_s else filling
         last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
-        while (time_s := start_s + count / fps) < last_s:
-            count += 1
-            yield _Chosen(time_s, min(start_s + count / fps, limit_s), frame)
+        while time_s < last_s:
+            empty = False
+            yield _Chosen(time_s, min(following_s, limit_s), frame)
+            time_s, following_s = next(clock)
         if until_s >= limit_s:
             break
-    if count == 0 and filling is not None:
-        yield _Chosen(start_s, min(start_s + 1 / fps, limit_s), filling)
+    if empty and filling is not None:
+        yield _Chosen(first[0], min(first[1], limit_s), filling)
 
 
 def _chunks(

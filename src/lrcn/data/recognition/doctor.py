@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, same_content, unreadable
+from lrcn.data.file_checks import CheckedFile, Finding, look_at_files, outside, same_content, same_pictures, unreadable
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.examples import RecognitionData, RecognitionExample
 from lrcn.data.splits import SPLITS
@@ -46,8 +46,8 @@ def check_recognition_data(
 ) -> DoctorReport:
     """Look at every file of a data set and at how its classes and splits are filled.
 
-    Names files that cannot be decoded or are cut short, the same content twice (in two splits, with two labels),
-    annotated parts that lie outside their video, classes missing in a split, few or very short clips.
+    Names files that cannot be decoded or are cut short, the same content or the same pictures twice (in two splits,
+    with two labels), annotated parts that lie outside their video, classes missing in a split, few or very short clips.
 
     Args:
         data: What `read_recognition_data` returned.
@@ -84,7 +84,7 @@ def _copies(examples: Sequence[RecognitionExample], files: Mapping[Path, Checked
     of: dict[Path, list[RecognitionExample]] = defaultdict(list)
     for example in examples:
         of[example.path].append(example)
-    for paths, text in same_content(files):
+    for paths, text in (*same_content(files), *same_pictures(files)):
         copies = [example for path in paths for example in of[path]]
         splits, labels = ({getattr(example, name) for example in copies} for name in ("split", "label"))
         if len(labels) > 1:
