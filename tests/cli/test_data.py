@@ -58,3 +58,47 @@ def test_a_damaged_file_of_captions_is_told(tmp_path: Path, capsys: pytest.Captu
         said = capsys.readouterr().err
         assert said.startswith(f"lrcn: error: {captions} line 2: no JSON: ")
         assert said.count("\n") == 1
+
+
+@pytest.fixture
+def recordings(make_clip: MakeClip, tmp_path: Path) -> Path:
+    """Two annotated recordings, one of them with a bout too many, one past the end and one label in two spellings."""
+    rows = ["path,label,start_s,end_s,split,looked_at"]
+    for number, split in enumerate(("train", "test")):
+        make_clip(tmp_path / f"{number}.avi", textured_frames(60, 32, 48, seed=number), 10)
+        rows += [f"{number}.avi,{label},{start_s},{start_s + 1},{split},all" for start_s, label in ((1, "a"), (3, "b"))]
+    rows += ["0.avi,a,1,2,train,all", "0.avi,A,5,5.5,train,all", "1.avi,b,5,15,test,all", "2.avi,b,5,15,test,all"]
+    path = tmp_path / "annotations.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_check_of_recordings_writes_clean_annotations(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in recordings.parent.iterdir()}
+    fixed = recordings.parent / "fixed" / "annotations.csv"
+    assert main(["data", "check", str(recordings), "--fix", str(fixed)]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split("  ")[0] for line in out.splitlines()[:2]] == [
+        "annotations.csv: 2 recordings",
+        "bouts (seconds)",
+    ]
+    assert out.count("error: ") == 3
+    assert out.count("fixed: ") == 4
+    assert str(fixed) in err
+    assert {path: path.read_bytes() for path in before} == before
+    assert main(["data", "check", str(fixed), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    amounts = [amounts for split in ("train", "val") for amounts in report["counts"][split].values()]
+    assert sum(amount["bouts"] for amount in amounts) == 3
+    assert [problem["severity"] for problem in report["problems"]] == ["warning"] * len(report["problems"])
+    assert report["changes"] == []
+
+
+def test_fix_overwrites_nothing_and_is_for_recordings(
+    recordings: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = recordings.read_bytes()
+    for name, fixed in ((recordings, recordings), (recordings, recordings.parent / "0.avi"), (data, Path("new.csv"))):
+        assert main(["data", "check", str(name), "--fix", str(fixed)]) == 2
+        assert capsys.readouterr().err.startswith("lrcn: error: --fix ")
+    assert recordings.read_bytes() == before

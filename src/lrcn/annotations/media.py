@@ -18,6 +18,10 @@ _RATE_TOLERANCE = 0.01
 """Share by which a stated frame rate may differ from the video's: 30 stands for 29.97 too."""
 
 
+NOT_THERE = "is not there, nor below"
+"""In the warning of a video that is not found."""
+
+
 class MediaFinder:
     """The videos around an annotation file.
 
@@ -63,7 +67,7 @@ class MediaFinder:
             if found:
                 warn(f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or use --videos")
             else:
-                warn(f"{name} is not there, nor below {self.videos}; put it there, or name its folder: --videos")
+                warn(f"{name} {NOT_THERE} {self.videos}; put it there, or name its folder: --videos")
         return self.videos / (named.name if named.is_absolute() or ":" in parts[0] else named)
 
     def info(self, path: Path | None) -> VideoInfo | None:

@@ -17,7 +17,7 @@ from lrcn.errors import DataError
 
 if TYPE_CHECKING:
     from lrcn.data.captioning.examples import CaptionData
-    from lrcn.data.recognition.examples import RecognitionData
+    from lrcn.data.recognition.examples import ReadOptions, RecognitionData
 
 Model = Annotated[
     str,
@@ -166,6 +166,29 @@ class DataFlags:
             if self.format == "auto" and self.holds_captions(path):
                 raise DataError(f"{path}: holds captions, and classes are wanted: use a captioning model") from exc
             raise
+
+    def of_recordings(self, path: Path, *, seed: int = 0) -> ReadOptions | None:
+        """Return how annotations of recordings are read; None where a path is read as something else."""
+        from lrcn.data.recognition.examples import ReadOptions
+        from lrcn.data.recognition.readers import RECORDINGS, layout_of
+
+        given = (self.videos, self.subject, self.looked_at) != (None, None, "auto")
+        try:
+            if not path.exists() or self.holds_captions(path):
+                return None
+            layout, annotation_format = layout_of(path, self.format, says_of_recordings=given)
+        except (DataError, OSError):  # who reads it will say what is wrong with it
+            return None
+        if layout != RECORDINGS:
+            return None
+        return ReadOptions(
+            val_fraction=self.val_fraction,
+            seed=seed,
+            videos=self.videos,
+            subject=self.subject,
+            looked_at=self.looked_at,
+            annotation_format=annotation_format,
+        )
 
     def said(self, *, seed: int) -> str:
         """Return the flags that decide what is read of recordings and how they are divided, as they were given."""

@@ -131,6 +131,7 @@ def read_frames(
             resize=resize,
             start_s=start_s,
             end_s=end_s,
+            roi=roi,
             chunk_size=chunk_size,
             on_warning=on_warning,
         )
@@ -155,6 +156,7 @@ class OpenVideo:
         resize: Resize = None,
         start_s: float = 0.0,
         end_s: float | None = None,
+        roi: Region | None = None,
         chunk_size: int = 32,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[FrameChunk]:
@@ -165,20 +167,21 @@ class OpenVideo:
             chosen = _each(shown, start_s, limit_s)
         else:
             chosen = _at(shown, (start_s + count / sample_fps for count in itertools.count()), limit_s)
-        return self._converted(chosen, shown, resize, chunk_size, on_warning)
+        return self._converted(chosen, shown, resize, roi, chunk_size, on_warning)
 
     def chunks_at(
         self, times_s: Iterator[float], *, resize: Resize = None, on_warning: Callable[[str], None] | None = None
     ) -> Iterator[FrameChunk]:
         """Yield the frames shown at times of one's own, which rise without end, as `read_frames` does."""
         shown = _Shown(self._footage.frames())
-        return self._converted(_at(shown, times_s, math.inf), shown, resize, 32, on_warning)
+        return self._converted(_at(shown, times_s, math.inf), shown, resize, None, 32, on_warning)
 
     def _converted(
         self,
         chosen: Iterator[_Chosen],
         shown: _Shown,
         resize: Resize,
+        roi: Region | None,
         chunk_size: int,
         on_warning: Callable[[str], None] | None,
     ) -> Iterator[FrameChunk]:

@@ -115,13 +115,9 @@ def read_recognition_data(
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such folder or annotation file")
+    says_of_recordings = (videos, subject, looked_at) != (None, None, "auto")
     try:
-        name, annotation_format = format, "auto"
-        says_of_recordings = (videos, subject, looked_at) != (None, None, "auto")
-        if format == "auto":
-            name = RECORDINGS if says_of_recordings and holds_bouts(path) else _recognised(path)
-        elif format in FORMATS and format not in READERS:
-            name, annotation_format = RECORDINGS, format
+        name, annotation_format = layout_of(path, format, says_of_recordings=says_of_recordings)
         reader = lookup(READERS, name, kind="data format")
         if says_of_recordings and name in _OWN and name != RECORDINGS:
             raise DataError(f"{path}: read as {name}; videos, subject and looked_at are for annotations of recordings")
@@ -153,6 +149,25 @@ def read_recognition_data(
         warnings.append(f"{first_of(torn)}: scores on them will be too good")
     undivided = splits == {"train"}
     return replace(data, examples=tuple(examples), warnings=(*data.warnings, *warnings), undivided=undivided)
+
+
+def layout_of(path: Path, format: str = "auto", *, says_of_recordings: bool = False) -> tuple[str, str]:
+    """Return the layout that a path is read as, and for `RECORDINGS` the format of its annotations, or `auto`.
+
+    Args:
+        path: A folder, or an annotation file.
+        format: As for `read_recognition_data`.
+        says_of_recordings: Whether anything is given that only recordings have.
+
+    Raises:
+        DataError: If nothing is recognised, or two layouts are.
+        OSError: If the path cannot be read.
+    """
+    if format == "auto":
+        return (RECORDINGS if says_of_recordings and holds_bouts(path) else _recognised(path)), "auto"
+    if format in FORMATS and format not in READERS:
+        return RECORDINGS, format
+    return format, "auto"
 
 
 def _composed(data: RecognitionData) -> RecognitionData:

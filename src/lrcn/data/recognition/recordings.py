@@ -64,17 +64,25 @@ def read_recordings(path: Path, options: ReadOptions) -> RecognitionData:
     Raises:
         DataError: If they cannot be read, a recording is not there, or nothing is left to learn from.
     """
+    return data_of(read_file(path, options), options, _file(path) or path)
+
+
+def read_file(path: Path, options: ReadOptions) -> Annotations:
+    """Return what an annotation file, or the `annotations.csv` of a folder, says.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     file = _file(path)
     if file is None:
         raise DataError(f"{path}: no annotation file; name the file itself")
-    found = read_annotations(
+    return read_annotations(
         file,
         format=options.annotation_format,
         videos=options.videos,
         subject=options.subject,
         looked_at=options.looked_at,
     )
-    return data_of(found, options, file)
 
 
 def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> RecognitionData:
