@@ -40,6 +40,15 @@ def test_a_budget_is_printed_and_written(table: Path, tmp_path: Path, capsys: py
     assert steps == {("groom", "groom"): "1", ("groom", "hop"): "1", ("hop", "groom"): "0", ("hop", "hop"): "0"}
 
 
+def test_recordings_without_bouts_are_told_of(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(HEADER + "a.mp4,,,,,all,20\n")
+    assert main(["data", "budget", str(table), "--output", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no bouts in 1 recordings" in captured.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_bins_are_rows(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "budget", str(table), "--bin", "5", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["time_budget"]

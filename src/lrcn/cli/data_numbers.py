@@ -69,6 +69,8 @@ def budget(
         print(json.dumps(said, ensure_ascii=False))
     elif rows:
         _print_budget(rows)
+    elif read:
+        remark(f"no bouts in {len(recordings)} recordings: nothing to count, nothing is written", quiet=quiet)
     return exit_code_after(sum(one.num_bouts for one in read), failures, "files and events")
 
 

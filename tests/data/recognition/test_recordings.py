@@ -76,7 +76,7 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
     (path,) = videos(tmp_path, make_clip, 1)
     broken = tmp_path / "broken.avi"
     broken.write_bytes(b"no video")
-    own = (*BOUTS, Bout("rear", 3.0, 3.0), Bout("groom", 19.5, 25.0))
+    own = (*BOUTS, Bout("rear", 3.0, 3.0), Bout("groom", 19.5, 25.0), Bout("hop", 30.0, 31.0))
     data = read(
         annotated(
             Recording("one", path, own, WHOLE),
@@ -93,7 +93,7 @@ def test_nothing_is_left_out_in_silence(tmp_path: Path, make_clip: Any) -> None:
         "newer program",
         "broken.avi",
         "one again",
-        "1 bouts go past its end",
+        "2 bouts go past its end at 20.00 s and are cut there (1 begin after it and are left out), the first 'groom'",
         "'rear' have no length",
         "0.avi: the region of interest 0,0,999,8",
     ):
@@ -139,6 +139,8 @@ def test_events_alone_are_refused_in_one_line(tmp_path: Path, make_clip: Any) ->
     (path,) = videos(tmp_path, make_clip, 1)
     with pytest.raises(DataError, match="no bout has a length"):
         read(annotated(Recording("one", path, (Bout("rear", 3.0, 3.0),))))
+    with pytest.raises(DataError, match="no bout has a length"):  # background alone is none
+        read(annotated(Recording("one", path, (Bout("rear", 3.0, 3.0),), WHOLE)))
     with pytest.raises(DataError, match=r"the behaviour 'a\|b' has a \| in its name"):
         read(annotated(Recording("one", path, (Bout("a|b", 3.0, 9.0), Bout("c", 4.0, 8.0)))))
 

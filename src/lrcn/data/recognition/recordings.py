@@ -131,9 +131,9 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
             f"{source}: the behaviour {odd[0]!r} has a {TOGETHER} in its name, which joins names; rename it"
         )
     stretches, told = divided(recordings, several=several, val_fraction=options.val_fraction, seed=options.seed)
-    examples = examples_of(stretches, several=several)
-    if not examples:
+    if not labels:
         raise DataError(f"{source}: no bout has a length, so there is nothing to learn; annotate starts and stops")
+    examples = examples_of(stretches, several=several)
     if any(example.label == BACKGROUND for example in examples):
         labels = (*labels, BACKGROUND)
     return RecognitionData(
@@ -197,9 +197,11 @@ def _measured(
         duration_s = info.duration_s
         past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]
         if past:
+            beyond = sum(bout.start_s >= duration_s for bout in past)
             warnings.append(
-                f"{recording.name}: {len(past)} bouts go past its end at {duration_s:.2f} s and are cut there, the "
-                f"first {past[0].label!r} at {past[0].start_s:g} s; is it the right video, and at the right rate?"
+                f"{recording.name}: {len(past)} bouts go past its end at {duration_s:.2f} s and are cut there"
+                + (f" ({beyond} begin after it and are left out)" if beyond else "")
+                + f", the first {past[0].label!r} at {past[0].start_s:g} s; is it the right video, at the right rate?"
             )
         yield clipped(replace(recording, duration_s=duration_s), (0.0, duration_s), recording.split)
 
