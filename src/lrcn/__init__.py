@@ -17,6 +17,7 @@ from lrcn.errors import require
 
 _ROOMS = {
     "annotations.formats": "AnnotationFormat read_annotations register_annotation_format write_annotations",
+    "annotations.track_files": "read_tracks",
     "bouts": "Annotations Bout Recording Skipped",
     "config": "BackboneConfig BoutSettings Calibration CaptioningConfig CaptioningHeader PreprocessConfig "
     "RecognitionConfig RecognitionHeader",
@@ -41,6 +42,7 @@ _ROOMS = {
     "inference.recognition.explaining": "Explanation explain",
     "inference.recognition.predictor": "Recognizer",
     "inference.recognition.streaming": "StreamingRecognizer",
+    "inference.recognition.tracked": "track_probs",
     "inference.recognition.two_stream": "TwoStreamRecognizer",
     "metrics.agreement": "Agreement agreement",
     "metrics.intervals": "bootstrap_interval",
@@ -58,6 +60,7 @@ _ROOMS = {
     "training.captioning.config": "CaptioningTrainingConfig",
     "training.fit": "TrainResult train",
     "training.recognition.config": "RecognitionTrainingConfig",
+    "video.tracks": "Track",
     "video.views": "TEN_CROP_VIEWS",
     "writers": "write_results write_table",
 }
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from lrcn.annotations.formats import read_annotations as read_annotations
     from lrcn.annotations.formats import register_annotation_format as register_annotation_format
     from lrcn.annotations.formats import write_annotations as write_annotations
+    from lrcn.annotations.track_files import read_tracks as read_tracks
     from lrcn.bouts import Annotations as Annotations
     from lrcn.bouts import Bout as Bout
     from lrcn.bouts import Recording as Recording
@@ -117,6 +121,7 @@ if TYPE_CHECKING:
     from lrcn.inference.recognition.explaining import explain as explain
     from lrcn.inference.recognition.predictor import Recognizer as Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer as StreamingRecognizer
+    from lrcn.inference.recognition.tracked import track_probs as track_probs
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer as TwoStreamRecognizer
     from lrcn.metrics.agreement import Agreement as Agreement
     from lrcn.metrics.agreement import agreement as agreement
@@ -148,6 +153,7 @@ if TYPE_CHECKING:
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.video.tracks import Track as Track
     from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS
     from lrcn.writers import write_results as write_results
     from lrcn.writers import write_table as write_table

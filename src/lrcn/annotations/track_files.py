@@ -12,11 +12,13 @@ Frames are counted from 0. Of body parts the mean is taken, in DeepLabCut's file
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrcn.annotations.text_files import Row, read_text, rows_of
 from lrcn.errors import DataError, MediaError
@@ -156,27 +158,33 @@ def _mean(points: Iterable[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _joined(seen: Iterable[_Seen], path: Path) -> tuple[Track, ...]:
-    tracks: dict[str, dict[int, _Seen]] = {}
+    # hours of several animals are millions of rows: as numbers side by side they take a tenth of the memory
+    columns: dict[str, tuple[array[int], array[float]]] = {}
     for one in seen:
-        if math.isnan(one.x + one.y):
-            continue
-        own = tracks.setdefault(one.id, {})
-        if one.frame in own:
-            who = f"{one.id!r}" if one.id else "somebody without a name"
-            raise DataError(
-                f"{path.name} line {one.line}: frame {one.frame} has {who} twice; give each animal and person "
-                "one name, by tracking them first"
-            )
-        own[one.frame] = one
-    if not tracks:
+        if not math.isnan(one.x + one.y):
+            whole, real = columns.setdefault(one.id, (array("q"), array("d")))
+            whole.extend((one.frame, one.line))
+            real.extend((one.x, one.y, one.side))
+    if not columns:
         raise DataError(f"{path}: nobody is seen in any frame; is it the right file?")
-    return tuple(_track(name, [own[frame] for frame in sorted(own)]) for name, own in tracks.items())
+    return tuple(
+        _track(name, np.array(whole).reshape(-1, 2), np.array(real).reshape(-1, 3), path)
+        for name, (whole, real) in columns.items()
+    )
 
 
-def _track(name: str, seen: list[_Seen]) -> Track:
-    sides = np.array([one.side for one in seen])
+def _track(name: str, whole: NDArray[np.int64], real: NDArray[np.float64], path: Path) -> Track:
+    order = np.argsort(whole[:, 0], kind="stable")
+    (frames, lines), (x, y, sides) = whole[order].T, real[order].T
+    if len(again := np.flatnonzero(np.diff(frames) == 0)):
+        place = again[np.argmin(lines[again + 1])]
+        who = f"{name!r}" if name else "somebody without a name"
+        raise DataError(
+            f"{path.name} line {lines[place + 1]}: frame {frames[place]} has {who} twice; give each animal and person "
+            "one name, by tracking them first"
+        )
     side = None if np.isnan(sides).any() else float(np.quantile(sides, _FITS, method="higher"))
-    return Track(name, np.array([one.frame for one in seen]), np.array([(one.x, one.y) for one in seen]), side)
+    return Track(name, frames, np.stack([x, y], axis=1), side)
 
 
 def _frame(cell: str, row: Row, path: Path) -> int:
@@ -188,7 +196,7 @@ def _frame(cell: str, row: Row, path: Path) -> int:
 
 def _number(cell: str, row: Row, path: Path) -> float:
     """Return a number, or nan where nothing is said."""
-    if not cell or cell.lower() == "nan":
+    if not cell:
         return math.nan
     try:
         number = float(cell)

@@ -59,6 +59,9 @@ class FrameChunk:
     """`(N,)`, counted from the first frame of the video."""
     end_s: float
     """When the last of them gives way to the next, or ends with the video or with the part that was asked for."""
+    numbers: npt.NDArray[np.int64] | None = None
+    """Which frames they are, `(N,)`, counted from 0 at the first one decoded: of a video that is read from its start,
+    its own numbers. None for what is no frame of a video."""
 
 
 def probe(source: str | Media) -> VideoInfo:
@@ -300,19 +303,21 @@ class _Chosen(NamedTuple):
     until_s: float
     """When the next one follows, or the part asked for ends."""
     frame: TimedFrame
+    number: int
+    """Frames decoded before it."""
 
 
 def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[_Chosen]:
     """Choose every frame that begins in the interval, or the one that fills it."""
     filling: _Chosen | None = None
-    for frame, until_s in shown:
+    for number, (frame, until_s) in enumerate(shown):
         if frame.time_s >= limit_s - CLOCK_TOLERANCE_S and frame.time_s > start_s:
             break
         if frame.time_s >= start_s - CLOCK_TOLERANCE_S:
             filling = None
-            yield _Chosen(frame.time_s, min(until_s, limit_s), frame)
+            yield _Chosen(frame.time_s, min(until_s, limit_s), frame, number)
         elif until_s > start_s:
-            filling = _Chosen(frame.time_s, min(until_s, limit_s), frame)
+            filling = _Chosen(frame.time_s, min(until_s, limit_s), frame, number)
     if filling is not None:
         yield filling
 
@@ -323,17 +328,17 @@ def _at(shown: _Shown, times_s: Iterator[float], limit_s: float) -> Iterator[_Ch
     first = time_s, following_s = next(clock)
     filling = None  # what is shown at the start, for parts too short for the clock
     empty = True
-    for frame, until_s in shown:
-        filling = frame if until_s > first[0] >= frame.time_s else filling
+    for number, (frame, until_s) in enumerate(shown):
+        filling = (frame, number) if until_s > first[0] >= frame.time_s else filling
         last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
         while time_s < last_s:
             empty = False
-            yield _Chosen(time_s, min(following_s, limit_s), frame)
+            yield _Chosen(time_s, min(following_s, limit_s), frame, number)
             time_s, following_s = next(clock)
         if until_s >= limit_s:
             break
     if empty and filling is not None:
-        yield _Chosen(first[0], min(first[1], limit_s), filling)
+        yield _Chosen(first[0], min(first[1], limit_s), *filling)
 
 
 def _chunks(
@@ -355,10 +360,10 @@ def _chunks(
     has_one_shape = True
     height = width = count = 0
     end_s = 0.0
-    frames, times_s = np.empty((0, 0, 0, 3), np.uint8), np.empty(0)
+    frames, times_s, numbers = np.empty((0, 0, 0, 3), np.uint8), np.empty(0), np.empty(0, np.int64)
     converted: TimedFrame | None = None
     pixels = frames
-    for time_s, until_s, frame in chosen:
+    for time_s, until_s, frame, number in chosen:
         if frame is not converted:
             picture = frame.load()
             if picture is None:
@@ -384,11 +389,13 @@ def _chunks(
                 raise MediaError(f"{name}: {exc}") from exc
             converted = frame
         if count == chunk_size:
-            yield FrameChunk(frames, times_s, end_s)
+            yield FrameChunk(frames, times_s, end_s, numbers)
             count = 0
         if count == 0:
             frames, times_s = np.empty((chunk_size, height, width, 3), np.uint8), np.empty(chunk_size)
-        frames[count], times_s[count], end_s = pixels, time_s, until_s
+            numbers = np.empty(chunk_size, np.int64)
+        frames[count], times_s[count], numbers[count], end_s = pixels, time_s, number, until_s
         count += 1
     if count:
-        yield FrameChunk(frames[:count], times_s[:count], min(end_s, shown.end_s) if shown.ended else end_s)
+        last_s = min(end_s, shown.end_s) if shown.ended else end_s
+        yield FrameChunk(frames[:count], times_s[:count], last_s, numbers[:count])

@@ -122,6 +122,23 @@ def test_the_numbers_are_those_of_the_videos_frames(
     np.testing.assert_allclose(part.probs, expected.probs, atol=1e-5)
 
 
+def test_the_numbers_count_frames_where_the_rate_varies(
+    recognizer: Recognizer, make_clip: MakeClip, animals: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    numbers = np.arange(NUM_FRAMES)
+    pictures = np.zeros((NUM_FRAMES, 60, 120, 3), np.uint8)
+    for number in numbers:
+        pictures[number, 10:50, number : number + SIDE] = animals[0][number]
+    times_ms = [100 * n if n < 20 else 2000 + 50 * (n - 20) for n in range(NUM_FRAMES)]
+    path = make_clip(tmp_path / "varying.mkv", pictures, pts_ms=times_ms)
+    centres = np.stack([numbers + SIDE / 2, np.full(NUM_FRAMES, 30.0)], axis=1)
+    (part,) = track_probs(recognizer, path, [Track("", numbers, centres)], side=SIDE, clip_stride=1)
+    expected = recognizer.window_probs(
+        animals[0][[*range(20), *range(20, NUM_FRAMES, 2), NUM_FRAMES - 1]], clip_stride=1
+    )
+    np.testing.assert_allclose(part.probs, expected.probs, atol=1e-5)
+
+
 def test_what_makes_no_sense_is_one_line(recognizer: Recognizer, video: Path, tracks: tuple[Track, Track]) -> None:
     with pytest.raises(ConfigError, match="points without a size; say with --track-size"):
         track_probs(recognizer, video, [replace(tracks[0], side=None)])

@@ -18,7 +18,7 @@ from lrcn.inference.recognition.predictor import Recognizer, WindowReading
 from lrcn.inference.recognition.runtime import Rows
 from lrcn.inference.recognition.windows import WindowProbs
 from lrcn.video.ahead import read_ahead
-from lrcn.video.read import CLOCK_TOLERANCE_S, FrameChunk, probe, read_frames
+from lrcn.video.read import FrameChunk, probe, read_frames
 from lrcn.video.resize import FrameResizer
 from lrcn.video.tracks import Track, cut_squares
 
@@ -93,8 +93,8 @@ class _TrackReading:
 
     def push(self, chunk: FrameChunk, fps: float) -> None:
         """Look at the next frames of the video, those in which the track is seen."""
-        numbers = np.floor((chunk.times_s + CLOCK_TOLERANCE_S) * fps).astype(np.int64)
-        places, stretches = self._track.seen_in(numbers, fps)
+        assert chunk.numbers is not None  # it is of a video
+        places, stretches = self._track.seen_in(chunk.numbers, fps)
         ends_s = np.append(chunk.times_s[1:], chunk.end_s)
         for own in _runs(places, stretches):
             if self._reading is None or stretches[own[0]] != self._stretch:
