@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import MakeClip
 
 from lrcn.cli import main
 
@@ -26,6 +28,16 @@ def test_pictures_go_where_they_are_wanted(
     monkeypatch.chdir(tmp_path)
     assert explain(tiny_model, clip20) == 0
     assert (tmp_path / "clip20.explained.png").is_file()
+
+
+def test_of_a_region_of_interest_nothing_else_is_shown(
+    tiny_model: Path, make_clip: MakeClip, frames20: np.ndarray, clip20: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cut").mkdir()
+    cut = make_clip(tmp_path / "cut" / clip20.name, frames20[:, 4:44, 20:60])
+    assert explain(tiny_model, cut, "--output", tmp_path / "cut.png") == 0
+    assert explain(tiny_model, clip20, "--roi", "20,4,40,40", "--output", tmp_path / "roi.png") == 0
+    np.testing.assert_array_equal(*(np.asarray(Image.open(tmp_path / name)) for name in ("roi.png", "cut.png")))
 
 
 def test_wrong_use_is_told(tiny_model: Path, clip20: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

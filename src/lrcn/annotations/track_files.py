@@ -45,12 +45,13 @@ class _Seen(NamedTuple):
     side: float = math.nan
 
 
-def read_tracks(path: Path) -> tuple[Track, ...]:
+def read_tracks(path: str | Path) -> tuple[Track, ...]:
     """Return the tracks of a file, in the order in which they first occur.
 
     Raises:
         DataError: If it cannot be read, is of no known kind, or holds no track.
     """
+    path = Path(path)
     rows = rows_of(read_text(path), None, path.name)
     first = next(rows, None)
     if first is None:

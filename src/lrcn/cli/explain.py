@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, Device, Model, Quiet
+from lrcn.cli.options import BatchSize, Device, Model, Quiet, RegionOfInterest
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.sources import expand_each
 from lrcn.cli.terminal import ProgressBar, remark, results_console
@@ -17,6 +17,7 @@ def explain(
     *sources: str,
     model: Model = "demo",
     label: str | None = None,
+    roi: RegionOfInterest = None,
     output: Path = Path(),
     device: Device = "auto",
     batch_size: BatchSize = 64,
@@ -54,7 +55,7 @@ def explain(
         for done, (path, target) in enumerate(zip(paths, targets, strict=True)):
             bar.update(done, path.name)
             try:
-                found = explained(recognizer, path, label=label)
+                found = explained(recognizer, path, label=label, roi=roi)
             except MediaError as exc:
                 failures.append(str(exc))
                 continue

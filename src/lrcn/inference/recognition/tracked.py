@@ -28,7 +28,7 @@ _CHUNK_SIZE = 16
 
 def track_probs(
     recognizer: Recognizer,
-    path: Path,
+    path: str | Path,
     tracks: Sequence[Track],
     *,
     side: int | None = None,
@@ -55,6 +55,7 @@ def track_probs(
         ConfigError: If the model looks at flow, or a track has no side of its own and none is given.
         MediaError: If nothing of the video can be decoded, or nobody is seen in it.
     """
+    path = Path(path)
     preprocess = recognizer.header.preprocess
     if preprocess.stream != "rgb":
         raise ConfigError("squares that follow a track move over what stands still: tracks need a model of RGB frames")
