@@ -116,6 +116,20 @@ def test_every_format_is_written(
     assert len([path for path in (out / "review").iterdir() if path.suffix != ".mp4"]) in (1, 2)
 
 
+def test_annotations_of_ones_own_are_not_overwritten(
+    tiny_model: Path, recordings: Path, tmp_path: Path, looked_at: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "out" / "mouse1.csv"
+    own.parent.mkdir()
+    own.write_text("path,label,start_s,end_s\n")
+    assert recognize(tiny_model, recordings, "--bouts", own.parent) == 2
+    assert "mouse1.csv is there, from no earlier run" in capsys.readouterr().err
+    assert sorted(own.parent.iterdir()) == [own]
+    assert own.read_text() == "path,label,start_s,end_s\n"
+    shutil.copytree(looked_at, own.parent / "windows")  # then it is of an earlier run
+    assert recognize(tiny_model, recordings, "--bouts", own.parent, "--quiet") == 0
+
+
 def test_table_says_how_long_each_label_is_shown(
     tiny_model: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

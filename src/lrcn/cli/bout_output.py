@@ -16,6 +16,7 @@ from lrcn.annotations.formats import FORMATS, write_annotations
 from lrcn.annotations.track_files import read_tracks, track_file
 from lrcn.bouts import BACKGROUND, Annotations, Recording, Region, union
 from lrcn.cli.bout_flags import BoutFlags
+from lrcn.cli.exits import UsageError
 from lrcn.errors import DataError, MediaError
 from lrcn.files import name_for
 from lrcn.inference.recognition.bouts import FoundBouts, bout_stride, default_settings, own_windows, with_overrides
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from lrcn.inference.recognition.windows import WindowProbs
     from lrcn.results import RecognitionResult
 
-ALL_BOUTS, TIME_BUDGET = "bouts.csv", "time_budget.csv"
+ALL_BOUTS, TIME_BUDGET, WINDOWS = "bouts.csv", "time_budget.csv", "windows"
 
 
 class BoutOutput:
@@ -79,6 +80,23 @@ class BoutOutput:
         self.num_kept = 0
         """Recordings that were looked at before."""
 
+    def check(self, paths: Sequence[Path]) -> None:
+        """Make sure that no annotations of somebody's own are overwritten: of folders without windows of a run.
+
+        Raises:
+            UsageError: If a file to be written is there already.
+        """
+        if (self._folder / WINDOWS).is_dir():
+            return
+        taken = set(self._taken)
+        suffix = FORMATS[self._flags.format].suffix
+        for name in (ALL_BOUTS, TIME_BUDGET, *(name_for(path, suffix, taken) for path in paths)):
+            if (self._folder / name).exists():
+                raise UsageError(
+                    f"--bouts {self._folder}: {name} is there, from no earlier run, and would be overwritten; name "
+                    "another folder"
+                )
+
     def find(self, path: Path, *, top_k: int, on_progress: Callable[[float], None]) -> RecognitionResult:
         """Return what a recording shows, with its bouts, once they are written.
 
@@ -88,7 +106,7 @@ class BoutOutput:
         """
         timing_s: dict[str, float] = {}
         tracks = None if self._flags.tracks is None else track_file(self._flags.tracks, path)
-        kept = KeptWindows(self._folder / "windows", {**self._made_by, **self._tracked(tracks)})
+        kept = KeptWindows(self._folder / WINDOWS, {**self._made_by, **self._tracked(tracks)})
         windows = kept.get(path)
         self.num_kept += windows is not None
         if windows is None:

@@ -111,6 +111,7 @@ def recognize(
     finder = None
     if bout_flags.bouts is not None:
         finder = BoutOutput(recognizer, bout_flags, crops=crops, rgb_weight=rgb_weight, roi=roi)
+        finder.check(paths)
     console = results_console()
     num_done = 0
     outputs = (
