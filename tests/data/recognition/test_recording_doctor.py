@@ -145,6 +145,14 @@ def test_recordings_that_are_not_there(recordings: Set, decode: bool) -> None:
     assert [one.name for one in report.clean.recordings] == ["0.avi", "1.avi", "2.avi", "3.avi"]
 
 
+def test_of_recordings_none_of_which_is_there_no_more_is_said(recordings: Set) -> None:
+    for number in range(4):
+        (recordings.folder / f"{number}.avi").unlink()
+    report = recordings.check()
+    assert [line.split(": ")[:2] for line in said(report)] == [["error", f"{number}.avi"] for number in range(4)]
+    assert report.clean.recordings == ()
+
+
 def test_videos_that_cannot_be_decoded(recordings: Set) -> None:
     (recordings.folder / "bad.avi").write_bytes(b"no video")
     recordings.add(path="bad.avi", label="groom", start_s=1, end_s=2, split="train")

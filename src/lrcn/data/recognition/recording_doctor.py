@@ -270,7 +270,7 @@ def _missing(counts: Mapping[str, Mapping[str, Amount]]) -> Iterator[Finding]:
     annotated = {label for amounts in counts.values() for label, amount in amounts.items() if amount.bouts}
     if len(annotated) == 1:
         yield Finding("warning", f"one behaviour only, {next(iter(annotated))!r}: it is told from background alone")
-    if "all" in counts:
+    if not counts or "all" in counts:
         return
     for split in SPLITS:
         if split not in counts:
