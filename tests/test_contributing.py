@@ -52,7 +52,7 @@ def test_every_test_file_has_the_name_and_folder_of_what_it_tests(path: Path) ->
     name = path.stem.removeprefix("test_")
     if place.parent == Path() and name in WHOLE:
         return
-    others = {"lrcn_sets": SOURCES[1].parent, "benchmarks": ROOT}
+    others = {"lrcn_sets": SOURCES[1].parent, "benchmarks": ROOT, "scripts": ROOT}
     folder = others.get(place.parts[0], SOURCES[0]) / place.parent
     modules = {file.stem for file in folder.glob("*.py")} | {folder.name}  # a package is tested under its own name
     words = name.split("_")

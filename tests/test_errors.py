@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrcn.errors import MissingExtraError, require
+from lrcn.errors import LONGEST_MESSAGE, DataError, MissingExtraError, brief, require
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,15 @@ def test_a_package_that_is_there_and_broken_is_not_to_be_installed(
 def test_a_package_that_is_missing_is_to_be_installed() -> None:
     with pytest.raises(MissingExtraError, match=r"^plots needs: pip install 'lrcn\[plots\]'$"):
         require("no_such_package.part", extra="plots", wanted_by="plots")
+
+
+def test_every_message_is_one_short_line_that_keeps_its_end() -> None:
+    name, remedy = "a\nb\x1b[2J" * 200, "; rename it"
+    for text in (brief(name + remedy), str(DataError(name + remedy)), DataError("a", (name + remedy,)).problems[0]):
+        assert len(text) == LONGEST_MESSAGE
+        assert text.splitlines() == [text]
+        assert text.isprintable()
+        assert text.startswith("a b\\x1b[2J")
+        assert text.endswith(remedy)
+    assert brief("letters \udcff of no encoding") == "letters \\udcff of no encoding"
+    assert brief("as it is: 'ü' 𝄞") == "as it is: 'ü' 𝄞"

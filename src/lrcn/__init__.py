@@ -60,6 +60,7 @@ _ROOMS = {
     "training.captioning.config": "CaptioningTrainingConfig",
     "training.fit": "TrainResult train",
     "training.recognition.config": "RecognitionTrainingConfig",
+    "video.isolation": "DecodingLimits isolated_decoding",
     "video.tracks": "Track",
     "video.views": "TEN_CROP_VIEWS",
     "writers": "write_results write_table",

@@ -16,6 +16,8 @@ PACKAGED_BACKBONE = "efficientnet_lite0"
 SCHEMA = 1
 """Version of the model file's header. Raise it with a migration in `model_file.py` when a field changes meaning."""
 
+MAX_LAYERS, MAX_FPS, MAX_CLIP_LENGTH = 64, 1000.0, 2**16
+"""Above what anybody trains: a model file that states more would keep the reader busy for hours, or fill its memory."""
 
 VARIANTS = {"1u": (1, 0), "2u": (2, 0), "2f": (2, 1)}
 """Captioning variant -> LSTM layers, and the layer, counted from 0, whose input the context joins."""
@@ -90,7 +92,7 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         _require(self.hidden_size >= 1, f"hidden_size must be at least 1, got {self.hidden_size}")
-        _require(self.num_layers >= 1, f"num_layers must be at least 1, got {self.num_layers}")
+        _require(1 <= self.num_layers <= MAX_LAYERS, f"num_layers must be 1 to {MAX_LAYERS}, got {self.num_layers}")
         _require(
             self.embedding_size is None or self.embedding_size >= 1,
             f"embedding_size must be at least 1 or null, got {self.embedding_size}",
@@ -203,14 +205,18 @@ class PreprocessConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.sample_fps is None or self.sample_fps > 0, f"sample_fps must be above 0 or null, got {self.sample_fps}"
+            self.sample_fps is None or 0 < self.sample_fps <= MAX_FPS,
+            f"sample_fps must be above 0 and at most {MAX_FPS}, or null, got {self.sample_fps}",
         )
         short = self.resize if isinstance(self.resize, int) else min(self.resize)
         _require(
             1 <= self.crop <= short, f"crop must be between 1 and the resized short side ({short}), got {self.crop}"
         )
         _require(min(self.std) > 0, f"std must be above 0, got {self.std}")
-        _require(self.clip_length >= 1, f"clip_length must be at least 1, got {self.clip_length}")
+        _require(
+            1 <= self.clip_length <= MAX_CLIP_LENGTH,
+            f"clip_length must be 1 to {MAX_CLIP_LENGTH}, got {self.clip_length}",
+        )
         _require(
             1 <= self.clip_stride <= self.clip_length,
             f"clip_stride must be between 1 and clip_length ({self.clip_length}), got {self.clip_stride}: "

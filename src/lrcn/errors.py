@@ -17,15 +17,41 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TypeVar
 
 T = TypeVar("T")
 
+LONGEST_MESSAGE = 300
+"""Letters of a message: a file can hold a value, and a system a path, of any length."""
+
+_END_KEPT = 100
+"""Letters at the end of a message that is shortened: what to do stands there."""
+
+_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Controls, with which a name from a file could rewrite the terminal, and halves of letters, which no output takes."""
+
+
+def brief(text: str) -> str:
+    """Return a message as one line of at most `LONGEST_MESSAGE` letters that can be printed anywhere.
+
+    What is cut out of a long one is cut out before its end, where it says what to do.
+    """
+    line = " ".join(part.strip() for part in text.splitlines())
+    line = _NOT_SHOWN.sub(lambda match: match[0].encode("unicode_escape").decode(), line)
+    if len(line) <= LONGEST_MESSAGE:
+        return line
+    cut = " [...] "
+    return line[: LONGEST_MESSAGE - _END_KEPT - len(cut)] + cut + line[-_END_KEPT:]
+
 
 class LRCNError(Exception):
     """Anything that the user can put right; the command line prints it as one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(brief(message))
 
 
 class Notice(UserWarning):
@@ -45,7 +71,7 @@ class DataError(LRCNError):
 
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.problems = problems or (message,)
+        self.problems = tuple(map(brief, problems)) or (str(self),)
         """Everything found wrong, one line each, where `message` shows the first."""
 
 

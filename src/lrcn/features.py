@@ -23,7 +23,7 @@ from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder, encode_chunks
 from lrcn.errors import ConfigError, MediaError
-from lrcn.files import replacing, write_json
+from lrcn.files import parse_json, replacing, write_json
 from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.video.inputs import Source as Source
 from lrcn.video.transforms import Preprocess
@@ -204,7 +204,7 @@ class FeatureCache:
         features = []
         try:
             for stem in stems:
-                entry = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
+                entry = parse_json(stem.with_suffix(".json").read_text(encoding="utf-8"))
                 times_s = np.array(entry["times_s"], dtype=np.float64)
                 duration_s, warnings = float(entry["duration_s"]), tuple(entry["warnings"])
                 features.append(np.load(stem.with_suffix(".npy"), allow_pickle=False))

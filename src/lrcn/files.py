@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from lrcn.errors import ConfigError, LRCNError, Notice
 
@@ -78,6 +78,23 @@ def replacing_table(path: Path) -> Iterator[TextIO]:
     """Give a text file for `csv.writer`, as `replacing` does; names of files keep their bytes, UTF-8 or not."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         yield file
+
+
+def parse_json(text: str | bytes, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Return what JSON from anybody says.
+
+    Args:
+        text: Bytes may be of any encoding of Unicode.
+        pairs: Makes an object of its entries; None makes a dictionary.
+
+    Raises:
+        ValueError: If it is no JSON, nested too deep, or a number has thousands of digits; `json.JSONDecodeError` where
+            a place can be named.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
 
 
 def write_json(path: Path, value: object, *, indent: int | None = None) -> None:

@@ -84,6 +84,12 @@ def test_json_csv_coco_and_subtitles_say_the_same(
     assert (out_dir / "subs" / "v.vtt").read_text().startswith("WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.000\n")
 
 
+def test_isolated_it_says_the_same(media: Path, tiny_caption_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (media / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    command = ("caption", str(media), "--model", str(tiny_caption_model), "--device", "cpu", "--segment-s", "1")
+    assert run(capsys, *command, "--isolate") == run(capsys, *command)
+
+
 def test_what_cannot_be_read_is_listed_and_the_others_done(
     media: Path, tiny_caption_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

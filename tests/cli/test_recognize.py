@@ -243,3 +243,12 @@ def test_what_is_unknown_is_said_with_what_it_is_most_like(
 )
 def test_a_name_says_whether_it_counts(label: str, known: bool, expected: str) -> None:
     assert named(label, known=known, share="41 %") == expected
+
+
+def test_isolated_it_says_the_same(tiny_model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for flags in ((), ("--isolate",)):
+        assert recognize(tiny_model, folder, *flags) == exits.SOME_FAILED
+        printed.append(capsys.readouterr())
+    assert printed[0] == printed[1]
+    assert "b.mp4: not a video" in printed[1].err

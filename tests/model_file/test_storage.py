@@ -275,6 +275,10 @@ def _bout_fields(**changes: Any) -> dict[str, Any]:
         (lambda f: f["model"].update(hidden_size="256"), "model.hidden_size"),
         (lambda f: f["preprocess"].update(resize=[1, 2, 3]), "preprocess.resize"),
         (lambda f: f["preprocess"].update(crop=10_000), "crop"),
+        (lambda f: f["model"].update(num_layers=100_000), "num_layers must be 1 to 64"),
+        (lambda f: f["preprocess"].update(sample_fps=1e300), "sample_fps must be above 0 and at most 1000"),
+        (lambda f: f["preprocess"].update(clip_length=2**62), "clip_length must be 1 to 65536"),
+        (lambda f: f["preprocess"].update(mean=[1.0, float("nan"), 1.0]), "preprocess.mean"),
         (lambda f: f.update(labels=["a", "a"]), "labels"),
         (lambda f: f.update(schema="1"), "schema"),
         (lambda f: f.update(bouts=_bout_fields(thresholds=[0.5] * 3)), "one class each"),
@@ -294,6 +298,26 @@ def test_wrong_field_is_named(saved: Path, tmp_path: Path, change: Any, named: s
         inspect(tmp_path / "m")
     assert str(caught.value).startswith(str(tmp_path / "m"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [2**16, 2**31, 2**62, 10**30])
+@pytest.mark.parametrize("name", ["hidden_size", "embedding_size", "num_classes"])
+def test_a_network_larger_than_its_weights_is_not_built(tiny_model: Path, tmp_path: Path, name: str, size: int) -> None:
+    """The digest is right, as whoever writes such a file makes it."""
+    (tmp_path / "m.safetensors").write_bytes(rewritten(tiny_model, lambda fields: fields["model"].update({name: size})))
+    with pytest.raises(ModelFileError) as caught:
+        load(tmp_path / "m.safetensors")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_backbone_cut_early_may_be_larger_than_its_weights(tmp_path: Path) -> None:
+    config = RecognitionConfig(
+        backbone=BackboneConfig(name="alexnet", layer="features.0"), num_classes=2, hidden_size=4
+    )  # of 244 MB, 0.1 MB are kept
+    network = RecognitionModel(config)
+    save(tmp_path / "m.safetensors", some_header(model=config), network.state_dict())
+    assert (tmp_path / "m.safetensors").stat().st_size < 2**20
+    load(tmp_path / "m.safetensors")
 
 
 def test_other_task_names_the_command_to_use(saved: Path, tmp_path: Path) -> None:

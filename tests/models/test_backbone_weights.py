@@ -88,6 +88,11 @@ class Opaque:
         ("text.pth", b"no weights at all", "not a readable state dict"),
         ("text.safetensors", b"no weights at all", "not a readable state dict"),
         ("list.pth", [torch.ones(1)], "holds no plain state dict"),
+        ("number.pth", 7, "holds no plain state dict"),
+        ("numbered.pth", {0: torch.ones(1)}, "holds no plain state dict"),
+        ("sparse.pth", {"0.weight": torch.ones(8, 8).to_sparse()}, "holds no plain state dict"),
+        ("byte.pth", b"\x80", "not a readable state dict"),
+        ("pickle.pth", b"K\x07.", "not a readable state dict"),
         ("opaque.pth", {"0.weight": Opaque()}, "not a readable state dict"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -47,6 +48,19 @@ def test_an_ordinary_video_has_no_tag(clip20: Path) -> None:
 def test_a_damaged_flow_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.flow.mkv"
     path.write_bytes(b"nothing of the kind")
+    with pytest.raises(MediaError, match=r"a\.flow\.mkv: damaged flow file"):
+        read_flow_tag(path)
+
+
+@pytest.mark.parametrize("resize", ["Infinity", "0", "[4]", '"a"', "null"])
+def test_a_tag_of_no_size_is_named(tmp_path: Path, resize: str) -> None:
+    path = tmp_path / "a.flow.mkv"
+    with av.open(str(path), "w", format="matroska") as container:
+        container.metadata["LRCN_FLOW"] = f'{{"method": "dis", "sample_fps": 10.0, "resize": {resize}}}'
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "bgr0"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(_images()[0][:32, :32].copy(), format="rgb24")))
+        container.mux(stream.encode(None))
     with pytest.raises(MediaError, match=r"a\.flow\.mkv: damaged flow file"):
         read_flow_tag(path)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from lrcn.annotations.media import MediaFinder
 from lrcn.bouts import WHOLE, Annotations, Bout, Recording, Skipped, Span, labels_of, without
-from lrcn.errors import DataError
+from lrcn.errors import DataError, brief
 
 LookedAt = Literal["auto", "whole", "bouts"]
 """What the annotator went through: what the format says, every recording from start to end, or the bouts only."""
@@ -40,11 +40,11 @@ class Log:
 
     def skip(self, place: str, reason: str) -> None:
         """Note an event that does not become a bout; `place` says where in the file."""
-        self.skipped.append(Skipped(f"{self.name} {place}", reason))
+        self.skipped.append(Skipped(brief(f"{self.name} {place}"), brief(reason)))
 
     def warn(self, place: str, text: str) -> None:
         """Note something else that is wrong; `place` may be empty."""
-        self.warnings.append(f"{self.name} {place}: {text}" if place else f"{self.name}: {text}")
+        self.warnings.append(brief(f"{self.name} {place}: {text}" if place else f"{self.name}: {text}"))
 
     def annotations(self, recordings: Iterable[Recording], labels: Sequence[str] | None = None) -> Annotations:
         """Return what was read.

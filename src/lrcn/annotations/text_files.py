@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.errors import DataError
+from lrcn.files import parse_json
 
 _LARGEST_BYTES = 2**29
 """Of an annotation file: a gigabyte of text would take ten of memory."""
@@ -102,7 +103,7 @@ def read_json(path: Path) -> Any:
         return entries
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return parse_json(text, pairs=unique)
     except json.JSONDecodeError as exc:
         raise DataError(f"{path.name} line {exc.lineno}: is no JSON ({exc.msg}); save it again") from exc
     except ValueError as exc:  # a number of thousands of digits

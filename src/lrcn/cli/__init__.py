@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from lrcn.cli import exits
 from lrcn.cli.numbers import join_numbers, split_numbers
-from lrcn.errors import ConfigError, LRCNError, Notice
+from lrcn.errors import ConfigError, LRCNError, Notice, brief
 
 COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
@@ -88,7 +88,7 @@ def run(app: App, argv: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what users should know is printed by us; -W or PYTHONWARNINGS shows the rest
         warnings.simplefilter("default", Notice)
-        warnings.formatwarning = lambda message, *rest, **more: f"lrcn: warning: {message}\n"
+        warnings.formatwarning = lambda message, *rest, **more: brief(f"lrcn: warning: {message}") + "\n"
     if sys.stdout is None:  # closed by the shell: `lrcn ... >&-`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the program ends
     if hasattr(sys.stdout, "reconfigure"):
@@ -163,8 +163,8 @@ def _command(app: App, arguments: list[str]) -> Callable[[], object]:
 
 def _usage_message(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return f"unexpected argument {error.unused_tokens[0]!r}"
-    return " ".join(str(error).split())
+        return brief(f"unexpected argument {error.unused_tokens[0]!r}")
+    return brief(" ".join(str(error).split()))
 
 
 def _help_hint(app: App, error: CycloptsError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from cyclopts.types import PositiveFloat
 from rich.console import Console
 
 from lrcn.cli.exits import UsageError, exit_code_after
-from lrcn.cli.options import BatchSize, CaptionModel, Device, Json, Quiet, RuntimeName, Seed
+from lrcn.cli.options import BatchSize, CaptionModel, Device, Isolate, Json, Quiet, RuntimeName, Seed
 from lrcn.cli.outputs import check_outputs, results_in
 from lrcn.cli.search_flags import SEARCH, Search
 from lrcn.cli.sources import expand_each
@@ -35,6 +36,7 @@ def caption(
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
+    isolate: Isolate = False,
     quiet: Quiet = False,
     search: Search = SEARCH,
 ) -> int:
@@ -55,6 +57,7 @@ def caption(
     if not sources:
         raise UsageError("name at least one picture, video, folder or glob; try: lrcn caption --help")
     from lrcn.inference.captioning.predictor import Captioner
+    from lrcn.video.isolation import isolated_decoding
     from lrcn.video.sources import expand_sources
 
     paths, failures = expand_each(sources, partial(expand_sources, pictures=True))
@@ -72,7 +75,11 @@ def caption(
         ("subtitles", srt, "srt"),
         ("subtitles", vtt, "vtt"),
     )
-    with results_in(outputs, "captioning", quiet=quiet) as add, ProgressBar(len(paths), quiet=quiet) as bar:
+    with (
+        isolated_decoding() if isolate else nullcontext(),
+        results_in(outputs, "captioning", quiet=quiet) as add,
+        ProgressBar(len(paths), quiet=quiet) as bar,
+    ):
         num_failed_before = len(failures)
 
         def show(source: Source, done_s: float) -> None:

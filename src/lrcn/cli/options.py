@@ -105,6 +105,15 @@ ValFraction = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
 Quiet = Annotated[
     bool, Parameter(negative="", show_default=False, help="No progress and no remarks; errors are still shown.")
 ]
+Isolate = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Decode in processes of their own, limited in memory and CPU time: a file that crashes a decoder, or is "
+        "made to fill the machine, costs itself alone.",
+    ),
+]
 Json = Annotated[
     bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON on one line instead of a table.")
 ]

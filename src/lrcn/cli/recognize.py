@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from lrcn.cli.options import (
     Crops,
     Device,
     FlowModel,
+    Isolate,
     Json,
     Model,
     Quiet,
@@ -51,6 +53,7 @@ def recognize(
     device: Device = "auto",
     runtime: RuntimeName = None,
     batch_size: BatchSize = 64,
+    isolate: Isolate = False,
     bout_flags: Bouts = BOUT_FLAGS,
     quiet: Quiet = False,
 ) -> int:
@@ -91,6 +94,7 @@ def recognize(
     from lrcn.cli.bout_output import BoutOutput
     from lrcn.cli.two_stream import check_weight, load_streams
     from lrcn.plots.labelled_video import write_labelled_video
+    from lrcn.video.isolation import isolated_decoding
     from lrcn.video.sources import expand_sources
 
     check_weight(rgb_weight, flow_model)
@@ -120,7 +124,11 @@ def recognize(
         ("subtitles", srt, "srt"),
         ("subtitles", vtt, "vtt"),
     )
-    with results_in(outputs, "recognition", quiet=quiet) as add, ProgressBar(len(paths), quiet=quiet) as bar:
+    with (
+        isolated_decoding() if isolate else nullcontext(),
+        results_in(outputs, "recognition", quiet=quiet) as add,
+        ProgressBar(len(paths), quiet=quiet) as bar,
+    ):
         for i, (path, target) in enumerate(zip(paths, targets, strict=True)):
             text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
             try:

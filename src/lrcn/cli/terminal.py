@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
+from lrcn.errors import brief
 from lrcn.inference.recognition.timeline import timeline
 from lrcn.results import RecognitionResult, named
 
@@ -48,7 +49,7 @@ def remark(text: str, *, quiet: bool = False) -> None:
 def warn(warnings: Iterable[str], *, quiet: bool) -> None:
     """Print what a careful user would want to know, a line each, unless the user asked for quiet."""
     for warning in warnings:
-        remark(f"lrcn: warning: {warning}", quiet=quiet)
+        remark(brief(f"lrcn: warning: {warning}"), quiet=quiet)
 
 
 class ProgressBar:

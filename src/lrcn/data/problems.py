@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrcn.errors import DataError
+from lrcn.errors import DataError, brief
 
 
 class Problems:
@@ -17,7 +17,7 @@ class Problems:
 
     def add(self, place: str, what: str) -> None:
         """Note a bad row; `place` names its file and line."""
-        self._lines.append(f"{place}: {what}")
+        self._lines.append(brief(f"{place}: {what}"))
 
     def add_missing(self, place: str, name: str) -> None:
         """Note a row whose video is not there."""

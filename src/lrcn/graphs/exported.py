@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from lrcn.config import ModelHeader
 from lrcn.errors import ModelFileError, TaskMismatchError
-from lrcn.files import write_json
+from lrcn.files import parse_json, write_json
 from lrcn.model_file.header import header_from_dict, header_to_dict
 from lrcn.tasks import TASKS
 
@@ -37,6 +38,9 @@ SCHEMA = 3
 
 CLIP_TOKENS = 20
 """Tokens of the sentences that the `clip` graph of captioning reads (released nets were trained on 20)."""
+
+_LARGEST_STATE = 2**24
+"""Numbers that a graph hands on from step to step, for each clip: a thousand times what the largest head keeps."""
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
 """Format -> suffix of its graphs."""
@@ -124,12 +128,13 @@ def exported_task(folder: str | Path) -> str:
 def _read_description(folder: Path) -> ExportedModel:
     source = folder / DESCRIPTION
     try:
-        fields = json.loads(source.read_text(encoding="utf-8"))
+        fields = parse_json(source.read_text(encoding="utf-8"))
         if (schema := fields.pop("schema")) != SCHEMA:
             raise ModelFileError(f"{source}: of schema {schema}, this lrcn reads {SCHEMA}; export the model again")
         if fields.pop("sha256") != _fields_digest(fields):
             raise ModelFileError(f"{source}: damaged or changed by hand; export the model again")
         header = header_from_dict(fields.pop("header"), source=str(source))
+        _check_plain(fields)
         return ExportedModel(folder=folder, header=header, **fields)
     except OSError as exc:
         raise ModelFileError(
@@ -137,6 +142,22 @@ def _read_description(folder: Path) -> ExportedModel:
         ) from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ModelFileError(f"{source}: damaged; export the model again") from exc
+
+
+def _check_plain(fields: dict[str, Any]) -> None:
+    """Make sure that the fields are of the types that `ExportedModel` says; `ValueError` if not.
+
+    Anybody can make a digest, so it does not say that the rest is as `write_description` writes it.
+    """
+    if fields["format"] not in SUFFIXES or fields["precision"] not in ("fp32", "int8"):
+        raise ValueError("unknown format or precision")
+    for name, digest in fields["files"].items():
+        if not isinstance(digest, str) or Path(name).name != name:
+            raise ValueError(f"file {name!r} lies elsewhere")
+    for shape in (*fields["state"].values(), *fields.get("context_state", {}).values()):
+        sizes = [size for size in shape if size != -1]
+        if not all(isinstance(size, int) and size > 0 for size in sizes) or math.prod(sizes) > _LARGEST_STATE:
+            raise ValueError(f"a state of shape {shape}")
 
 
 def _fields_digest(fields: dict[str, Any]) -> str:

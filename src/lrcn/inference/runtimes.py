@@ -20,7 +20,7 @@ from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
 from lrcn.features import TorchEncoder
-from lrcn.files import replacing_folder, write_json
+from lrcn.files import parse_json, replacing_folder, write_json
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, num_threads
@@ -167,7 +167,7 @@ class Kept:
     def read(self, *what: str) -> dict[str, Any]:
         """Return the verdict on something, empty if there is none."""
         try:
-            verdict = json.loads((self._folder / f"{self._key(*what)}.json").read_text(encoding="utf-8"))
+            verdict = parse_json((self._folder / f"{self._key(*what)}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return verdict if isinstance(verdict, dict) else {}

@@ -102,7 +102,7 @@ def _adapter(task: str) -> TypeAdapter[list[Any]]:
 
     # a list of one: pydantic refuses a configuration for a bare dataclass
     headers: Any = GenericAlias(list, (TASKS[task].header,))
-    return TypeAdapter(headers, config=ConfigDict(extra="forbid", strict=True))
+    return TypeAdapter(headers, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 
 
 def _first_complaint(complaints: list[Any]) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import json
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from lrcn.config import ModelHeader
 from lrcn.errors import LRCNError, ModelFileError, TaskMismatchError
-from lrcn.files import replacing
+from lrcn.files import parse_json, replacing
 from lrcn.model_file.header import header_from_dict, header_to_dict
 from lrcn.model_file.shipped import SHIPPED, shipped_path, with_backbone
 from lrcn.tasks import RECOGNITION, TASKS, H, M, Task, task_named
@@ -33,6 +35,13 @@ _RANDOM_FILLINGS = {"uniform_", "normal_", "trunc_normal_", "orthogonal_"} | {
     f"{kind}_{law}_" for kind in ("kaiming", "xavier") for law in ("uniform", "normal")
 }
 """Of `torch.nn.init` and `Tensor`: they take 1.7 s for AlexNet, whose weights are in the file anyway."""
+
+_FACTORIES = {"empty", "zeros", "ones", "full", "rand", "randn"}
+"""Of `torch`: what makes the tensors of a network."""
+
+_MOST_BESIDE = 2**30
+"""Numbers of a network that need not be in its file: those of a packaged backbone, and what is cut off behind the
+feature layer, of the largest networks that torchvision knows."""
 
 _MAX_HEADER_BYTES = 2**24  # real headers are below 1 MB; a damaged length must not make us read gigabytes
 
@@ -194,20 +203,35 @@ def _build(task: Task[Any, Any], header: ModelHeader, path: Path) -> nn.Module:
     from torch.overrides import TorchFunctionMode
 
     class SkipRandomFilling(TorchFunctionMode):
+        left = path.stat().st_size + _MOST_BESIDE  # a number takes a byte at least
+
         def __torch_function__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
             kwargs = kwargs or {}
-            if getattr(func, "__name__", "") in _RANDOM_FILLINGS:
+            name = getattr(func, "__name__", "")
+            if name in _RANDOM_FILLINGS:
                 return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            if name in _FACTORIES:
+                self.left -= _numel(args[0] if args else kwargs.get("size", 0), *args[1:])
+                if self.left < 0:
+                    raise ModelFileError(f"{path}: its header describes a network that is larger than its weights")
             return func(*args, **kwargs)
 
     try:
         with torch.random.fork_rng(devices=[]), SkipRandomFilling():  # fork: what is drawn next must not change
             network: nn.Module = task.model()(header.model)
             return network
-    except LRCNError as exc:
+    except ModelFileError:
+        raise
+    except (LRCNError, RuntimeError, MemoryError, OverflowError, TypeError) as exc:  # torch, of sizes that nothing has
         raise ModelFileError(f"{path}: its network cannot be built: {exc}") from exc
+
+
+def _numel(size: Any, *more: Any) -> int:
+    """Return how many numbers a tensor has that is made with such arguments: sizes one by one, or together."""
+    sizes = size if isinstance(size, Sequence) else (size, *itertools.takewhile(lambda n: isinstance(n, int), more))
+    return math.prod(sizes)
 
 
 def _check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
@@ -272,8 +296,8 @@ def _read_head(file: io.BufferedIOBase, path: Path) -> bytes:
 
 def _entry(head: bytes, path: Path) -> dict[str, Any]:
     try:
-        header = json.loads(head[8:])
-    except (ValueError, RecursionError) as exc:
+        header = parse_json(head[8:])
+    except ValueError as exc:
         raise ModelFileError(f"{path}: not a .safetensors file, or damaged; give a file that lrcn train wrote") from exc
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     text = metadata.get(_ENTRY) if isinstance(metadata, dict) else None
@@ -283,8 +307,8 @@ def _entry(head: bytes, path: Path) -> dict[str, Any]:
             "give a file that lrcn train wrote"
         )
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        fields = parse_json(text)
+    except ValueError as exc:
         raise ModelFileError(f"{path}: damaged: its header is no JSON; copy or download it again") from exc
     if not isinstance(fields, dict):
         raise ModelFileError(f"{path}: damaged: its header is no JSON object; copy or download it again")

@@ -73,7 +73,10 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         state: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as exc:  # safetensors, zipfile, pickle and torch raise whatever they trip over
         raise ConfigError(f"weights {path}: not a readable state dict ({type(exc).__name__})") from exc
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
+        for key, value in state.items()
+    ):
         raise ConfigError(f"weights {path}: holds no plain state dict of tensors")
     ours = {key.removeprefix(_IN_MODELS): value for key, value in state.items() if key.startswith(_IN_MODELS)}
     return ours or state

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lrcn.errors import ConfigError
-from lrcn.files import write_json, write_text
+from lrcn.files import parse_json, write_json, write_text
 from lrcn.training.config import TrainingConfig, changed_fields
 
 MODEL_FILE = "model.safetensors"
@@ -74,7 +73,7 @@ class RunFolder:
     def read_run(self) -> dict[str, Any]:
         """Return what `write_run` wrote; `ConfigError` if it is missing or damaged."""
         try:
-            return dict(json.loads(self.run_file.read_text(encoding="utf-8")))
+            return dict(parse_json(self.run_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as exc:
             raise ConfigError(f"{self.run_file}: missing or damaged; train in another --output") from exc
 

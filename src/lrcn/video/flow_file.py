@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -14,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lrcn.errors import MediaError
-from lrcn.files import replacing
+from lrcn.files import parse_json, replacing
 from lrcn.video.footage import open_local
+from lrcn.video.isolation import current
+from lrcn.video.resize import MAX_FRAME_PIXELS
 
 FLOW_SUFFIX = ".flow.mkv"
 _TAG = "LRCN_FLOW"
@@ -37,16 +40,23 @@ def read_flow_tag(path: Path) -> FlowTag | None:
     """Return how a flow file was made; None for any other file."""
     if not path.name.endswith(FLOW_SUFFIX):
         return None
+    if (isolation := current()) is not None:
+        found = isolation.ask("flow_tag", path)
+        resize = found["resize"] if found else None
+        return FlowTag(**{**found, "resize": tuple(resize) if isinstance(resize, list) else resize}) if found else None
     try:
         with open_local(path) as container:
             text = container.metadata.get(_TAG)
         if text is None:
             return None
-        values = json.loads(text)
-        resize = values["resize"]
-        return FlowTag(
-            values["method"], values["sample_fps"], tuple(resize) if isinstance(resize, list) else int(resize)
-        )
+        values = parse_json(text)
+        resize, rate = values["resize"], values["sample_fps"]
+        sides = resize if isinstance(resize, list) and len(resize) == 2 else [resize]
+        if not all(isinstance(side, int) and 1 <= side <= MAX_FRAME_PIXELS for side in sides):
+            raise ValueError(f"resize is {resize!r}")
+        if rate is not None and not 0 < rate < math.inf:
+            raise ValueError(f"sample_fps is {rate!r}")
+        return FlowTag(str(values["method"]), rate, tuple(resize) if isinstance(resize, list) else resize)
     except (av.FFmpegError, ValueError, KeyError, TypeError) as exc:
         raise MediaError(f"{path}: damaged flow file ({exc}); delete it and run `lrcn data flow` again") from exc
 

@@ -21,6 +21,7 @@ from lrcn.video.flow import FlowImages
 from lrcn.video.flow_file import FlowTag, read_flow_tag
 from lrcn.video.footage import Media, name_of
 from lrcn.video.images import open_still
+from lrcn.video.isolation import current
 from lrcn.video.read import FrameChunk, probe, read_frames
 from lrcn.video.regions import cut_region
 from lrcn.video.resize import FrameResizer
@@ -83,13 +84,15 @@ def as_media(source: Source) -> Media | NDArray[np.uint8]:
     return cast(BinaryIO, source)
 
 
-def as_picture(media: Media | NDArray[np.uint8]) -> Image.Image | NDArray[np.uint8] | None:
+def as_picture(media: Media | NDArray[np.uint8]) -> Media | NDArray[np.uint8] | None:
     """Return what `as_media` gave as the one picture that it is, not yet decoded; None if it is more, or no picture.
 
-    An image that was not given must be closed.
+    An image that was not given must be closed. Where decoding is isolated, files stay what they are.
     """
     if isinstance(media, np.ndarray):
         return media if len(media) == 1 else None
+    if (isolation := current()) is not None and not isinstance(media, Image.Image):
+        return media if isolation.ask("is_still", media) else None
     return open_still(media)
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from lrcn.errors import ConfigError, MediaError
 from lrcn.video.decode import VideoFile
 from lrcn.video.footage import Media, TimedFrame, name_of, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
+from lrcn.video.isolation import current
 from lrcn.video.regions import check_region, cut_region
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
@@ -67,6 +68,8 @@ class FrameChunk:
 def probe(source: str | Media) -> VideoInfo:
     """Return what a video says about itself; `MediaError` if no frame of it can be decoded."""
     media = Path(source) if isinstance(source, str) else source
+    if (isolation := current()) is not None and not isinstance(media, Image.Image):
+        return VideoInfo(**isolation.ask("info", media))
     with _footage(media) as footage:
         num_frames, end_s, size = 0, 0.0, None
         for frame in footage.frames():
@@ -128,6 +131,13 @@ def read_frames(
         raise ConfigError(f"chunk_size must be at least 1, got {chunk_size}")
     if not 0 <= start_s < math.inf or (end_s is not None and not end_s > start_s):
         raise MediaError(f"{name}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
+    if (isolation := current()) is not None and not isinstance(media, Image.Image):
+        settings = {"sample_fps": sample_fps, "resize": resize, "start_s": start_s, "end_s": end_s, "roi": roi}
+        warn = on_warning or warnings.warn
+        with closing(isolation.chunks(media, {**settings, "chunk_size": chunk_size}, warn)) as decoded:
+            for frames, times_s, until_s in decoded:
+                yield FrameChunk(frames, times_s, until_s)
+        return
     with open_video(media) as video:
         yield from video.chunks(
             sample_fps=sample_fps,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,12 @@ def test_tensors_of_one_and_two_dimensions(tmp_path: Path) -> None:
     }
 
 
+def _header(dtype: str, shape: list[int], size: int) -> bytes:
+    """A file of one tensor as its own header describes it."""
+    text = json.dumps({"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -45,6 +53,10 @@ def test_tensors_of_one_and_two_dimensions(tmp_path: Path) -> None:
         ("v.csv", "id,v1\na,nan\n", "'a' holds a value that is no finite number"),
         ("v.csv", b"id,v\n\xff\xfe,1\n", "no CSV text"),
         ("v.safetensors", b"\0\0", "no .safetensors file, or damaged"),
+        ("v.safetensors", _header("F6_E3M2", [8], 6), "no .safetensors file, or damaged"),
+        ("v.safetensors", _header("F4", [2], 1), "no .safetensors file, or damaged"),
+        ("v.safetensors", _header("F32", [2**62, 0], 0), "no .safetensors file, or damaged"),
+        ("v.safetensors", _header("F32", [2**62], 4), "no .safetensors file, or damaged"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

@@ -67,6 +67,7 @@ def test_activitynet(tmp_path: Path) -> None:
         '{"subset": "training", "annotations": [{"label": "a", "segment": [4, 1]}]}',
         '{"subset": "training", "annotations": [{"label": "a", "segment": [1]}]}',
         '{"subset": "training", "annotations": [{"label": "a", "segment": "xy"}]}',
+        f'{{"subset": "training", "annotations": [{{"label": "a", "segment": [0, 1{"0" * 400}]}}]}}',
         '{"subset": "train-val", "annotations": []}',
         '{"subset": null, "annotations": []}',
         "[]",

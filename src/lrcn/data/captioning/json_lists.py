@@ -17,6 +17,7 @@ from lrcn.data.named_files import NamedFiles
 from lrcn.data.problems import Problems
 from lrcn.data.splits import SPLIT_NAMES, SPLITS, split_of
 from lrcn.errors import DataError
+from lrcn.files import parse_json
 
 _ANNOTATION_FOLDER = "annotations"
 
@@ -39,13 +40,11 @@ def load_json(path: Path) -> Any:
         DataError: If it is no JSON.
     """
     try:
-        return json.loads(read_text(path))
+        return parse_json(read_text(path))
     except json.JSONDecodeError as exc:
         raise DataError(f"{path} line {exc.lineno}: no JSON: {exc.msg}") from exc
-    except ValueError as exc:  # a number of thousands of digits
+    except ValueError as exc:
         raise DataError(f"{path}: no JSON that can be read: {exc}") from exc
-    except RecursionError as exc:
-        raise DataError(f"{path}: no JSON that can be read: it is nested too deeply") from exc
 
 
 forget_json = load_json.cache_clear

@@ -41,20 +41,18 @@ def read_vectors(path: str | Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = load(path.read_bytes())
-    except SafetensorError as exc:
+        for key, tensor in tensors.items():
+            if tensor.dim() not in (1, 2) or tensor.is_complex():
+                raise DataError(f"{path}: {key!r} is {tuple(tensor.shape)}; expected (values,) or (steps, values)")
+        return {key: np.atleast_2d(tensor.float().numpy()) for key, tensor in tensors.items()}
+    except (OSError, DataError):
+        raise
+    except Exception as exc:  # dtypes that torch lacks and sizes that nothing has end in errors of many kinds
         raise DataError(f"{path}: no .safetensors file, or damaged ({exc}); vectors may also be a .csv") from exc
-    vectors = {}
-    for key, tensor in tensors.items():
-        if tensor.dim() not in (1, 2) or tensor.is_complex():
-            raise DataError(f"{path}: {key!r} is {tuple(tensor.shape)}; expected (values,) or (steps, values)")
-        rows: NDArray[np.float32] = tensor.float().numpy()
-        vectors[key] = np.atleast_2d(rows)
-    return vectors
 
 
 def _read_csv(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from lrcn.data.problems import Problems
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
 from lrcn.data.splits import split_of
 from lrcn.errors import DataError
+from lrcn.files import parse_json
 
 _KINETICS_COLUMNS = {"youtube_id", "time_start", "time_end"}
 
@@ -123,8 +123,8 @@ def _holds_database(file: Path) -> bool:
 
 def _database(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(file))
-    except (ValueError, RecursionError) as exc:
+        content = parse_json(read_text(file))
+    except ValueError as exc:
         raise DataError(f"{file}: no JSON: {exc}") from exc
     database = content.get("database") if isinstance(content, dict) else None
     if not isinstance(database, dict):
@@ -133,7 +133,10 @@ def _database(file: Path) -> dict[str, Any]:
 
 
 def _segment(bounds: Any) -> tuple[float, float]:
-    start_s, end_s = (float(bound) for bound in bounds)
+    try:
+        start_s, end_s = (float(bound) for bound in bounds)
+    except OverflowError as exc:
+        raise DataError("segment with a number of hundreds of digits; expected seconds") from exc
     if not 0 <= start_s < end_s < float("inf"):
         raise DataError(f"segment {start_s:g}-{end_s:g} s: expected 0 <= start < end")
     return start_s, end_s

@@ -194,7 +194,7 @@ class _Picture(NamedTuple):
 
     place: int
     source: Source
-    media: Image.Image | NDArray[np.uint8]
+    media: Media | NDArray[np.uint8]
 
     def close(self) -> None:
         """Close what was opened here."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lrcn.files import replacing
+from lrcn.files import parse_json, replacing
 from lrcn.inference.recognition.windows import WindowProbs
 
 _KEPT = 40
@@ -38,7 +38,7 @@ class KeptWindows:
         """Return the windows of a recording, as they were put; None where there are none, or none that fit."""
         try:
             with np.load(self._file(path), allow_pickle=False) as kept:
-                about = json.loads(str(kept["about"]))
+                about = parse_json(str(kept["about"]))
                 if about["key"] != self._key(path):
                     return None
                 windows, probs, times_s = kept["windows"], kept["probs"], kept["times_s"]

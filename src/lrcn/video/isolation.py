@@ -1,0 +1,258 @@
+"""Decoding in processes of their own, which may take so much and no more: what kills a decoder costs one input.
+
+    with lrcn.isolated_decoding():
+        recognizer("from-a-stranger.mp4")
+
+Requests go to a child's stdin and answers come from its stdout: a line of JSON, then the bytes of frames, read into the
+array that is handed on. Nothing of an answer is unpickled or run. See `isolated_reader.py` for the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lrcn.errors import ConfigError, MediaError
+from lrcn.files import parse_json
+from lrcn.video.footage import name_of
+from lrcn.video.resize import MAX_FRAME_PIXELS, Frames
+
+_LONGEST_ANSWER = 2**24
+"""Bytes of a line that a child sends: the times of a chunk, and warnings."""
+
+_ERRORS = {"MediaError": MediaError, "ConfigError": ConfigError}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingLimits:
+    """What the decoding of one input may take. Frames of more than `MAX_FRAME_PIXELS` are refused at any rate."""
+
+    memory_bytes: int = 4 * 2**30
+    """Beyond what the process has when it starts; not on Windows, and macOS does not enforce it."""
+    cpu_s: float = 60.0
+    """Seconds of CPU; not on Windows."""
+    cpu_s_per_mb: float = 1.0
+    """As many more for each 1,000,000 bytes of the input: a long recording may take long, a small file may not."""
+
+
+class _Chunk(NamedTuple):
+    """What `FrameChunk` is made of."""
+
+    frames: Frames
+    times_s: npt.NDArray[np.float64]
+    end_s: float
+
+
+class _Died(Exception):
+    """The child is gone, or said what no reader says."""
+
+
+class _Child:
+    """A process that reads one source after the other."""
+
+    def __init__(self, limits: DecodingLimits) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MALLOC_ARENA_MAX": "2"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lrcn.video.isolated_reader", json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        self._requests = cast(IO[bytes], self._process.stdin)
+        self._answers = cast(IO[bytes], self._process.stdout)
+
+    def ask(self, request: dict[str, Any], content: bytes | memoryview = b"") -> dict[str, Any]:
+        """Return the answer to a request, behind which `content` is sent.
+
+        Raises:
+            _Died: If none comes.
+        """
+        try:
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.write(content)
+            self._requests.flush()
+            answer = parse_json(self._answers.readline(_LONGEST_ANSWER))
+        except (OSError, ValueError) as exc:
+            raise _Died from exc
+        if not isinstance(answer, dict):
+            raise _Died
+        return answer
+
+    def frames(self, answer: dict[str, Any]) -> _Chunk:
+        """Return the frames that follow an answer.
+
+        Raises:
+            _Died: If they do not, or cannot be what was asked for.
+        """
+        try:
+            count, height, width = map(int, answer["shape"])
+            times_s, end_s = np.array(answer["times_s"], dtype=np.float64), float(answer["end_s"])
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
+            raise _Died from exc
+        sane = min(count, height, width) > 0 and height * width <= MAX_FRAME_PIXELS and times_s.shape == (count,)
+        if not sane or not np.isfinite(times_s).all() or not math.isfinite(end_s):
+            raise _Died
+        pixels = np.empty((count, height, width, 3), np.uint8)
+        rest = pixels.data.cast("B")
+        while len(rest):
+            read = self._answers.readinto(rest)  # type: ignore[attr-defined]
+            if not read:
+                raise _Died
+            rest = rest[read:]
+        return _Chunk(pixels, times_s, end_s)
+
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def why_dead(self) -> str:
+        """End the process if it still runs, and say how it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)  # its pipe may close a moment before it ends
+        was_running = self.is_alive()
+        self.close()
+        code = self._process.returncode
+        if was_running:
+            return "it sent what no decoder sends"
+        if code == -getattr(signal, "SIGXCPU", 0):
+            return "it took more CPU time than an input of this size may"
+        return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._requests, self._answers):
+            with suppress(OSError):
+                pipe.close()
+
+
+class Isolation:
+    """Children that wait for work; one is started where all are busy."""
+
+    def __init__(self, limits: DecodingLimits) -> None:
+        """Start none yet."""
+        self._limits = limits
+        self._idle: queue.LifoQueue[_Child] = queue.LifoQueue()
+
+    def ask(self, what: str, media: Path | BinaryIO) -> Any:
+        """Return what `isolated_reader.ANSWERS` says of a source.
+
+        Raises:
+            MediaError: If it cannot be read, or its reader died.
+        """
+        with self._child(media) as child:
+            return _checked(child.ask(*_request(what, media)), None).get("value")
+
+    def chunks(
+        self, media: Path | BinaryIO, settings: dict[str, Any], warn: Callable[[str], object]
+    ) -> Generator[_Chunk, None, None]:
+        """Yield the frames that `read_frames` gives of a source with such settings.
+
+        Raises:
+            MediaError, ConfigError: As `read_frames`; `MediaError` if its reader died.
+        """
+        with self._child(media) as child:
+            answer = _checked(child.ask(*_request("frames", media, settings)), warn)
+            try:
+                while not answer.get("ended"):
+                    yield child.frames(answer)
+                    answer = _checked(child.ask({"what": "next"}), warn)
+            except GeneratorExit:  # who reads has enough
+                with suppress(_Died):
+                    child.ask({"what": "stop"})
+                raise
+
+    @contextmanager
+    def _child(self, media: Path | BinaryIO) -> Iterator[_Child]:
+        child = self._waiting() or _Child(self._limits)
+        try:
+            yield child
+        except _Died as exc:
+            raise MediaError(
+                f"{name_of(media)}: the process that decoded it died ({child.why_dead()}); is the file damaged?"
+            ) from exc
+        except (MediaError, ConfigError, GeneratorExit):
+            self._idle.put(child)  # it has said all that it had to say
+            raise
+        except BaseException:
+            child.close()
+            raise
+        else:
+            self._idle.put(child)
+
+    def _waiting(self) -> _Child | None:
+        """Return a child that has nothing to do; None if there is none."""
+        with suppress(queue.Empty):
+            while not (child := self._idle.get_nowait()).is_alive():
+                child.close()
+            return child
+        return None
+
+    def close(self) -> None:
+        """End the children."""
+        while (child := self._waiting()) is not None:
+            child.close()
+
+
+def _request(
+    what: str, media: Path | BinaryIO, settings: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], bytes | memoryview]:
+    request: dict[str, Any] = {"what": what, "settings": settings or {}}
+    if isinstance(media, Path):
+        return {**request, "path": str(media)}, b""
+    media.seek(0)
+    content = media.read()
+    return {**request, "size": len(content), "name": name_of(media)}, content
+
+
+def _checked(answer: dict[str, Any], warn: Callable[[str], object] | None) -> dict[str, Any]:
+    for text in answer.get("warnings", ()):
+        if warn is not None:
+            warn(str(text))
+    if "error" in answer:
+        raise _ERRORS.get(str(answer["error"]), MediaError)(str(answer.get("message")))
+    return answer
+
+
+_now: Isolation | None = None
+
+
+def current() -> Isolation | None:
+    """Return what decodes while `isolated_decoding` is in force, in any thread; None else."""
+    return _now
+
+
+@contextmanager
+def isolated_decoding(limits: DecodingLimits | None = None) -> Iterator[None]:
+    """Decode files, folders and bytes in processes of their own until the block ends, in all threads of this process.
+
+    What is decoded is the same. An input whose decoding crashes, or takes more than it may, is a `MediaError` like one
+    that is damaged. Images that are open already, cameras and streams are read as ever. The processes have the rights
+    of this one, but may write no file: `SECURITY.md` says what that is worth.
+
+    Args:
+        limits: What an input may take; None for the default.
+    """
+    global _now
+    before, _now = _now, Isolation(limits or DecodingLimits())
+    isolation = _now
+    try:
+        yield
+    finally:
+        _now = before
+        isolation.close()
