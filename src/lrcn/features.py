@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -190,8 +191,9 @@ def encode_video(
 class FeatureCache:
     """Features on disk, float16: for each part of a video and each view one `.npy` and one small `.json`.
 
-    Files appear whole or not at all, so that an interrupted extraction goes on where it stopped. An entry is found by
-    the content of the video, not its name, and by everything that decides its features.
+    Files appear whole or not at all, so that an interrupted extraction goes on where it stopped; a checksum notices
+    what was damaged since. An entry is found by the content of the video, not its name, and by everything that decides
+    its features.
     """
 
     def __init__(self, root: Path, key: str) -> None:
@@ -205,14 +207,18 @@ class FeatureCache:
         try:
             for stem in stems:
                 entry = parse_json(stem.with_suffix(".json").read_text(encoding="utf-8"))
-                times_s = np.array(entry["times_s"], dtype=np.float64)
-                duration_s, warnings = float(entry["duration_s"]), tuple(entry["warnings"])
-                features.append(np.load(stem.with_suffix(".npy"), allow_pickle=False))
-                if len(features[-1]) != len(times_s):
+                rows = np.load(stem.with_suffix(".npy"), allow_pickle=False)
+                stated = entry.pop("crc32", None)
+                if stated is not None and stated != _checksum(entry, rows):  # none in entries made before
                     return None
+                times_s = np.array(entry["times_s"], dtype=np.float64)
+                duration_s, warnings = float(entry["duration_s"]), tuple(map(str, entry["warnings"]))
+                if rows.ndim != 2 or times_s.shape != rows.shape[:1]:
+                    return None
+                features.append(rows)
             return VideoFeatures(torch.from_numpy(np.stack(features)).float(), times_s, duration_s, warnings)
-        except (OSError, ValueError, KeyError, TypeError, EOFError):
-            return None  # not there, or torn by a power cut: to be made again
+        except Exception:  # not there, or damaged: NumPy, too, raises whatever it trips over. It is made again
+            return None
 
     def has(self, part: Part) -> bool:
         """Whether the files of its views are there; `get` finds out whether they are whole."""
@@ -235,8 +241,9 @@ class FeatureCache:
                 "roi": part.roi,
                 "times_s": encoded.times_s.tolist(),
                 "duration_s": encoded.duration_s,
-                "warnings": encoded.warnings,
+                "warnings": list(encoded.warnings),
             }
+            entry["crc32"] = _checksum(entry, features)
             with replacing(stem.with_suffix(".npy")) as unfinished:
                 np.save(unfinished, features)
             write_json(stem.with_suffix(".json"), entry)
@@ -246,6 +253,12 @@ class FeatureCache:
         roi = [] if part.roi is None else [part.roi]  # came later: caches made before stay valid
         names = [json.dumps([content, _fields_of(view), part.start_s, part.end_s, *roi]) for view in part.views]
         return [self._dir / hashlib.sha256(name.encode()).hexdigest()[:32] for name in names]
+
+
+def _checksum(entry: Mapping[str, Any], features: NDArray[Any]) -> int:
+    """Return the CRC-32 of an entry without its checksum, and of the features `(T, D)` of its view."""
+    said = json.dumps([sorted(entry.items()), str(features.dtype), features.shape])
+    return zlib.crc32(np.ascontiguousarray(features).data, zlib.crc32(said.encode()))
 
 
 def content_key(path: Path) -> str:
