@@ -18,6 +18,7 @@ BENCHMARKS = (
     "live",
     "peak",
     "decode",
+    "isolation",
     "training_step",
     "cached_training",
     "extraction",

@@ -456,7 +456,7 @@ def _cached(good: Path, video: Path, path: Path) -> object:
 
 def _windows(folder: Path, video: Path) -> Path:
     windows = WindowProbs(((0, 4), (2, 6)), np.full((2, 3), 1 / 3, np.float32), np.arange(6) / 10, 0.6, ())
-    KeptWindows(folder, {"model": "m"}).put(video, windows)
+    KeptWindows(folder, {"model": "m"}).put(video, [windows])
     (path,) = folder.iterdir()
     return path
 
@@ -468,7 +468,10 @@ def _kept(folder: Path, video: Path, path: Path) -> object:
     found = KeptWindows(place, {"model": "m"}).get(video)
     if found is None:
         return None
-    return found.windows, found.probs.tobytes(), found.times_s.tobytes(), found.duration_s, found.warnings
+    return [
+        (one.windows, one.probs.tobytes(), one.times_s.tobytes(), one.duration_s, one.warnings, one.subject)
+        for one in found
+    ]
 
 
 def _vectors(folder: Path) -> list[Path]:

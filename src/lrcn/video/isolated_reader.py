@@ -86,7 +86,7 @@ def _answer(answers: BinaryIO, request: dict[str, Any], media: Path | BinaryIO) 
         if request["what"] in ANSWERS:
             _say(answers, {"value": ANSWERS[request["what"]](media)})
             return
-        settings = {
+        settings: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in request["settings"].items()
         }
         _send_frames(answers, read_frames(media, on_warning=warnings.append, **settings), warnings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,8 @@ class KeptWindows:
                     )
                     first, first_frame = last, last_frame
                 return found
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None  # none yet, or damaged: it is made anew
+        except Exception:  # none yet, or damaged: NumPy and zipfile raise whatever they trip over. It is made anew
+            return None
 
     def put(self, path: Path, found: Sequence[WindowProbs]) -> None:
         """Keep the windows of a recording, or of all tracks in it, whole or not at all.
