@@ -12,6 +12,7 @@ Case N of a target and seed is the same wherever it is run: `--only TARGET --fir
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import random
 import resource
@@ -180,6 +181,7 @@ def outcome(target: Target, seed_file: Path, damaged: Path, truth: object) -> tu
 
 def _serve(connection: Connection, targets: dict[str, Target], seed: int, folder: Path) -> None:
     """Read one case after the other, as they are asked for."""
+    faulthandler.disable()  # of pytest
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries in C have to say
     warnings.simplefilter("ignore")
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

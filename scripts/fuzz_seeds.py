@@ -114,7 +114,12 @@ def make_targets(folder: Path) -> list[Target]:
     videos = _videos(places["video"])
     images = _images(places["image"])
     for source, name in ((videos[0], "v.mp4"), (videos[0], "w.mp4"), (images[0], "p.jpg"), (images[0], "q.jpg")):
-        shutil.copyfile(source, beside / name)  # what lists name
+        for place in (beside, places["text"]):
+            shutil.copyfile(source, place / name)  # what lists name
+    for place in (beside, places["text"]):
+        for label, name in (("walk", "v"), ("jump", "w")):
+            (place / label).mkdir(exist_ok=True)
+            shutil.copyfile(videos[0], place / label / f"{name}_000000_000001.mp4")  # as Kinetics names them
     models = _models(places["model"])
     caffemodels, prototxts = _caffe(places["caffe"])
     return [
@@ -510,7 +515,7 @@ def _imported(folder: Path, path: Path) -> object:
     prototxt = path if path.suffix == ".prototxt" else None
     labels = path.with_name("words.txt") if "caption" in path.name else None
     if labels is not None:
-        labels.write_text("a\ndog\n")
+        labels.write_text("\n".join(f"word{number}" for number in range(22)))
     return import_caffe(weights, labels=labels, prototxt=prototxt, output=path.with_name("imported.safetensors"))
 
 
