@@ -31,6 +31,14 @@ def test_it_prints_counts_and_seconds(source: Path, capsys: pytest.CaptureFixtur
     assert said["labels"]["run"] == {"bouts": 1, "point_events": 0, "seconds": 2.5, "recordings": 1}
 
 
+def test_it_says_what_to_do_where_nobody_says_what_was_looked_at(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write_text(CSV.replace(",all", ","))
+    assert main(["data", "import", str(source)]) == 0
+    assert "not what lies between; if they were, say --looked-at whole" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", [name for name, one in FORMATS.items() if one.write and one.read])
 def test_every_format_that_is_written_is_read_again(name: str, source: Path, tmp_path: Path) -> None:
     source.write_text(CSV.replace("looked_at", "looked_at,fps").replace(",all", ",all,25"))

@@ -116,7 +116,7 @@ def _print(found: Annotations) -> None:
     if unsaid:
         console.print(
             f"{unsaid} of {len(found.recordings)} recordings do not say that they were gone through: of them only the "
-            "bouts are known, not what lies between",
+            "bouts are known, not what lies between; if they were, say --looked-at whole",
             markup=False,
             soft_wrap=True,
         )
