@@ -30,7 +30,7 @@ from lrcn.video.inputs import Source as Source
 from lrcn.video.transforms import Preprocess
 from lrcn.video.views import CENTER_VIEW, View
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when features of the same video, weights and settings come out differently."""
 
 
@@ -141,10 +141,7 @@ def features_key(model: HasBackbone, preprocess: PreprocessConfig, runtime: str 
     pixels = asdict(preprocess)
     for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
         del pixels[name]
-    if not pixels["release_quirks"]:
-        del pixels["release_quirks"]  # came later: caches made before stay valid
-    others = [] if runtime == "torch" else [runtime]  # came later: caches made before stay valid
-    digest = hashlib.sha256(json.dumps([_FORMAT, asdict(model.config.backbone), pixels, *others]).encode())
+    digest = hashlib.sha256(json.dumps([_FORMAT, asdict(model.config.backbone), pixels, runtime]).encode())
     for name, value in sorted(model.backbone.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -208,8 +205,7 @@ class FeatureCache:
             for stem in stems:
                 entry = parse_json(stem.with_suffix(".json").read_text(encoding="utf-8"))
                 rows = np.load(stem.with_suffix(".npy"), allow_pickle=False)
-                stated = entry.pop("crc32", None)
-                if stated is not None and stated != _checksum(entry, rows):  # none in entries made before
+                if entry.pop("crc32") != _checksum(entry, rows):
                     return None
                 times_s = np.array(entry["times_s"], dtype=np.float64)
                 duration_s, warnings = float(entry["duration_s"]), tuple(map(str, entry["warnings"]))
@@ -249,9 +245,8 @@ class FeatureCache:
             write_json(stem.with_suffix(".json"), entry)
 
     def _stems(self, part: Part) -> list[Path]:
-        content = content_key(part.path)
-        roi = [] if part.roi is None else [part.roi]  # came later: caches made before stay valid
-        names = [json.dumps([content, _fields_of(view), part.start_s, part.end_s, *roi]) for view in part.views]
+        content = content_hash(part.path)
+        names = [json.dumps([content, asdict(view), part.start_s, part.end_s, part.roi]) for view in part.views]
         return [self._dir / hashlib.sha256(name.encode()).hexdigest()[:32] for name in names]
 
 
@@ -259,20 +254,6 @@ def _checksum(entry: Mapping[str, Any], features: NDArray[Any]) -> int:
     """Return the CRC-32 of an entry without its checksum, and of the features `(T, D)` of its view."""
     said = json.dumps([sorted(entry.items()), str(features.dtype), features.shape])
     return zlib.crc32(np.ascontiguousarray(features).data, zlib.crc32(said.encode()))
-
-
-def content_key(path: Path) -> str:
-    """Return what an entry of a video is found by."""
-    content = content_hash(path)
-    # The times in entries of AVI files made before were wrong where B-frames came out of order
-    return f"{content} in order" if path.suffix.lower() == ".avi" else content
-
-
-def _fields_of(view: View) -> dict[str, float | bool]:
-    fields = asdict(view)
-    if not view.squash:
-        del fields["squash"]  # came later: caches made before stay valid
-    return fields
 
 
 def half_precision(features: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import numpy as np
 
 from lrcn.errors import ConfigError, MediaError
 from lrcn.extraction import batch_size_on, extract_all
-from lrcn.features import Part, VideoFeatures, content_key
+from lrcn.features import Part, VideoFeatures, content_hash
 from lrcn.files import replacing, replacing_table
 from lrcn.inference.loading import load
 from lrcn.tasks import TASKS
@@ -197,4 +197,4 @@ class _NumpyFiles:
 
     def _key(self, path: Path) -> str:
         """Return a hash of all that decides what is in the file."""
-        return hashlib.sha256(json.dumps([content_key(path), *self._made_by]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([content_hash(path), *self._made_by]).encode()).hexdigest()

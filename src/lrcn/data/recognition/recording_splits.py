@@ -142,15 +142,21 @@ def _by_group(
 def _by_time(
     recordings: Sequence[Recording], shares: _Shares, several: bool, rng: np.random.Generator
 ) -> list[Stretch]:
-    """Divide each recording in time; in which order its splits come is chosen so that each has all classes."""
+    """Divide each recording in time; in which order its splits come is chosen so that each has all classes.
+
+    The order is one for all recordings of a group: two cameras see the same moment, which must not be in two splits.
+    """
     orders = list(itertools.permutations(shares))
     ways = [[_in_order(recording, order, shares) for order in orders] for recording in recordings]
     seconds = [
         [[(one.recording.split, _seconds(one.recording, several)) for one in way] for way in of_one] for of_one in ways
     ]
+    groups = list(dict.fromkeys(map(group_of, recordings)))
+    place = [groups.index(group_of(recording)) for recording in recordings]
     best: tuple[float, list[int]] | None = None
     for trial in range(_TRIALS):
-        chosen = rng.integers(len(orders), size=len(recordings)).tolist() if trial else [0] * len(recordings)
+        drawn = rng.integers(len(orders), size=len(groups)).tolist() if trial else [0] * len(groups)
+        chosen = [drawn[group] for group in place]
         amounts: _Amounts = Counter()
         for of_one, number in zip(seconds, chosen, strict=True):
             for split, counts in of_one[number]:
