@@ -299,3 +299,19 @@ def test_what_does_not_go_with_tracks_is_one_line(
     named = [flag.format(cage=cage, out=tmp_path / "out") for flag in flags]
     assert recognize(tiny_model, tmp_path / "cage" / "cage.avi", *named, "--quiet") == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "remedy"), [("--unknown-below", "of bouts say --threshold"), ("--clip-stride", "leave")]
+)
+def test_flags_of_windows_are_refused_beside_bouts(
+    tiny_model: Path,
+    recordings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flag: str,
+    remedy: str,
+) -> None:
+    assert recognize(tiny_model, recordings, "--bouts", tmp_path / "out", flag, "1") == 2
+    assert remedy in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -80,6 +80,8 @@ def recognize(
     bout_flags.check()
     if bout_flags.bouts is not None and clip_stride is not None:
         raise UsageError("--clip-stride is about windows, and --bouts has a stride of its own: leave one of them out")
+    if bout_flags.bouts is not None and unknown_below is not None:
+        raise UsageError("--unknown-below is about videos and windows; of bouts say --threshold")
     if bout_flags.tracks is not None:
         windowed: dict[str, object] = {
             "--csv": csv_file,
