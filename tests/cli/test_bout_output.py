@@ -315,3 +315,14 @@ def test_flags_of_windows_are_refused_beside_bouts(
     assert recognize(tiny_model, recordings, "--bouts", tmp_path / "out", flag, "1") == 2
     assert remedy in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_other_recordings_in_the_folder_are_told_of(
+    tiny_model: Path, recordings: Path, looked_at: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(looked_at, out / "windows")
+    assert recognize(tiny_model, recordings, "--bouts", out) == 0
+    assert "also holds" not in capsys.readouterr().err
+    assert recognize(tiny_model, recordings / "mouse0.avi", "--bouts", out) == 0
+    assert "also holds mouse1.csv (1 more), of other recordings or of an earlier run" in capsys.readouterr().err

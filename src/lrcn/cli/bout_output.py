@@ -97,6 +97,12 @@ class BoutOutput:
                     "another folder"
                 )
 
+    def others(self) -> list[str]:
+        """Return the names of annotation files in the folder that are of no recording of this run."""
+        suffixes = {format.suffix for format in FORMATS.values() if format.write is not None}
+        files = (file for file in self._folder.iterdir() if file.is_file() and file.suffix in suffixes)
+        return sorted(file.name for file in files if file.name.casefold() not in self._taken)
+
     def find(self, path: Path, *, top_k: int, on_progress: Callable[[float], None]) -> RecognitionResult:
         """Return what a recording shows, with its bouts, once they are written.
 

@@ -95,6 +95,7 @@ def recognize(
             raise UsageError(f"{given[0]} is about the whole picture, and --tracks is not: leave one of them out")
     from lrcn.cli.bout_output import BoutOutput
     from lrcn.cli.two_stream import check_weight, load_streams
+    from lrcn.data.problems import first_of
     from lrcn.plots.labelled_video import write_labelled_video
     from lrcn.video.isolation import isolated_decoding
     from lrcn.video.sources import expand_sources
@@ -167,6 +168,9 @@ def recognize(
                         remark(f"{what}: {written}", quiet=quiet)
             except MediaError as exc:
                 failures.append(str(exc))
+            if others := finder.others():
+                told = f"{bout_flags.bouts} also holds {first_of(others)}, of other recordings or of an earlier run"
+                warn((told,), quiet=quiet)
             if finder.num_kept:
                 remark(f"{finder.num_kept} of {num_done} looked at before, and not again", quiet=quiet)
     return exit_code_after(num_done, failures, "sources")
