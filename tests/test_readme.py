@@ -32,6 +32,8 @@ def folder_of_clips(tmp_path: Path, cache_of_all: Path, monkeypatch: pytest.Monk
             path = tmp_path / "work" / "clips" / label / f"{label}_{number}.mp4"
             write_clip(path, render(clip_spec("train", label, number), 64))
     write_clip(tmp_path / "work" / "holiday.mp4", render(clip_spec("test", "walk", 0), 64))
+    (tmp_path / "work" / "theirs").mkdir()
+    write_clip(tmp_path / "work" / "theirs" / "0.mp4", render(clip_spec("test", "walk", 2), 64))
     (tmp_path / "work" / "recordings").mkdir()
     write_clip(tmp_path / "work" / "recordings" / "monday.mp4", render(clip_spec("test", "walk", 1), 64))
     photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)

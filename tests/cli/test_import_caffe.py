@@ -45,6 +45,6 @@ def test_a_wrong_file_gives_one_line_and_no_output(
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def test_labels_are_required(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import-caffe", str(GOLDEN / "activity_thin.caffemodel")]) == 2
-    assert "labels" in capsys.readouterr().err
+    assert "--output" in capsys.readouterr().err

@@ -96,6 +96,7 @@ def test_evaluation_prints_scores_and_writes_a_report(
     assert f"{saved['top1']:.1%}" in lines[1]
     assert {path.name for path in output.iterdir()} == {
         "report.json", "per_class.csv", "confusion.csv", "predictions.csv", "confusion.png", "reliability.png",
+        "index.html",
     }  # fmt: skip
 
     assert main(["evaluate", str(run_dir), str(data), "--json", "--device", "cpu"]) == 0

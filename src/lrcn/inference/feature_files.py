@@ -130,7 +130,9 @@ def _targets(found: Sequence[tuple[Path, Sequence[Path]]], output: Path) -> dict
             target = output / name.with_name(name.name + ".npz")
             other = taken.setdefault(target, path)
             if other != path:
-                raise ConfigError(f"{other} and {path} would both become {target}; extract them into two folders")
+                raise ConfigError(
+                    f"two videos would both become {target.name}: {other} and {path}; extract them into two folders"
+                )
             targets[path] = target
     return targets
 

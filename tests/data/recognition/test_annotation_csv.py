@@ -79,7 +79,10 @@ def test_csv_without_split_is_divided(tmp_path: Path) -> None:
         ("b.mp4,stop,train,,", "is 'stop' here and 'go' in line 2; keep one class"),
         ("a.mp4,go,train", "3 cells for 5 columns; quote cells that hold a comma"),
         ("a.mp4,go,train,,,,", "7 cells for 5 columns; quote cells that hold a comma"),
-        ("a\0.mp4,go,train,,", "a\0.mp4 not found; put the videos there, or leave such rows out with --skip-missing"),
+        (
+            "a\0.mp4,go,train,,",
+            "a\\x00.mp4 not found; put the videos there, or leave such rows out with --skip-missing",
+        ),
         ('"a.mp4,go,train,,', "unexpected end of data; check its quotes"),
     ],
 )
