@@ -16,7 +16,8 @@ from PIL import Image
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.errors import ConfigError, MediaError
-from lrcn.video.read import CLOCK_TOLERANCE_S, probe, read_all, read_frames
+from lrcn.video.choosing import CLOCK_TOLERANCE_S
+from lrcn.video.read import probe, read_all, read_frames
 
 
 def quiet(path: Path, **options: object) -> tuple[np.ndarray, np.ndarray]:

@@ -110,6 +110,7 @@ def _send_frames(answers: BinaryIO, chunks: Iterator[FrameChunk], warnings: list
     """Send a chunk, then one for each `next`, until there is none or `stop`."""
     for chunk in chunks:
         about = {"shape": chunk.frames.shape[:3], "times_s": chunk.times_s.tolist(), "end_s": chunk.end_s}
+        about["numbers"] = None if chunk.numbers is None else chunk.numbers.tolist()
         _say(answers, {**about, "warnings": warnings}, chunk.frames.data)
         warnings.clear()
         del chunk

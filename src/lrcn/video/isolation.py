@@ -54,6 +54,7 @@ class _Chunk(NamedTuple):
     frames: Frames
     times_s: npt.NDArray[np.float64]
     end_s: float
+    numbers: npt.NDArray[np.int64] | None
 
 
 class _Died(Exception):
@@ -101,9 +102,11 @@ class _Child:
         try:
             count, height, width = map(int, answer["shape"])
             times_s, end_s = np.array(answer["times_s"], dtype=np.float64), float(answer["end_s"])
+            numbers = None if answer["numbers"] is None else np.array(answer["numbers"], dtype=np.int64)
         except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise _Died from exc
         sane = min(count, height, width) > 0 and height * width <= MAX_FRAME_PIXELS and times_s.shape == (count,)
+        sane = sane and (numbers is None or numbers.shape == (count,))
         if not sane or not np.isfinite(times_s).all() or not math.isfinite(end_s):
             raise _Died
         pixels = np.empty((count, height, width, 3), np.uint8)
@@ -113,7 +116,7 @@ class _Child:
             if not read:
                 raise _Died
             rest = rest[read:]
-        return _Chunk(pixels, times_s, end_s)
+        return _Chunk(pixels, times_s, end_s, numbers)
 
     def is_alive(self) -> bool:
         """Whether it can be asked."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import av
 
 from lrcn.errors import MediaError
+from lrcn.video.choosing import CLOCK_TOLERANCE_S
 from lrcn.video.footage import one_line, picture_of
-from lrcn.video.read import CLOCK_TOLERANCE_S
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 
 _TIMEOUT_S = 10.0

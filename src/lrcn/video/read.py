@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from PIL import Image
 
 from lrcn.bouts import Region
 from lrcn.errors import ConfigError, MediaError
+from lrcn.video.choosing import CLOCK_TOLERANCE_S, Chosen, Shown, each_frame, frames_at
 from lrcn.video.decode import VideoFile
 from lrcn.video.footage import Media, TimedFrame, name_of, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
@@ -24,9 +24,6 @@ from lrcn.video.isolation import current
 from lrcn.video.regions import check_region, cut_region
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
-
-CLOCK_TOLERANCE_S = 1e-3
-"""A frame counts as shown this long before its time stamp, because Matroska rounds stamps to milliseconds."""
 
 _CHUNK_BYTES = 2**28
 """Chunks of large frames hold fewer than `chunk_size`, so as to stay below this."""
@@ -135,8 +132,8 @@ def read_frames(
         settings = {"sample_fps": sample_fps, "resize": resize, "start_s": start_s, "end_s": end_s, "roi": roi}
         warn = on_warning or warnings.warn
         with closing(isolation.chunks(media, {**settings, "chunk_size": chunk_size}, warn)) as decoded:
-            for frames, times_s, until_s in decoded:
-                yield FrameChunk(frames, times_s, until_s)
+            for frames, times_s, until_s, numbers in decoded:
+                yield FrameChunk(frames, times_s, until_s, numbers)
         return
     with open_video(media) as video:
         yield from video.chunks(
@@ -175,24 +172,24 @@ class OpenVideo:
     ) -> Iterator[FrameChunk]:
         """Yield its frames as `read_frames` does."""
         limit_s = math.inf if end_s is None else end_s
-        shown = _Shown(self._footage.frames(start_s), start_s)
+        shown = Shown(self._footage.frames(start_s), start_s)
         if sample_fps is None:
-            chosen = _each(shown, start_s, limit_s)
+            chosen = each_frame(shown, start_s, limit_s)
         else:
-            chosen = _at(shown, (start_s + count / sample_fps for count in itertools.count()), limit_s)
+            chosen = frames_at(shown, (start_s + count / sample_fps for count in itertools.count()), limit_s)
         return self._converted(chosen, shown, resize, roi, chunk_size, on_warning)
 
     def chunks_at(
         self, times_s: Iterator[float], *, resize: Resize = None, on_warning: Callable[[str], None] | None = None
     ) -> Iterator[FrameChunk]:
         """Yield the frames shown at times of one's own, which rise without end, as `read_frames` does."""
-        shown = _Shown(self._footage.frames())
-        return self._converted(_at(shown, times_s, math.inf), shown, resize, None, 32, on_warning)
+        shown = Shown(self._footage.frames())
+        return self._converted(frames_at(shown, times_s, math.inf), shown, resize, None, 32, on_warning)
 
     def _converted(
         self,
-        chosen: Iterator[_Chosen],
-        shown: _Shown,
+        chosen: Iterator[Chosen],
+        shown: Shown,
         resize: Resize,
         roi: Region | None,
         chunk_size: int,
@@ -283,78 +280,10 @@ def _images_in(path: Path) -> list[Path] | None:
     return images
 
 
-class _Shown:
-    """Frames with the times at which they disappear again: when the next one comes, or the last one's duration ends."""
-
-    def __init__(self, frames: Iterator[TimedFrame], start_s: float = 0.0) -> None:
-        self._frames = frames
-        self.start_s = start_s
-        """From when on frames are asked for."""
-        self.end_s = 0.0
-        """When the last frame asked for disappears."""
-        self.ended = False
-        """Whether that is the end of the video."""
-
-    def __iter__(self) -> Iterator[tuple[TimedFrame, float]]:
-        frame = next(self._frames, None)
-        while frame is not None:
-            following = next(self._frames, None)
-            self.end_s = following.time_s if following else frame.time_s + frame.duration_s
-            self.ended = following is None
-            yield frame, self.end_s
-            frame = following
-
-
-class _Chosen(NamedTuple):
-    """A frame that is wanted."""
-
-    time_s: float
-    """The time asked for, or that of the frame itself."""
-    until_s: float
-    """When the next one follows, or the part asked for ends."""
-    frame: TimedFrame
-    number: int
-    """Frames decoded before it."""
-
-
-def _each(shown: _Shown, start_s: float, limit_s: float) -> Iterator[_Chosen]:
-    """Choose every frame that begins in the interval, or the one that fills it."""
-    filling: _Chosen | None = None
-    for number, (frame, until_s) in enumerate(shown):
-        if frame.time_s >= limit_s - CLOCK_TOLERANCE_S and frame.time_s > start_s:
-            break
-        if frame.time_s >= start_s - CLOCK_TOLERANCE_S:
-            filling = None
-            yield _Chosen(frame.time_s, min(until_s, limit_s), frame, number)
-        elif until_s > start_s:
-            filling = _Chosen(frame.time_s, min(until_s, limit_s), frame, number)
-    if filling is not None:
-        yield filling
-
-
-def _at(shown: _Shown, times_s: Iterator[float], limit_s: float) -> Iterator[_Chosen]:
-    """Choose the frame shown at each sampling time; these rise without end."""
-    clock = itertools.pairwise(times_s)
-    first = time_s, following_s = next(clock)
-    filling = None  # what is shown at the start, for parts too short for the clock
-    empty = True
-    for number, (frame, until_s) in enumerate(shown):
-        filling = (frame, number) if until_s > first[0] >= frame.time_s else filling
-        last_s = min(until_s, limit_s) - CLOCK_TOLERANCE_S
-        while time_s < last_s:
-            empty = False
-            yield _Chosen(time_s, min(following_s, limit_s), frame, number)
-            time_s, following_s = next(clock)
-        if until_s >= limit_s:
-            break
-    if empty and filling is not None:
-        yield _Chosen(first[0], min(first[1], limit_s), *filling)
-
-
 def _chunks(
     name: str,
-    chosen: Iterator[_Chosen],
-    shown: _Shown,
+    chosen: Iterator[Chosen],
+    shown: Shown,
     resize: Resize,
     roi: Region | None,
     chunk_size: int,

@@ -193,13 +193,13 @@ def _seconds(recording: Recording, several: bool) -> Counter[str]:
     found: Counter[str] = Counter()
     for start_s, end_s, labels in shown_pieces(recording.bouts, recording.looked_at, several=several):
         for label in labels or (BACKGROUND,):
-            found[label] += end_s - start_s  # type: ignore[assignment]
+            found[label] += end_s - start_s  # type: ignore[assignment]  # seconds, where typeshed counts in int
     return found
 
 
 def _add(amounts: _Amounts, split: str, seconds: Mapping[str, float]) -> None:
     for label, seconds_s in seconds.items():
-        amounts[split, label] += seconds_s  # type: ignore[assignment]
+        amounts[split, label] += seconds_s  # type: ignore[assignment]  # seconds, where typeshed counts in int
 
 
 def _cost(amounts: _Amounts, shares: _Shares) -> float:
