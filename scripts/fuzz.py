@@ -29,6 +29,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import torch
+
 from lrcn.errors import LONGEST_MESSAGE, LRCNError
 
 _MEMORY = 3 * 2**30
@@ -182,6 +184,7 @@ def outcome(target: Target, seed_file: Path, damaged: Path, truth: object) -> tu
 def _serve(connection: Connection, targets: dict[str, Target], seed: int, folder: Path) -> None:
     """Read one case after the other, as they are asked for."""
     faulthandler.disable()  # of pytest
+    torch.set_num_threads(1)  # a fork has no part of the threads that its parent computed with, and would wait for them
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries in C have to say
     warnings.simplefilter("ignore")
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
