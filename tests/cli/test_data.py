@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import MakeClip, textured_frames
 
 from lrcn.cli import main
+from lrcn.video.isolation import Isolation
 
 
 @pytest.fixture
@@ -39,6 +40,26 @@ def test_check_finds_what_cannot_be_decoded(data: Path, capsys: pytest.CaptureFi
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is False
     assert "0.avi" in report["problems"][0]["text"]
+
+
+def test_isolated_it_finds_the_same(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "0.avi").write_bytes(b"no video")
+    (data / "1.avi").write_bytes((data / "1.avi").read_bytes()[:-9000])
+    assert main(["data", "check", str(data)]) == 1
+    here = capsys.readouterr().out
+    asked = []
+    chunks = Isolation.chunks
+    monkeypatch.setattr(
+        Isolation,
+        "chunks",
+        lambda self, media, *rest, **more: (asked.append(media), chunks(self, media, *rest, **more))[1],
+    )
+    assert main(["data", "check", str(data), "--isolate"]) == 1
+    assert capsys.readouterr().out == here
+    assert "1.avi" in here
+    assert len(asked) == 5  # of the sixth not even the length is known
 
 
 def test_check_lists_every_bad_row(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import textured_frames
+from tests.conftest import MakeClip, textured_frames
 
 import lrcn
+from lrcn.data.file_checks import look_at_files
 from lrcn.errors import ConfigError, MediaError
 from lrcn.video.flow_file import FlowTag, read_flow_tag, write_flow_file
 from lrcn.video.inputs import as_picture
@@ -93,6 +96,55 @@ def test_a_killed_decoder_costs_one_input(clip20: Path, frames20: np.ndarray) ->
         assert np.array_equal(frames, frames20)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")
+def test_a_decoder_that_sleeps_costs_one_input(clip20: Path, frames20: np.ndarray) -> None:
+    """It takes no CPU time, and would be waited for without end."""
+    with isolated_decoding(DecodingLimits(wall_s=2.0, wall_s_per_mb=0.0)):
+        chunks = read_frames(clip20, chunk_size=2)
+        next(chunks)
+        (child,) = children()
+        os.kill(child, signal.SIGSTOP)
+        with pytest.raises(MediaError, match=r"clip20\.avi.*died \(it took more time than an input of this size may\)"):
+            list(chunks)
+        frames, _ = read_all(clip20)
+        assert np.array_equal(frames, frames20)
+
+
+def test_time_between_chunks_is_not_the_decoders(clip20: Path) -> None:
+    with isolated_decoding(DecodingLimits(wall_s=1.0, wall_s_per_mb=0.0)):
+        read_all(clip20)
+        chunks = read_frames(clip20, chunk_size=10)
+        next(chunks)
+        time.sleep(1.5)
+        assert len(next(chunks).frames) == 10
+    assert len(children()) == 1  # still of use to who reads
+    del chunks
+    assert not children()
+
+
+def test_files_of_a_data_set_look_the_same(clip20: Path, make_clip: MakeClip, tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, pixels in enumerate(textured_frames(12, 24, 32)):
+        Image.fromarray(pixels).save(frames / f"{number}.png")
+    broken = tmp_path / "b.avi"
+    broken.write_bytes(clip20.read_bytes()[:-30_000])
+    (tmp_path / "nothing.mp4").write_bytes(b"nothing at all")
+    long = tmp_path / "long.mkv"  # more times than are told at once
+    make_clip(long, textured_frames(40, 24, 32), pts_ms=[10_000 * number for number in range(40)])
+    paths = [clip20, frames, broken, tmp_path / "nothing.mp4", long]
+
+    def looked_at() -> list[tuple[object, ...]]:
+        found = look_at_files(paths, decode=True, on_progress=None).values()
+        return [(replace(file, fingerprint=None), pickle.dumps(file.fingerprint)) for file in found]
+
+    here = looked_at()
+    with isolated_decoding():
+        assert looked_at() == here
+        assert children()
+    assert sum(bool(file.error) for file, _ in here) == 1  # type: ignore[attr-defined]
+
+
 def test_who_stops_early_leaves_a_reader_that_works(clip20: Path, frames20: np.ndarray) -> None:
     with isolated_decoding():
         for _ in range(3):
@@ -134,7 +186,9 @@ def test_no_answer_is_believed_that_no_reader_gives(
         '{"shape": [2, 2, 2]}',
         "",
     ):
-        (tmp_path / "lrcn" / "video" / "isolated_reader.py").write_text(f"input()\nprint({answer!r})\n")
+        (tmp_path / "lrcn" / "video" / "isolated_reader.py").write_text(
+            f"print('{{}}', flush=True)\ninput()\nprint({answer!r})\n"
+        )
         with isolated_decoding(), pytest.raises(MediaError, match="died"):
             read_all(clip20)
 

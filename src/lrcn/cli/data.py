@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from lrcn.cli import exits
-from lrcn.cli.options import DATA_SET, Data, DataSet, Json, Quiet, Seed
+from lrcn.cli.options import DATA_SET, Data, DataSet, Isolate, Json, Quiet, Seed
 from lrcn.cli.outputs import check_outputs
 from lrcn.cli.terminal import ProgressBar, print_json, remark, results_console, simple_table
 from lrcn.errors import DataError
@@ -36,6 +37,7 @@ def check(
     decode: Annotated[bool, Parameter(negative="--no-decode")] = True,
     fix: Annotated[Path | None, Parameter(name="--fix")] = None,
     seed: Seed = 0,
+    isolate: Isolate = False,
     json_output: Json = False,
     quiet: Quiet = False,
     data_set: DataSet = DATA_SET,
@@ -57,12 +59,13 @@ def check(
     from lrcn.data.captioning.doctor import CaptionDoctorReport, check_caption_data
     from lrcn.data.recognition.doctor import check_recognition_data
     from lrcn.data.recognition.recording_doctor import RecordingDoctorReport, check_recordings
+    from lrcn.video.isolation import isolated_decoding
 
     options = data_set.of_recordings(data, seed=seed)
     _check_fix(fix, data, of_recordings=options is not None)
     report: DoctorReport | CaptionDoctorReport | RecordingDoctorReport
     try:
-        with ProgressBar(1, quiet=quiet) as bar:
+        with isolated_decoding() if isolate else nullcontext(), ProgressBar(1, quiet=quiet) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.update(done, f"file {done} of {total}", total)

@@ -110,7 +110,7 @@ Isolate = Annotated[
     Parameter(
         negative="",
         show_default=False,
-        help="Decode in processes of their own, limited in memory and CPU time: a file that crashes a decoder, or is "
+        help="Decode in processes of their own, limited in memory and time: a file that crashes a decoder, or is "
         "made to fill the machine, costs itself alone.",
     ),
 ]

@@ -17,7 +17,7 @@ from lrcn.errors import ConfigError, LRCNError, MediaError
 from lrcn.video.flow_file import read_flow_tag
 from lrcn.video.footage import one_line
 from lrcn.video.images import open_still
-from lrcn.video.read import FrameChunk, probe, read_frames
+from lrcn.video.read import FrameChunk, open_video, probe
 
 _MB = 1e6
 
@@ -40,10 +40,16 @@ def _tag(media: Path | BinaryIO) -> dict[str, Any] | None:
     return None if tag is None else asdict(tag)
 
 
+def _stated_s(media: Path | BinaryIO) -> float | None:
+    with open_video(media) as video:
+        return video.stated_s
+
+
 ANSWERS: dict[str, Callable[[Path | BinaryIO], object]] = {
     "info": lambda media: asdict(probe(media)),
     "is_still": _is_still,
     "flow_tag": _tag,
+    "stated_s": _stated_s,
 }
 """What is asked -> what answers it in types of JSON."""
 
@@ -55,29 +61,25 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this
     limits = json.loads(sys.argv[1])
     _limit_process(limits["memory_bytes"])
+    _say(answers, {})  # ready: from here on the time of an input counts
     with suppress(BrokenPipeError):
         while line := sys.stdin.buffer.readline():
             request = json.loads(line)
             if request["what"] == "stop":
                 _say(answers, {})
                 continue
-            media, size = _media(request)
-            _limit_cpu(limits["cpu_s"] + limits["cpu_s_per_mb"] * size / _MB)
+            media = _media(request)
+            _limit_cpu(limits["cpu_s"] + limits["cpu_s_per_mb"] * request["size"] / _MB)
             _answer(answers, request, media)
 
 
-def _media(request: dict[str, Any]) -> tuple[Path | BinaryIO, int]:
-    """Return the source that a request is about, and its size in bytes."""
-    if "path" not in request:
-        media = _Named(sys.stdin.buffer.read(request["size"]))
-        media.name = request["name"]
-        return media, request["size"]
-    path = Path(request["path"])
-    try:
-        files = path.iterdir() if path.is_dir() else [path]
-        return path, sum(file.stat().st_size for file in files)
-    except OSError:  # who reads it will say so
-        return path, 0
+def _media(request: dict[str, Any]) -> Path | BinaryIO:
+    """Return the source that a request is about."""
+    if "path" in request:
+        return Path(request["path"])
+    media = _Named(sys.stdin.buffer.read(request["size"]))
+    media.name = request["name"]
+    return media
 
 
 def _answer(answers: BinaryIO, request: dict[str, Any], media: Path | BinaryIO) -> None:
@@ -89,7 +91,12 @@ def _answer(answers: BinaryIO, request: dict[str, Any], media: Path | BinaryIO) 
         settings: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in request["settings"].items()
         }
-        _send_frames(answers, read_frames(media, on_warning=warnings.append, **settings), warnings)
+        settings["on_warning"] = warnings.append
+        with open_video(media, threads=request["threads"]) as video:
+            if request["at_times"]:
+                _send_frames(answers, video.chunks_at(_told_times(answers), **settings), warnings)
+            else:
+                _send_frames(answers, video.chunks(**settings), warnings)
     except BrokenPipeError:
         raise
     except Exception as exc:
@@ -104,6 +111,16 @@ def _message(error: Exception, request: dict[str, Any]) -> str:
     if isinstance(error, MemoryError):
         return str(MediaError(f"{name}: takes more memory than an input may; scale it down"))
     return str(MediaError(f"{name}: cannot be decoded ({type(error).__name__}: {one_line(error)})"))
+
+
+def _told_times(answers: BinaryIO) -> Iterator[float]:
+    """Yield times, which are asked for where none is left."""
+    while True:
+        _say(answers, {"more": True})
+        told = json.loads(sys.stdin.buffer.readline() or "{}").get("times_s")
+        if not told:
+            return
+        yield from told
 
 
 def _send_frames(answers: BinaryIO, chunks: Iterator[FrameChunk], warnings: list[str]) -> None:

@@ -9,6 +9,7 @@ array that is handed on. Nothing of an answer is unpickled or run. See `isolated
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,8 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -35,6 +38,17 @@ _LONGEST_ANSWER = 2**24
 
 _ERRORS = {"MediaError": MediaError, "ConfigError": ConfigError}
 
+_MB = 1e6
+
+_START_S = 300.0
+"""By the clock, until a process is ready: a machine that has other things to do takes long to import."""
+
+_END_S = 5.0
+"""By the clock, until a killed process is gone; one that waits for a dead network drive never is."""
+
+_TIMES = 256
+"""Times that a child is told at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingLimits:
@@ -46,6 +60,10 @@ class DecodingLimits:
     """Seconds of CPU; not on Windows."""
     cpu_s_per_mb: float = 1.0
     """As many more for each 1,000,000 bytes of the input: a long recording may take long, a small file may not."""
+    wall_s: float = 600.0
+    """Seconds by the clock, of those that are spent waiting for it: a decoder that sleeps takes no CPU time."""
+    wall_s_per_mb: float = 10.0
+    """As many more for each 1,000,000 bytes of the input."""
 
 
 class _Chunk(NamedTuple):
@@ -75,6 +93,45 @@ class _Child:
         )
         self._requests = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
+        self._is_ready = False
+        self._left_s = 0.0
+        self._was_late = False
+
+    def begin(self, wall_s: float) -> None:
+        """Expect a source, on which the process may have so many seconds waited; wait for it to start before.
+
+        Raises:
+            _Died: If it does not start.
+        """
+        if not self._is_ready:
+            self._left_s = _START_S
+            with self._in_time():
+                self._is_ready = bool(self._answers.readline(_LONGEST_ANSWER))
+        self._left_s = wall_s
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """End the process where the block takes longer than what is left.
+
+        Raises:
+            _Died: If it does.
+        """
+        began = time.monotonic()
+        timer = threading.Timer(self._left_s, self._end_late)  # a pipe cannot be waited for with a limit everywhere
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            self._left_s = max(0.0, self._left_s - (time.monotonic() - began))
+        if self._was_late:
+            raise _Died
+
+    def _end_late(self) -> None:
+        self._was_late = True
+        self._process.kill()
 
     def ask(self, request: dict[str, Any], content: bytes | memoryview = b"") -> dict[str, Any]:
         """Return the answer to a request, behind which `content` is sent.
@@ -83,10 +140,12 @@ class _Child:
             _Died: If none comes.
         """
         try:
-            self._requests.write(json.dumps(request).encode() + b"\n")
-            self._requests.write(content)
-            self._requests.flush()
-            answer = parse_json(self._answers.readline(_LONGEST_ANSWER))
+            with self._in_time():
+                self._requests.write(json.dumps(request).encode() + b"\n")
+                self._requests.write(content)
+                self._requests.flush()
+                line = self._answers.readline(_LONGEST_ANSWER)
+            answer = parse_json(line)
         except (OSError, ValueError) as exc:
             raise _Died from exc
         if not isinstance(answer, dict):
@@ -111,11 +170,12 @@ class _Child:
             raise _Died
         pixels = np.empty((count, height, width, 3), np.uint8)
         rest = pixels.data.cast("B")
-        while len(rest):
-            read = self._answers.readinto(rest)  # type: ignore[attr-defined]
-            if not read:
-                raise _Died
-            rest = rest[read:]
+        with self._in_time():
+            while len(rest):
+                read = self._answers.readinto(rest)  # type: ignore[attr-defined]
+                if not read:
+                    raise _Died
+                rest = rest[read:]
         return _Chunk(pixels, times_s, end_s, numbers)
 
     def is_alive(self) -> bool:
@@ -129,7 +189,9 @@ class _Child:
         was_running = self.is_alive()
         self.close()
         code = self._process.returncode
-        if was_running:
+        if self._was_late:
+            return "it took more time than an input of this size may"
+        if was_running or code is None:
             return "it sent what no decoder sends"
         if code == -getattr(signal, "SIGXCPU", 0):
             return "it took more CPU time than an input of this size may"
@@ -138,7 +200,8 @@ class _Child:
     def close(self) -> None:
         """End the process."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
         for pipe in (self._requests, self._answers):
             with suppress(OSError):
                 pipe.close()
@@ -151,6 +214,7 @@ class Isolation:
         """Start none yet."""
         self._limits = limits
         self._idle: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._is_over = False
 
     def ask(self, what: str, media: Path | BinaryIO) -> Any:
         """Return what `isolated_reader.ANSWERS` says of a source.
@@ -158,21 +222,41 @@ class Isolation:
         Raises:
             MediaError: If it cannot be read, or its reader died.
         """
-        with self._child(media) as child:
-            return _checked(child.ask(*_request(what, media)), None).get("value")
+        request, content = _request(what, media)
+        with self._child(media, request["size"]) as child:
+            return _checked(child.ask(request, content), None).get("value")
 
     def chunks(
-        self, media: Path | BinaryIO, settings: dict[str, Any], warn: Callable[[str], object]
+        self,
+        media: Path | BinaryIO,
+        settings: dict[str, Any],
+        warn: Callable[[str], object],
+        *,
+        times_s: Iterator[float] | None = None,
+        threads: bool = True,
     ) -> Generator[_Chunk, None, None]:
-        """Yield the frames that `read_frames` gives of a source with such settings.
+        """Yield the frames that `OpenVideo.chunks` gives of a source with such settings.
+
+        Args:
+            media: The source.
+            settings: Of `chunks`, or of `chunks_at`.
+            warn: Called with one line for each thing that is wrong with it.
+            times_s: Those of `chunks_at`, which may be without end; None for `chunks`.
+            threads: As of `open_video`.
 
         Raises:
-            MediaError, ConfigError: As `read_frames`; `MediaError` if its reader died.
+            MediaError, ConfigError: As there; `MediaError` if its reader died.
         """
-        with self._child(media) as child:
-            answer = _checked(child.ask(*_request("frames", media, settings)), warn)
+        request, content = _request("frames", media)
+        request |= {"settings": settings, "at_times": times_s is not None, "threads": threads}
+        with self._child(media, request["size"]) as child:
+            answer = _checked(child.ask(request, content), warn)
             try:
                 while not answer.get("ended"):
+                    if answer.get("more"):
+                        told = {"times_s": list(itertools.islice(times_s or (), _TIMES))}
+                        answer = _checked(child.ask(told), warn)
+                        continue
                     yield child.frames(answer)
                     answer = _checked(child.ask({"what": "next"}), warn)
             except GeneratorExit:  # who reads has enough
@@ -181,20 +265,27 @@ class Isolation:
                 raise
 
     @contextmanager
-    def _child(self, media: Path | BinaryIO) -> Iterator[_Child]:
+    def _child(self, media: Path | BinaryIO, size: int) -> Iterator[_Child]:
         child = self._waiting() or _Child(self._limits)
         try:
+            child.begin(self._limits.wall_s + self._limits.wall_s_per_mb * size / _MB)
             yield child
         except _Died as exc:
             raise MediaError(
                 f"{name_of(media)}: the process that decoded it died ({child.why_dead()}); is the file damaged?"
             ) from exc
         except (MediaError, ConfigError, GeneratorExit):
-            self._idle.put(child)  # it has said all that it had to say
+            self._put_back(child)  # it has said all that it had to say
             raise
         except BaseException:
             child.close()
             raise
+        else:
+            self._put_back(child)
+
+    def _put_back(self, child: _Child) -> None:
+        if self._is_over:  # who reads kept what it had begun to read
+            child.close()
         else:
             self._idle.put(child)
 
@@ -207,20 +298,26 @@ class Isolation:
         return None
 
     def close(self) -> None:
-        """End the children."""
+        """End the children; those that are busy end when they are not."""
+        self._is_over = True
         while (child := self._waiting()) is not None:
             child.close()
 
 
-def _request(
-    what: str, media: Path | BinaryIO, settings: dict[str, Any] | None = None
-) -> tuple[dict[str, Any], bytes | memoryview]:
-    request: dict[str, Any] = {"what": what, "settings": settings or {}}
+def _request(what: str, media: Path | BinaryIO) -> tuple[dict[str, Any], bytes | memoryview]:
+    """Return what asks a child about a source, and the bytes that go with it."""
     if isinstance(media, Path):
-        return {**request, "path": str(media)}, b""
+        return {"what": what, "path": str(media), "size": _size(media)}, b""
     media.seek(0)
     content = media.read()
-    return {**request, "size": len(content), "name": name_of(media)}, content
+    return {"what": what, "name": name_of(media), "size": len(content)}, content
+
+
+def _size(path: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
+    except OSError:  # who reads it will say so
+        return 0
 
 
 def _checked(answer: dict[str, Any], warn: Callable[[str], object] | None) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,7 @@ from lrcn.video.choosing import CLOCK_TOLERANCE_S, Chosen, Shown, each_frame, fr
 from lrcn.video.decode import VideoFile
 from lrcn.video.footage import Media, TimedFrame, name_of, one_line
 from lrcn.video.images import ImageFile, ImageFolder, open_image
-from lrcn.video.isolation import current
+from lrcn.video.isolation import Isolation, current
 from lrcn.video.regions import check_region, cut_region
 from lrcn.video.resize import MAX_FRAME_PIXELS, FrameResizer, Frames, Resize, resized_size
 from lrcn.video.sources import image_sequence, why_no_file
@@ -128,13 +130,6 @@ def read_frames(
         raise ConfigError(f"chunk_size must be at least 1, got {chunk_size}")
     if not 0 <= start_s < math.inf or (end_s is not None and not end_s > start_s):
         raise MediaError(f"{name}: cannot be read from {start_s} s to {end_s} s; the end must lie after the start")
-    if (isolation := current()) is not None and not isinstance(media, Image.Image):
-        settings = {"sample_fps": sample_fps, "resize": resize, "start_s": start_s, "end_s": end_s, "roi": roi}
-        warn = on_warning or warnings.warn
-        with closing(isolation.chunks(media, {**settings, "chunk_size": chunk_size}, warn)) as decoded:
-            for frames, times_s, until_s, numbers in decoded:
-                yield FrameChunk(frames, times_s, until_s, numbers)
-        return
     with open_video(media) as video:
         yield from video.chunks(
             sample_fps=sample_fps,
@@ -209,14 +204,65 @@ class OpenVideo:
             warn(shortfall)
 
 
+class IsolatedVideo:
+    """A video that is decoded in a process of its own; otherwise as `OpenVideo`."""
+
+    def __init__(self, media: Path | BinaryIO, isolation: Isolation, *, threads: bool) -> None:
+        self._media = media
+        self._isolation = isolation
+        self._threads = threads
+
+    @cached_property
+    def stated_s(self) -> float | None:
+        """Length in seconds, as the file tells; None where only its frames do."""
+        value = self._isolation.ask("stated_s", self._media)
+        return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
+
+    def chunks(
+        self,
+        *,
+        sample_fps: float | None = None,
+        resize: Resize = None,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        roi: Region | None = None,
+        chunk_size: int = 32,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Iterator[FrameChunk]:
+        """Yield its frames as `read_frames` does."""
+        settings = {"sample_fps": sample_fps, "resize": resize, "start_s": start_s, "end_s": end_s, "roi": roi}
+        return self._decoded({**settings, "chunk_size": chunk_size}, None, on_warning)
+
+    def chunks_at(
+        self, times_s: Iterator[float], *, resize: Resize = None, on_warning: Callable[[str], None] | None = None
+    ) -> Iterator[FrameChunk]:
+        """Yield the frames shown at times of one's own, as `OpenVideo` does."""
+        return self._decoded({"resize": resize}, times_s, on_warning)
+
+    def _decoded(
+        self,
+        settings: dict[str, object],
+        times_s: Iterator[float] | None,
+        on_warning: Callable[[str], None] | None,
+    ) -> Iterator[FrameChunk]:
+        warn = on_warning or warnings.warn
+        found = self._isolation.chunks(self._media, settings, warn, times_s=times_s, threads=self._threads)
+        with closing(found) as decoded:
+            for frames, shown_s, until_s, numbers in decoded:
+                yield FrameChunk(frames, shown_s, until_s, numbers)
+
+
 @contextmanager
-def open_video(source: str | Media, *, threads: bool = True) -> Iterator[OpenVideo]:
+def open_video(source: str | Media, *, threads: bool = True) -> Iterator[OpenVideo | IsolatedVideo]:
     """Open a video as `read_frames` does; `threads` as for `VideoFile`.
 
     Raises:
-        MediaError: If it cannot be opened.
+        MediaError: If it cannot be opened; where decoding is isolated, as soon as it is asked for something.
     """
     media = Path(source) if isinstance(source, str) else source
+    if (isolation := current()) is not None and not isinstance(media, Image.Image):
+        yield IsolatedVideo(media, isolation, threads=threads)
+        return
     with _footage(media, threads=threads) as footage:
         yield OpenVideo(media, footage)
 
