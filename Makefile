@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# CI installs what the lock says: CONSTRAINTS=requirements-ci.lock. Others get what pyproject.toml allows.
+CONSTRAINTS ?=
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench release lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -27,8 +29,19 @@ lint: $(STAMP)  ## Style, types, layers, spelling
 bench: $(STAMP)  ## One table: each figure as a ratio against a baseline in the same run
 	$(BIN)/python -m benchmarks
 
-clean:  ## Remove the environment and what the demo wrote
-	rm -rf $(VENV) demo-output
+release: $(STAMP)  ## Wheel, source archive and bill of materials in dist/, checked in a clean environment
+	$(BIN)/python -m pip install --quiet --constraint requirements-ci.lock --group release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python scripts/check_release.py dist
+
+# What was installed from a path or an address has no version that others could install: it is left out
+lock: $(STAMP)  ## Write the versions installed here to requirements-ci.lock, which CI and `make release` install
+	$(BIN)/python -m pip freeze --local --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^ ]+$$' > requirements-ci.lock.new
+	mv requirements-ci.lock.new requirements-ci.lock
+
+clean:  ## Remove the environment and what the demo and releases wrote
+	rm -rf $(VENV) demo-output dist
 
 # The stamp depends on the metadata, so an edited dependency reinstalls. pip 23 knows no --group: upgrade it first.
 $(STAMP): pyproject.toml
@@ -36,5 +49,5 @@ $(STAMP): pyproject.toml
 	@echo "==> creating $(VENV) (torch is large: a few minutes on a first install)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --progress-bar on --editable ".[all]" --group test --group lint
+	$(BIN)/python -m pip install --progress-bar on --editable ".[all]" --group test --group lint $(addprefix --constraint ,$(CONSTRAINTS))
 	@touch $@

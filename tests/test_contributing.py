@@ -8,6 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -57,3 +60,21 @@ def test_every_test_file_has_the_name_and_folder_of_what_it_tests(path: Path) ->
     modules = {file.stem for file in folder.glob("*.py")} | {folder.name}  # a package is tested under its own name
     words = name.split("_")
     assert any("_".join(words[:count]) in modules for count in range(1, len(words) + 1)), f"{folder}: no module {name}"
+
+
+def test_the_lock_names_what_pyproject_allows_and_no_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = (ROOT / "requirements-ci.lock").read_text(encoding="utf-8").splitlines()
+    locked = {}
+    for line in lines:
+        name, version = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.+!]+)", line).groups()  # type: ignore[union-attr]
+        locked[canonicalize_name(name)] = Version(version)
+    groups = project["dependency-groups"]
+    wanted = [project["project"]["dependencies"], *project["project"]["optional-dependencies"].values()]
+    stated = [Requirement(text) for texts in (*wanted, groups["test"], groups["lint"]) for text in texts]
+    assert len(stated) > 30
+    for requirement in stated:
+        if requirement.name != "lrcn" and (requirement.marker is None or requirement.marker.evaluate()):
+            version = locked.get(canonicalize_name(requirement.name))
+            told = f"{requirement}: the lock has {version}; run `make lock`"
+            assert version is not None and version in requirement.specifier, told
