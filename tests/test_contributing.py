@@ -77,4 +77,5 @@ def test_the_lock_names_what_pyproject_allows_and_no_place() -> None:
         if requirement.name != "lrcn" and (requirement.marker is None or requirement.marker.evaluate()):
             version = locked.get(canonicalize_name(requirement.name))
             told = f"{requirement}: the lock has {version}; run `make lock`"
-            assert version is not None and version in requirement.specifier, told
+            assert version, told
+            assert version in requirement.specifier, told
