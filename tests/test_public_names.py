@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.resources
 import subprocess
 import sys
 
@@ -131,6 +132,18 @@ def test_nothing_heavy_is_imported_before_it_is_used(command: str) -> None:
     heavy = ("torch", "torchvision", "lightning", "timm", "cv2", "matplotlib")
     code = f"import sys; {command}; sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
+def test_an_answer_takes_no_network_that_the_model_does_not_have() -> None:
+    """`import torchvision` and `import timm` take longer than all the rest of a short video's answer."""
+    heavy = ("torchvision", "timm", "torch._dynamo", "sympy", "lightning", "matplotlib")
+    code = (
+        "import sys, lrcn; lrcn.load('demo')(sys.argv[1]); "
+        f"sys.exit(str([name for name in {heavy} if name in sys.modules] or ''))"
+    )
+    video = str(importlib.resources.files("lrcn") / "assets" / "walking.mp4")
+    done = subprocess.run([sys.executable, "-c", code, video], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
 
 

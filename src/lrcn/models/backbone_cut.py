@@ -7,12 +7,45 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
-import timm.layers
 from torch import fx, nn
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from lrcn.errors import ConfigError, UnknownNameError
+
+
+def cut_plainly(network: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """What `cut` gives, by torch.fx alone, of a network that it can follow.
+
+    Args:
+        network: Whole; its modules are shared, and with several layers change nothing in place any more.
+        layers: Paths of modules that are called once.
+    """
+    tracer = _PathTracer()
+    graph = tracer.trace(network)
+    (last,) = graph.find_nodes(op="output")
+    graph.erase_node(last)
+    graph.output({str(place): tracer.gave[layer] for place, layer in enumerate(layers)})
+    part = fx.GraphModule(network, graph)
+    part.graph.eliminate_dead_code()
+    part.delete_all_unused_submodules()
+    part.recompile()
+    if len(layers) > 1:
+        _stop_changing_in_place(part)
+    return part
+
+
+class _PathTracer(fx.Tracer):
+    """Notes what each module gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gave: dict[str, fx.Node] = {}
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        given = super().call_module(m, forward, args, kwargs)
+        self.gave[self.path_of_module(m)] = given.node
+        return given
 
 
 def cut(network: nn.Module, layers: Sequence[str], *, name: str, short_names: Iterable[str] = ()) -> nn.Module:
@@ -28,6 +61,8 @@ def cut(network: nn.Module, layers: Sequence[str], *, name: str, short_names: It
         UnknownNameError: If there is no such layer; the message names near matches.
         ConfigError: If the network cannot be traced.
     """
+    from torchvision.models.feature_extraction import create_feature_extractor
+
     modules = dict(network.named_modules())
     # an operation's name is rare, and listing all names takes as long as cutting
     layer = next((layer for layer in layers if layer not in modules and layer not in node_names(network)), layers[0])
@@ -64,6 +99,8 @@ def node_names(network: nn.Module) -> list[str]:
     Raises:
         ConfigError: If the network cannot be traced.
     """
+    from torchvision.models.feature_extraction import get_graph_node_names
+
     with _tracing(network):
         names: list[str] = get_graph_node_names(network, _tracer_options(), suppress_diff_warning=True)[1]
     return names
@@ -88,6 +125,8 @@ def layer_before_classifier(network: nn.Module) -> str:
 
 def _tracer_options() -> dict[str, list[object]]:
     """What timm marks as not to be looked into; for example padding that depends on the size of the input."""
+    import timm.layers
+
     return {
         "leaf_modules": list(timm.layers.get_notrace_modules()),  # type: ignore[no-untyped-call]
         "autowrap_functions": list(timm.layers.get_notrace_functions()),  # type: ignore[no-untyped-call]

@@ -9,7 +9,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
 from lrcn.errors import ConfigError, ShapeError, UnknownNameError
-from lrcn.models.backbone_cut import cut
+from lrcn.models.backbone_cut import cut, cut_plainly
 from lrcn.models.backbone_specs import (
     CAFFENET,
     EFFICIENTNET_LITE0,
@@ -55,6 +54,8 @@ def find_spec(name: str) -> BackboneSpec:
         return BACKBONES[name]
     if name in torchvision_names():
         return torchvision_spec(name)
+    import timm
+
     if name.startswith(TIMM_PREFIX) and timm.is_model(name.removeprefix(TIMM_PREFIX)):
         return timm_spec(name.removeprefix(TIMM_PREFIX))
     known = [*BACKBONES, *torchvision_names(), *(TIMM_PREFIX + model for model in timm.list_models())]
@@ -195,7 +196,10 @@ def build_backbone(config: BackboneConfig, *, weights: str | Path = "auto") -> B
     layers = [spec.layers.get(layer, layer) for layer in config.layer.split("+")]
     if not config.layer:
         layers = [spec.default_layer if isinstance(spec.default_layer, str) else spec.default_layer(network)]
-    trunk = cut(network, layers, name=config.name, short_names=spec.layers) if any(layers) else network
+    if spec.is_plain and set(layers) <= {path for path, _ in network.named_modules(remove_duplicate=False)} - {""}:
+        trunk = cut_plainly(network, layers)
+    else:
+        trunk = cut(network, layers, name=config.name, short_names=spec.layers) if any(layers) else network
     if weights != "none":
         load_weights(trunk, weights, spec, name=config.name, network_keys=network_keys)
     where = f"layer {config.layer!r} of backbone {config.name!r}" if config.layer else f"backbone {config.name!r}"
@@ -215,19 +219,29 @@ def _outputs(output: Any) -> list[Tensor]:
     return list(output.values()) if isinstance(output, dict) else [output]
 
 
-def _output_shapes(trunk: nn.Module, px: int) -> list[tuple[int, ...]]:
-    """The shapes of what the network gives for one frame.
+_RUN_UP_TO = 10**8
+"""Values in the weights of a network that is run to find its shapes. On `meta` nothing is computed, but torch imports
+for two seconds to compute nothing."""
 
-    They are found on the `meta` device: nothing is computed, no weight is copied.
-    """
-    tensors = {name: tensor.to("meta") for name, tensor in (*trunk.named_parameters(), *trunk.named_buffers())}
-    dtype = next((tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()), None)
+
+def _output_shapes(trunk: nn.Module, px: int) -> list[tuple[int, ...]]:
+    """The shapes of what the network gives for one frame, found with zeros for weights: none is read or copied."""
+    tensors = dict((*trunk.named_parameters(), *trunk.named_buffers()))
+    device = "cpu" if sum(tensor.numel() for tensor in tensors.values()) <= _RUN_UP_TO else "meta"
+    zeros = {
+        name: torch.zeros((), dtype=_computed_in(tensor.dtype), device=device).expand(tensor.shape)
+        for name, tensor in tensors.items()
+    }
     training = trunk.training
     trunk.eval()
     try:
         # a traced network prints a traceback of its own before it raises
         with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
-            frames = torch.empty(1, 3, px, px, device="meta", dtype=dtype)
-            return [tuple(part.shape[1:]) for part in _outputs(functional_call(trunk, tensors, (frames,)))]
+            frames = torch.zeros(1, 3, px, px, device=device)
+            return [tuple(part.shape[1:]) for part in _outputs(functional_call(trunk, zeros, (frames,)))]
     finally:
         trunk.train(training)
+
+
+def _computed_in(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype.is_floating_point else dtype

@@ -6,7 +6,6 @@ from copy import deepcopy
 from typing import TypeVar
 
 import torch
-from timm.layers import BatchNormAct2d
 from torch import fx, nn
 
 M = TypeVar("M", bound=nn.Module)
@@ -50,7 +49,7 @@ def _pairs(traced: nn.Module) -> list[tuple[str, str]]:
         conv, norm = modules[str(before.target)], modules[str(node.target)]
         if (
             isinstance(conv, nn.Conv2d)
-            and type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
+            and (type(norm) is nn.BatchNorm2d or _is_timm_norm(norm))
             and getattr(norm, "running_mean", None) is not None
             and len(before.users) == 1
             and calls.count(before.target) == calls.count(node.target) == 1
@@ -72,4 +71,10 @@ def _fold(conv: nn.Module, norm: nn.Module) -> None:
 
 def _what_is_left(norm: nn.Module) -> nn.Module:
     """The layer of timm has the activation in it."""
-    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+    return (
+        nn.Sequential(norm.get_submodule("drop"), norm.get_submodule("act")) if _is_timm_norm(norm) else nn.Identity()
+    )
+
+
+def _is_timm_norm(norm: nn.Module) -> bool:
+    return type(norm).__name__ == "BatchNormAct2d"  # without timm, whose import takes longer than an answer
