@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_the_shipped_captioning_model_names_what_it_has_never_seen_together(
     picture = Path(__file__).parents[2] / "docs" / "images" / "dolphin.jpg"  # of the test split
     assert main(["caption", str(picture), "--model", "emoji", "--device", "cpu"]) == 0
     assert capsys.readouterr().out.split()[1:] == ["a", "picture", "of", "a", "dolphin", "over", "a", "rainbow"]
+
+
+def test_without_a_model_photographs_are_described_as_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    rows = re.findall(r'^\| <img src="(\S+)"[^|]*\| ([^|]+) \|', (root / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) == len(list((root / "docs" / "images" / "photographs").iterdir())) == 10
+    assert main(["caption", *(str(root / path) for path, _ in rows), "--device", "cpu", "--quiet"]) == 0
+    said = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    # on another processor rounding may decide between two captions
+    assert sum(told == caption for (_, told), caption in zip(rows, said, strict=True)) >= 8
+
+
+def test_without_a_model_sentences_find_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = Path(__file__).parents[2] / "docs" / "images" / "photographs"
+    query = ("--text", "a building", "--top-k", "10", "--json", "--device", "cpu", "--quiet")
+    assert main(["retrieve", "--images", str(pictures), *query]) == 0
+    unnamed = capsys.readouterr().out
+    assert main(["retrieve", "--images", str(pictures), "--model", "photos", *query]) == 0
+    assert unnamed == capsys.readouterr().out
 
 
 def test_the_model_of_actions_brings_its_calibration_and_is_sure_of_the_walk() -> None:

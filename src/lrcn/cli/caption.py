@@ -25,7 +25,7 @@ from lrcn.video.inputs import Source
 
 def caption(
     *sources: str,
-    model: CaptionModel,
+    model: CaptionModel = "photos",
     segment_s: PositiveFloat = 10.0,
     json_output: Json = False,
     csv_file: Annotated[Path | None, Parameter(name="--csv")] = None,

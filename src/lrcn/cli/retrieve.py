@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def retrieve(
     *,
-    model: CaptionModel,
+    model: CaptionModel = "photos",
     images: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     text: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     image: str | None = None,
