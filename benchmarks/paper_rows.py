@@ -28,8 +28,8 @@ from lrcn.files import write_json
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 NETS: dict[str, dict[str, Any]] = {
-    "single frame": {"head": "frame"},
-    "LRCN": {"head": "lstm"},
+    "single frame": {"head": "frame", "views": 1},
+    "LRCN": {"head": "lstm", "views": 1},
     "defaults": {},
 }
 """Row -> settings that differ from the defaults."""

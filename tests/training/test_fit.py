@@ -26,7 +26,7 @@ from lrcn.training.features import training_views
 from lrcn.training.fit import TrainResult, train
 from lrcn.training.recognition.config import RecognitionTrainingConfig
 from lrcn.training.run_folder import RunFolder
-from lrcn.video.views import CENTER_VIEW
+from lrcn.video.views import CENTER_VIEW, View
 
 
 @pytest.fixture(scope="module")
@@ -395,11 +395,13 @@ def test_quiet_run_says_nothing(
 # --- views ------------------------------------------------------------------------------------------------------------
 
 
-def test_cached_views_are_the_centre_and_random_ones_of_the_content() -> None:
+def test_cached_views_are_the_centre_its_mirror_image_and_random_ones_of_the_content() -> None:
     content = "ab" * 32
     views = training_views(tiny_config(views=4, mirror=True), content)
-    assert views[0] == CENTER_VIEW
+    assert views[:2] == (CENTER_VIEW, View(mirror=True))
     assert len(set(views)) == 4
+    assert training_views(tiny_config(views=1, mirror=True), content) == (CENTER_VIEW,)
+    assert not any(view.mirror for view in training_views(tiny_config(views=4, mirror=False), content))
     assert views == training_views(tiny_config(views=4, mirror=True, lr=0.5), content)
     assert views[:2] == training_views(tiny_config(views=2, mirror=True), content)
     assert views == training_views(tiny_config(views=4, mirror=True, seed=1), content)  # seeds share the cache

@@ -58,12 +58,12 @@ class TrainingConfig(ABC):
     """Side of the square crop in px; null takes what the backbone's weights were made for."""
     mirror: bool = True
     """Mirror half of the training examples left to right. Turn it off where classes differ in nothing but left and
-    right (`swipe left` against `swipe right`), or they cannot be told apart."""
+    right, or they cannot be told apart; where the name of a class says so (`swipe left`), it is off."""
     jitter: float = 1.0
     """How far the crop of a training example moves from the centre: 0 never, 1 anywhere in the frame."""
     views: int = 4
-    """Looks at each training example that are cached with a frozen backbone: the centre crop, then randomly cropped and
-    mirrored ones. The time to extract features grows with it."""
+    """Looks at each training example that are cached with a frozen backbone: the centre crop, its mirror image unless
+    `mirror` forbids, then randomly cropped and mirrored ones. The time to extract features grows with it."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """`adamw`, or `sgd` as in Caffe (momentum on the update, so that it carries over a drop of the learning rate)."""

@@ -32,12 +32,12 @@ _MEMORY_SHARE = 0.25
 
 
 def training_views(config: TrainingConfig, content: str, *, release_quirks: bool = False) -> tuple[View, ...]:
-    """Return the looks at a training video that are cached: the centre, and others drawn from its content.
+    """Return the looks at a training video that are cached: centre, its mirror image, others drawn from its content.
 
     Not from the seed of the run: runs with other seeds then share the cache, and a sweep over seeds costs no encoding.
     """
-    views = [CENTER_VIEW]
-    for number in range(1, config.views):
+    views = [CENTER_VIEW, View(mirror=True)][: config.views] if config.mirror else [CENTER_VIEW]
+    for number in range(len(views), config.views):
         rng = np.random.default_rng((VIEW_SEED, int(content[:16], 16), number))
         views.append(random_view(rng, mirror=config.mirror, jitter=config.jitter, release_quirks=release_quirks))
     return tuple(dict.fromkeys(views))

@@ -66,12 +66,12 @@ def test_the_fewer_frames_the_more_the_mean_alone_counts() -> None:
     head = StatisticsHead(RecognitionConfig(num_classes=2), 3)
     train = clips()
     head.fit(lambda: [train])
-    for length, share in ((1, 1 / 16), (8, 0.5), (20, 1.0)):
+    for length, share in ((1, 1 / 24), (8, 1 / 3), (20, 2 / 3)):
         features = torch.randn(2, 20, 3) * 5 + 20
         statistics = (clip_statistics(features[:, :length]) - head.shift) * head.scale
-        of_all = head.classifier(statistics).softmax(dim=-1)
+        of_change = head.classifier(statistics[:, 3:]).softmax(dim=-1)
         of_mean = head.mean_classifier(statistics[:, :3]).softmax(dim=-1)
-        expected = share * of_all + (1 - share) * of_mean
+        expected = share * of_change + (1 - share) * of_mean
         torch.testing.assert_close(head.clip_probs(features, torch.tensor([length, length])), expected)
         torch.testing.assert_close(head.clip_probs(features[:, :length]), expected)
 

@@ -17,7 +17,7 @@ from lrcn.bouts import BACKGROUND
 from lrcn.config import PreprocessConfig
 from lrcn.data.batches import ClipKey, FeatureVideo
 from lrcn.data.recognition.datasets import FrameClips
-from lrcn.data.recognition.examples import ReadOptions, RecognitionData
+from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample
 from lrcn.data.recognition.recordings import data_of
 from lrcn.features import Part, TorchEncoder, encode_video, half_precision
 from lrcn.models.backbones import default_preprocess
@@ -30,6 +30,7 @@ from lrcn.training.recognition.data import (
     fingerprint,
     one_for_each_part,
     prepare_frames,
+    says_side,
     training_part,
 )
 from lrcn.training.recognition.recipe import RecognitionRecipe
@@ -164,3 +165,40 @@ def test_of_a_region_its_pixels_are_all_that_is_seen(make_clip: Any, tmp_path: P
     assert clip[0].shape == (CLIP_LENGTH, 36, 48, 3)
     found = recording_features(data, encoded, lambda example: training_part(example, config))
     assert {one.truth.roi for one in found} == set(rois)
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ("turn_left", True),
+        ("TurnLeft", True),
+        ("RightHand", True),
+        ("Pulling it from left to right", True),
+        ("leftwards", True),
+        ("counterclockwise", True),
+        ("bright", False),
+        ("Brighten", False),
+        ("upright", False),
+        ("cleft", False),
+        ("copyrighted", False),
+        ("walk", False),
+    ],
+)
+def test_a_name_says_on_which_side(label: str, says: bool) -> None:
+    assert says_side(label) is says
+
+
+@pytest.mark.parametrize("labels", [("turn left", "turn right"), ("turn", "stay")])
+def test_classes_of_a_side_are_not_mirrored(
+    make_clip: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], labels: tuple[str, str]
+) -> None:
+    clip = make_clip(tmp_path / "0.avi", np.zeros((6, 36, 48, 3), np.uint8), 10)
+    data = RecognitionData(labels, tuple(RecognitionExample(clip, label, "train") for label in labels), "tiny")
+    config = tiny_config(mirror=True, views=2, jitter=0.0)
+    preprocess = config.preprocess_config(default_preprocess(config.backbone))
+    recipe = RecognitionRecipe(config, preprocess, data, Narrator())
+    recipe.build()
+    recipe.prepare(cache_dir=tmp_path / "cache", device=torch.device("cpu"), narrator=Narrator(quiet=True), rank=0)
+    sided = labels[0] == "turn left"
+    assert len(list((tmp_path / "cache").glob("features/*/*.npy"))) == (1 if sided else 2)
+    assert ("class 'turn left' (1 more) says on which side: nothing is mirrored" in capfd.readouterr().err) is sided

@@ -68,6 +68,15 @@ def test_what_is_learnt_at_once_counts_classes_alike() -> None:
         assert even.weights[even.targets == label].sum().item() == pytest.approx(5)
 
 
+def test_every_view_is_learnt_from_and_all_of_a_video_count_as_one() -> None:
+    seen = [np.full((3, 1), value, np.float32) for value in range(3)]
+    videos = [FeatureVideo(0, 3, (seen[0], seen[1])), FeatureVideo(1, 3, (seen[2],))]
+    (clips,) = _all_clips(videos, PreprocessConfig(clip_length=2, clip_stride=1), balance=False)
+    assert clips.features[:, 0, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert clips.targets.tolist() == [0, 0, 0, 0, 1, 1]
+    assert clips.weights.tolist() == [0.25] * 4 + [0.5] * 2
+
+
 @pytest.mark.parametrize(
     ("counts", "setting", "expected", "says"),
     [

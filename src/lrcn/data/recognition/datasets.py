@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -199,13 +200,19 @@ class WindowBatch(NamedTuple):
 
 
 def window_batches(
-    videos: Sequence[FeatureVideo], clip_length: int, clip_stride: int, *, batch_size: int = 64
+    videos: Sequence[FeatureVideo],
+    clip_length: int,
+    clip_stride: int,
+    *,
+    every_view: bool = False,
+    batch_size: int = 64,
 ) -> Iterator[WindowBatch]:
-    """Yield all windows of the first view of each video, cut as in recognition."""
+    """Yield all windows of each video, cut as in recognition: of its first view, or of every view."""
     waiting: list[tuple[NDArray[Any], int]] = []
     for number, video in enumerate(videos):
-        for start, end in clip_windows(video.num_frames, clip_length, clip_stride):
-            waiting.append((video.window(0, start, end), number))
+        views = range(len(video.views) if every_view else 1)
+        for view, (start, end) in product(views, clip_windows(video.num_frames, clip_length, clip_stride)):
+            waiting.append((video.window(view, start, end), number))
             if len(waiting) == batch_size:
                 yield WindowBatch(*collate_features(waiting))
                 waiting = []

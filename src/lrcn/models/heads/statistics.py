@@ -15,8 +15,11 @@ from lrcn.config import RecognitionConfig
 from lrcn.models.heads.base import Head, TrainingClips, inverse_deviation
 from lrcn.models.pooling import mean_over_frames, valid_steps
 
-_FREEDOM = 30.0
-"""Inverse strength of the penalty on the weights, for one standardised feature: scores hardly differ from 3 to 300."""
+_FREEDOM = 100.0
+"""Inverse strength of the penalty on the weights, for one standardised feature."""
+
+_SHARE_OF_CHANGE = 2 / 3
+"""How much the classifier of deviation and change counts where they are told well: two of three statistics."""
 
 _TELLING_FRAMES = 16
 """Frames from which on deviation and change are told as well as they ever are."""
@@ -28,10 +31,12 @@ _MOST_IN_DUAL = 4096
 class StatisticsHead(Head):
     """Mean, deviation and mean absolute change of each feature over the clip -> standardised -> class probabilities.
 
-    Of a clip of few frames deviation and change say little. A second classifier reads the mean alone, and counts the
-    more the fewer frames there are. With few clips such statistics teach more than order does. The classifiers are not
-    trained step by step: `fit` finds the weights of penalised logistic regression at once, from all training clips.
-    Where the features themselves are trained, there is no `fit`, and they learn as all else does.
+    One classifier reads the mean, which knows the scene, another deviation and change, and their probabilities are
+    averaged: read together, what the scene gives away in training would leave little for change to learn. Of a clip of
+    few frames deviation and change say little, and the mean counts the more the fewer there are. With few clips such
+    statistics teach more than order does. The classifiers are not trained step by step: `fit` finds the weights of
+    penalised logistic regression at once, from all training clips. Where the features themselves are trained, there is
+    no `fit`, and they learn as all else does.
     """
 
     share = 7.0
@@ -48,19 +53,20 @@ class StatisticsHead(Head):
         super().__init__(config, feature_size)
         self.register_buffer("shift", torch.zeros(3 * feature_size))
         self.register_buffer("scale", torch.ones(3 * feature_size))
-        self.classifier = nn.Linear(3 * feature_size, config.num_classes)
+        self.classifier = nn.Linear(2 * feature_size, config.num_classes)
         self.mean_classifier = nn.Linear(feature_size, config.num_classes)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """As `Head.forward`, of the clip: the logits of the two classifiers' mean."""
         statistics = (clip_statistics(features, lengths) - self.shift) * self.scale
-        of_all = self.probs_of(self.classifier(statistics))
         of_mean = self.probs_of(self.mean_classifier(statistics[:, : self.feature_size]))
+        of_change = self.probs_of(self.classifier(statistics[:, self.feature_size :]))
         if lengths is None:
             told = torch.full((len(features), 1), features.shape[1] / _TELLING_FRAMES, device=features.device)
         else:
             told = lengths.to(features.device).unsqueeze(1) / _TELLING_FRAMES
-        return self.logits_of(torch.lerp(of_mean, of_all, told.clamp(max=1.0).to(of_mean.dtype))).unsqueeze(1)
+        share = _SHARE_OF_CHANGE * told.clamp(max=1.0).to(of_mean.dtype)
+        return self.logits_of(torch.lerp(of_mean, of_change, share)).unsqueeze(1)
 
     @torch.no_grad()
     def fit(self, clips: Callable[[], Iterable[TrainingClips]]) -> None:
@@ -73,8 +79,8 @@ class StatisticsHead(Head):
         self.scale.copy_(inverse_deviation((rows.square() * share).sum(dim=0)))
         rows *= self.scale
         freedom = _FREEDOM / self.feature_size
-        for classifier in (self.classifier, self.mean_classifier):
-            inputs = rows[:, : classifier.in_features]
+        means, changes = rows[:, : self.feature_size], rows[:, self.feature_size :]
+        for classifier, inputs in ((self.mean_classifier, means), (self.classifier, changes)):
             found = logistic_regression(inputs, targets, weights, num_classes=self.config.num_classes, freedom=freedom)
             for parameter, value in zip((classifier.weight, classifier.bias), found, strict=True):
                 parameter.copy_(value).requires_grad_(False)

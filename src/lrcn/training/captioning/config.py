@@ -95,8 +95,8 @@ class CaptioningTrainingConfig(TrainingConfig):
     """Mirror half of the training examples left to right (released: yes). Only for captions that never say `left` or
     `right`, and pictures without writing."""
     views: int = 1
-    """Looks at each training example that are cached with a frozen backbone: the centre crop, then randomly cropped and
-    mirrored ones. The time to extract features grows with it."""
+    """Looks at each training example that are cached with a frozen backbone: the centre crop, its mirror image where
+    `mirror` allows, then randomly cropped and mirrored ones. The time to extract features grows with it."""
 
     lr: float = 3e-3
     """Learning rate (released: 0.01 with `sgd` and a `loss_weight` of 20)."""

@@ -59,9 +59,9 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     one for each number: 0 compares with the frame before, 0.9 with about the last ten; empty: none (paper)."""
     hidden_size: int = 64
     """LSTM units (released UCF-101 nets: 256; the paper also tried 512 and 1024)."""
-    views: int = 1
-    """Looks at each training video that are cached with a frozen backbone: the centre crop, then randomly cropped and
-    mirrored ones. The time to extract features grows with it."""
+    views: int = 2
+    """Looks at each training video that are cached with a frozen backbone: the centre crop, its mirror image unless
+    `mirror` forbids, then randomly cropped and mirrored ones. The time to extract features grows with it."""
 
     head_init: Literal["default", "release"] = "default"
     """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -46,6 +47,9 @@ from lrcn.video.inputs import network_images
 from lrcn.video.read import probe
 from lrcn.video.sampling import clip_windows
 from lrcn.video.views import CENTER_VIEW, View
+
+_SIDE = re.compile(r"(?<![a-zA-Z])(left|right)(wards?)?(?![a-z])|(Left|Right)(wards?)?(?![a-z])|clockwise", re.ASCII)
+"""What a mirror image would belie in the name of a class: `turn_left`, `TurnLeft`; not `bright`."""
 
 MOST_FITTED = 10_000
 """Windows, or little more, from which a head learns what it learns at once: their statistics must fit into memory."""
@@ -89,6 +93,11 @@ def check_every_class(labels: Sequence[str], found: Collection[str], problem: st
     if missing:
         more = f" ({len(missing) - 1} more classes)" if len(missing) > 1 else ""
         raise DataError(f"{problem} of class {missing[0]!r}{more}")
+
+
+def says_side(label: str) -> bool:
+    """Whether the mirror image of a clip of this class would be of another, by its name."""
+    return _SIDE.search(label) is not None
 
 
 def lone_clips(data: RecognitionData) -> list[str]:
@@ -248,21 +257,22 @@ def _all_clips(
     *,
     balance: bool,
 ) -> Iterator[TrainingClips]:
-    """Yield the windows of the first view of each video, which share its weight: 1, or less in larger classes.
+    """Yield the windows of every view of each video, which share its weight: 1, or less in larger classes.
 
     Of hours of recordings windows are taken that lie further apart, as long as windows leave no frame out.
     """
     labels = torch.tensor([video.label for video in videos])
     length, stride = preprocess.clip_length, preprocess.clip_stride
-    num_frames = sum(video.num_frames for video in videos)
+    num_frames = sum(video.num_frames * len(video.views) for video in videos)
     stride = min(length, max(stride, num_frames // MOST_FITTED))
     windows = [clip_windows(video.num_frames, length, stride) for video in videos]
-    weights = torch.tensor([1.0 / len(of_one) for of_one in windows])
+    shares = [len(of_one) * len(video.views) for of_one, video in zip(windows, videos, strict=True)]
+    weights = 1.0 / torch.tensor(shares)
     if balance:
         counts = labels.bincount()
         weights *= len(videos) / len(counts) / counts[labels]
     targets = labels if sets is None else torch.from_numpy(sets).float()[labels]
-    for batch in window_batches(videos, length, stride):
+    for batch in window_batches(videos, length, stride, every_view=True):
         yield TrainingClips(batch.features, batch.lengths, targets[batch.videos], weights[batch.videos])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lrcn.config import PreprocessConfig, RecognitionHeader
+from lrcn.data.problems import first_of
 from lrcn.data.recognition.examples import RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import ConfigError
@@ -23,6 +25,7 @@ from lrcn.training.recognition.data import (
     lone_clips,
     prepare_features,
     prepare_frames,
+    says_side,
 )
 from lrcn.training.recognition.initial import initial_model
 from lrcn.training.recognition.module import RecognitionModule
@@ -47,7 +50,6 @@ class RecognitionRecipe(Recipe):
             DataError: If it cannot be trained on.
             ConfigError: If a setting does not suit it.
         """
-        self._config = config
         self._preprocess = preprocess
         self._data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
         check_labels(self._data, needs_validation=config.patience is not None)
@@ -56,6 +58,10 @@ class RecognitionRecipe(Recipe):
                 f"{self._data.name}: several behaviours are shown at once, so that no clip is of one class: leave "
                 "balance_classes out"
             )
+        sided = [label for label in self._data.labels if says_side(label)] if config.mirror else []
+        if sided:
+            narrator.note(f"class {first_of(list(map(repr, sided)))} says on which side: nothing is mirrored")
+        self._config = replace(config, mirror=False) if sided else config
         for warning in (*self._data.warnings, *lone_clips(self._data)):
             narrator.warn(warning)
 
