@@ -18,9 +18,10 @@ from lrcn.errors import require
 _ROOMS = {
     "annotations.formats": "AnnotationFormat read_annotations register_annotation_format write_annotations",
     "annotations.track_files": "read_tracks",
+    "annotations.vector_files": "read_vectors",
     "bouts": "Annotations Bout Recording Skipped",
     "config": "BackboneConfig BoutSettings Calibration CaptioningConfig CaptioningHeader PreprocessConfig "
-    "RecognitionConfig RecognitionHeader",
+    "RecognitionConfig RecognitionHeader VectorConfig",
     "data.captioning.examples": "CaptionData CaptionExample",
     "data.captioning.readers": "CaptionReader read_caption_data register_caption_reader",
     "data.recognition.examples": "RecognitionData RecognitionExample",
@@ -62,6 +63,7 @@ _ROOMS = {
     "training.recognition.config": "RecognitionTrainingConfig",
     "video.isolation": "DecodingLimits isolated_decoding",
     "video.tracks": "Track",
+    "video.vectors": "Vectors",
     "video.views": "TEN_CROP_VIEWS",
     "writers": "write_results write_table",
 }
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from lrcn.annotations.formats import register_annotation_format as register_annotation_format
     from lrcn.annotations.formats import write_annotations as write_annotations
     from lrcn.annotations.track_files import read_tracks as read_tracks
+    from lrcn.annotations.vector_files import read_vectors as read_vectors
     from lrcn.bouts import Annotations as Annotations
     from lrcn.bouts import Bout as Bout
     from lrcn.bouts import Recording as Recording
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from lrcn.config import PreprocessConfig as PreprocessConfig
     from lrcn.config import RecognitionConfig as RecognitionConfig
     from lrcn.config import RecognitionHeader as RecognitionHeader
+    from lrcn.config import VectorConfig as VectorConfig
     from lrcn.data.captioning.examples import CaptionData as CaptionData
     from lrcn.data.captioning.examples import CaptionExample as CaptionExample
     from lrcn.data.captioning.readers import CaptionReader as CaptionReader
@@ -155,6 +159,7 @@ if TYPE_CHECKING:
     from lrcn.training.fit import train as train
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
     from lrcn.video.tracks import Track as Track
+    from lrcn.video.vectors import Vectors as Vectors
     from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS
     from lrcn.writers import write_results as write_results
     from lrcn.writers import write_table as write_table

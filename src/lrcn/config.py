@@ -50,6 +50,11 @@ class BackboneConfig:
         _require(self.grid >= 1, f"grid must be at least 1, got {self.grid}")
 
 
+def _check_vector_size(backbone: BackboneConfig | None, vector_size: int | None) -> None:
+    _require((vector_size is None) == (backbone is not None), "vector_size goes with a null backbone and only with it")
+    _require(vector_size is None or vector_size >= 1, f"vector_size must be at least 1, got {vector_size}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings:
     """What reads the features of frames: stored in a model file, and settings of its training."""
@@ -110,7 +115,10 @@ class HeadSettings:
 class RecognitionConfig(HeadSettings):
     """The recognition network: a backbone looks at every frame, a head reads the sequence of its features."""
 
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    backbone: BackboneConfig | None = field(default_factory=BackboneConfig)
+    """Null for a model that reads ready vectors, one a frame."""
+    vector_size: int | None = None
+    """Values of a ready vector; given exactly where `backbone` is null."""
     num_classes: int
     multi_label: bool = False
     """Whether several classes, or none, may be shown at once: each has a probability of its own (the sigmoid of its
@@ -119,6 +127,7 @@ class RecognitionConfig(HeadSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.num_classes >= 1, f"num_classes must be at least 1, got {self.num_classes}")
+        _check_vector_size(self.backbone, self.vector_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,29 +166,46 @@ class CaptioningConfig:
     """Dropout before the word logits (the release: as `embedding_dropout`)."""
 
     def __post_init__(self) -> None:
-        _require(
-            (self.vector_size is None) == (self.backbone is not None),
-            "vector_size goes with a null backbone and only with it",
-        )
+        _check_vector_size(self.backbone, self.vector_size)
         _require(self.variant in VARIANTS, f"variant must be one of {', '.join(VARIANTS)}, got {self.variant!r}")
         _require(
             self.vocabulary_size > len(RESERVED_TOKENS),
             f"vocabulary_size must be above {len(RESERVED_TOKENS)}, got {self.vocabulary_size}",
         )
-        for name, least in (("embedding_size", 1), ("hidden_size", 1), ("projection_size", 0), ("vector_size", 1)):
+        for name, least in (("embedding_size", 1), ("hidden_size", 1), ("projection_size", 0)):
             value = getattr(self, name)
-            _require(value is None or value >= least, f"{name} must be at least {least}, got {value}")
+            _require(value >= least, f"{name} must be at least {least}, got {value}")
         for name in ("feature_dropout", "embedding_dropout", "output_dropout"):
             value = getattr(self, name)
             _require(0.0 <= value < 1.0, f"{name} must be in [0, 1), got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
+class VectorConfig:
+    """What files of ready vectors hold, such as the places of an animal's body parts, a row for each frame."""
+
+    names: tuple[str, ...] = ()
+    """Of the values that a model reads, in their order; empty before any file was looked at."""
+    fps: float | None = None
+    """Rows, or frames, a second in files that do not tell it; null refuses those."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.fps is None or 0 < self.fps <= MAX_FPS,
+            f"rows a second must be above 0 and at most {MAX_FPS}, or null, got {self.fps}",
+        )
+        _require(len(set(self.names)) == len(self.names), "the names of a vector's values must differ from each other")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
     """How a video becomes the backbone's input, and how its frames are grouped into clips."""
 
-    stream: Literal["rgb", "flow"] = "rgb"
-    """`rgb` frames, or `flow` images made from neighbouring frames."""
+    stream: Literal["rgb", "flow", "vectors"] = "rgb"
+    """`rgb` frames, `flow` images made from neighbouring frames, or ready `vectors`, which no CNN looks at: then what
+    is said of pixels is not read."""
+    vectors: VectorConfig | None = None
+    """Given exactly where `stream` is `vectors`."""
     sample_fps: float | None = 10.0
     """Frames per second taken from the video, by time; null takes every frame (the paper: 30 fps video, all frames)."""
     resize: int | tuple[int, int] = 128
@@ -204,6 +230,10 @@ class PreprocessConfig:
     the sign of mirrored flow. (The wrong red mean of the released LSTM nets, 128.68, stands in `mean`.)"""
 
     def __post_init__(self) -> None:
+        _require(
+            (self.vectors is not None) == (self.stream == "vectors"),
+            "vectors must be given exactly where the stream is vectors",
+        )
         _require(
             self.sample_fps is None or 0 < self.sample_fps <= MAX_FPS,
             f"sample_fps must be above 0 and at most {MAX_FPS}, or null, got {self.sample_fps}",
@@ -309,6 +339,11 @@ class RecognitionHeader(_Header):
             f"the settings of bouts must have one entry a class: {len(self.labels)}",
         )
         _require(len(set(self.labels)) == len(self.labels), "labels must differ from each other")
+        names = () if self.preprocess.vectors is None else self.preprocess.vectors.names
+        _require(
+            len(names) == (self.model.vector_size or 0),
+            f"vectors of {len(names)} values for a network that reads {self.model.vector_size or 'pictures'}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

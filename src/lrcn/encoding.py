@@ -5,21 +5,28 @@ Shapes: V views, T frames of a video, N frames of a chunk, D feature size.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcn.annotations.vector_files import read_vectors
 from lrcn.bouts import Region
-from lrcn.config import PreprocessConfig
+from lrcn.config import PreprocessConfig, VectorConfig
+from lrcn.errors import ConfigError, MediaError
 from lrcn.video.ahead import read_ahead
-from lrcn.video.inputs import Source, network_images
+from lrcn.video.inputs import Source, name_of_source, network_images
+from lrcn.video.vectors import Vectors
 from lrcn.video.views import CENTER_VIEW, View
 
 F = TypeVar("F")
+
+_VECTOR_CHUNK = 4096
+"""Ready vectors that are looked at at once."""
 
 
 class FrameEncoder(ABC):
@@ -49,7 +56,7 @@ class EncodedChunk(Generic[F]):
 
 def encode_chunks(
     source: Source,
-    encode: Callable[[NDArray[np.uint8], View], F],
+    encode: Callable[[NDArray[Any], View], F],
     preprocess: PreprocessConfig,
     views: Sequence[View] = (CENTER_VIEW,),
     *,
@@ -62,8 +69,10 @@ def encode_chunks(
     """Yield the features of a video while a thread decodes ahead; memory is bounded by three chunks of frames.
 
     Args:
-        source: Video, image or folder of images, however it is given; each frame of an array or tensor is used.
-        encode: Makes features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already.
+        source: Video, image or folder of images, however it is given; each frame of an array or tensor is used. Where
+            the stream is `vectors`, a file of them or an array `(T, D)`.
+        encode: Makes features `(N, D)` of the view's crops of images `(N, H, W, 3)`, resized already, or of ready
+            vectors `(N, D)`.
         preprocess: What the network's pixels must look like.
         views: Crops of each frame, V of them.
         start_s: Where to begin, from the start of the video.
@@ -74,9 +83,60 @@ def encode_chunks(
 
     Raises:
         MediaError: If nothing can be decoded, or `roi` does not lie in the picture.
+        ConfigError: If ready vectors are to be looked at through crops, or in a region.
     """
+    if preprocess.vectors is not None:
+        if roi is not None or tuple(views) != (CENTER_VIEW,):
+            raise ConfigError(f"ready vectors are no pictures: leave {'crops' if roi is None else 'roi'} out")
+        vectors = vectors_of(source, preprocess.vectors, preprocess.sample_fps)
+        if on_warning is not None:
+            for complaint in vectors.complaints():
+                on_warning(f"{name_of_source(source)}: {complaint}")
+        yield from _vector_chunks(vectors, name_of_source(source), encode, preprocess, start_s, end_s)
+        return
     images = network_images(
         source, preprocess, start_s=start_s, end_s=end_s, roi=roi, chunk_size=chunk_size, on_warning=on_warning
     )
     for chunk in read_ahead(images):
         yield EncodedChunk(tuple(encode(chunk.frames, view) for view in views), chunk.times_s, chunk.end_s)
+
+
+def vectors_of(source: Source, config: VectorConfig, sample_fps: float | None = None) -> Vectors:
+    """Return the ready vectors of a file, or those that an array `(T, D)` holds.
+
+    An array is taken to have the rate of files that tell none, or else the rate that the model samples at.
+
+    Raises:
+        MediaError: As for `read_vectors`; or if the source is neither a path nor such an array.
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_vectors(os.fspath(source), config)
+    name, fps = name_of_source(source), config.fps or sample_fps
+    if not isinstance(source, np.ndarray) or source.ndim != 2 or not source.size or source.dtype.kind not in "fiu":
+        raise MediaError(f"{name}: this model reads ready vectors: a file of them, or an array (frames, values)")
+    if config.names and source.shape[1] != len(config.names):
+        raise MediaError(f"{name}: vectors of {source.shape[1]} values, and the model reads {len(config.names)}")
+    if fps is None:
+        raise MediaError(f"{name}: nothing says how many rows a second it has; give a file with a column time_s")
+    names = config.names or tuple(map(str, range(source.shape[1])))
+    return Vectors(source.astype(np.float32), np.arange(len(source)) / fps, len(source) / fps, names)
+
+
+def _vector_chunks(
+    vectors: Vectors,
+    name: str,
+    encode: Callable[[NDArray[Any], View], F],
+    preprocess: PreprocessConfig,
+    start_s: float,
+    end_s: float | None,
+) -> Iterator[EncodedChunk[F]]:
+    try:
+        sampled = vectors.sampled(preprocess.sample_fps, start_s, end_s)
+    except ValueError as exc:
+        raise MediaError(f"{name}: {exc}") from exc
+    for first in range(0, len(sampled.values), _VECTOR_CHUNK):
+        rows = sampled.values[first : first + _VECTOR_CHUNK]
+        times_s = sampled.times_s[first : first + _VECTOR_CHUNK]
+        last = first + len(rows)
+        chunk_end_s = float(sampled.times_s[last]) if last < len(sampled.times_s) else sampled.end_s
+        yield EncodedChunk((encode(rows, CENTER_VIEW),), times_s, chunk_end_s)

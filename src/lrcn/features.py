@@ -139,7 +139,7 @@ def features_key(model: HasBackbone, preprocess: PreprocessConfig, runtime: str 
     if model.backbone is None or model.config.backbone is None:
         raise ConfigError("this model has no backbone: it reads ready vectors, not pictures")
     pixels = asdict(preprocess)
-    for name in ("clip_length", "clip_stride", *(() if pixels["stream"] == "flow" else ("flow_method",))):
+    for name in ("clip_length", "clip_stride", "vectors", *(() if pixels["stream"] == "flow" else ("flow_method",))):
         del pixels[name]
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(model.config.backbone), pixels, runtime]).encode())
     for name, value in sorted(model.backbone.state_dict().items()):

@@ -96,6 +96,7 @@ def read_annotations(
     subject: str | None = None,
     looked_at: LookedAt = "auto",
     fps: float | None = None,
+    vectors: bool = False,
 ) -> Annotations:
     """Return what annotation files say, as bouts of recordings; nothing is left out in silence.
 
@@ -107,6 +108,7 @@ def read_annotations(
         looked_at: What the annotator went through: `auto`, what the format says; `whole`, every recording from start
             to end; `bouts`, nothing but the bouts.
         fps: Frame rate of the videos, for formats that count frames, where neither the file nor the video tells it.
+        vectors: Look for files of ready vectors in place of the videos.
 
     Raises:
         DataError: If a file cannot be read, or nobody is called `subject`.
@@ -117,7 +119,8 @@ def read_annotations(
     if folder is not None and not folder.is_dir():
         raise DataError(f"{folder}: no such folder of videos")
     files = _files(path, format)
-    options = ReadOptions(MediaFinder(files[0][0], folder), looked_at, fps)  # they all lie in one folder
+    media = MediaFinder(files[0][0], folder, vectors=vectors)  # they all lie in one folder
+    options = ReadOptions(media, looked_at, fps)
     read = [_read(file, name, options) for file, name in files]
     found = read[0] if len(read) == 1 else _joined(path.name, read)
     never = set(found.labels) - set(labels_of(found.recordings))

@@ -12,32 +12,40 @@ from urllib.parse import unquote, urlsplit
 
 from lrcn.errors import MediaError
 from lrcn.video.read import VideoInfo, probe
-from lrcn.video.sources import VIDEO_SUFFIXES
+from lrcn.video.sources import VECTOR_SUFFIXES, VIDEO_SUFFIXES
 
 _RATE_TOLERANCE = 0.01
 """Share by which a stated frame rate may differ from the video's: 30 stands for 29.97 too."""
 
+
+_DEEPLABCUT = "dlc_"
+"""Stands in DeepLabCut's names between that of the video and that of the network, in lower case."""
 
 NOT_THERE = "is not there, nor below"
 """In the warning of a video that is not found."""
 
 
 class MediaFinder:
-    """The videos around an annotation file.
+    """The videos around an annotation file, or the files of ready vectors that stand in for them.
 
     Names may be those of another computer: a Windows path, a `file:` address, other capitals, another folder. A name
     without the suffix of a video stands for the video of that name.
     """
 
-    def __init__(self, file: Path, videos: Path | None = None) -> None:
+    def __init__(self, file: Path, videos: Path | None = None, *, vectors: bool = False) -> None:
         """Look below a folder when something is not where it should be.
 
         Args:
             file: The annotation file.
             videos: Folder in which the videos lie; None for the file's own.
+            vectors: A video's name stands for the file of its ready vectors: `mouse.mp4` for `mouse.csv`,
+                `mouse.safetensors`, or else for `mouseDLC_....csv`, as DeepLabCut calls its own.
         """
         self.folder = file.parent
         self.videos = videos if videos is not None else file.parent
+        self._file = file
+        self._vectors = vectors
+        self._suffixes = VECTOR_SUFFIXES if vectors else VIDEO_SUFFIXES
         self._missing: set[str] = set()
         self._probed: dict[Path, VideoInfo | None] = {}
 
@@ -52,12 +60,16 @@ class MediaFinder:
         if not parts:
             return None
         named = Path(*parts)
-        for folder in (self.folder, self.videos):
-            if exists(folder / named):
-                return folder / named
-        found = self._below.get(named.name.casefold(), [])
-        if not found and named.suffix.lower() not in VIDEO_SUFFIXES:
-            found = self._stems.get(named.name.casefold(), [])
+        is_stem = named.suffix.lower() not in self._suffixes
+        found: list[Path] = []
+        if not (self._vectors and is_stem):
+            for folder in (self.folder, self.videos):
+                if exists(folder / named):
+                    return folder / named
+            found = self._below.get(named.name.casefold(), [])
+        if not found and is_stem:
+            stem = (named.stem if named.suffix.lower() in VIDEO_SUFFIXES else named.name).casefold()
+            found = self._stems.get(stem, []) or (self._deeplabcut.get(stem, []) if self._vectors else [])
         if len(found) > 1:
             found = _best(found, parts)
         if len(found) == 1:
@@ -65,14 +77,18 @@ class MediaFinder:
         if warn is not None and name not in self._missing:
             self._missing.add(name)
             if found:
-                warn(f"two videos are called {named.name}: {found[0]} and {found[1]}; keep one, or use --videos")
+                what = "two files of vectors are of" if self._vectors else "two videos are called"
+                warn(f"{what} {named.name}: {found[0]} and {found[1]}; keep one, or use --videos")
             else:
-                warn(f"{name} {NOT_THERE} {self.videos}; put it there, or name its folder: --videos")
+                what = f"the vectors of {name}: a file of that name" if self._vectors else name
+                warn(f"{what} {NOT_THERE} {self.videos}; put it there, or name its folder: --videos")
+        if self._vectors and named.suffix.lower() in VIDEO_SUFFIXES:
+            named = named.with_suffix(".csv")
         return self.videos / (named.name if named.is_absolute() or ":" in parts[0] else named)
 
     def info(self, path: Path | None) -> VideoInfo | None:
         """Return what a video says about itself, None if it is not there or cannot be read."""
-        if path is None or not exists(path):
+        if path is None or self._vectors or not exists(path):
             return None
         if path not in self._probed:
             try:
@@ -107,8 +123,18 @@ class MediaFinder:
         found: dict[str, list[Path]] = defaultdict(list)
         for paths in self._below.values():
             for path in paths:
-                if path.suffix.lower() in VIDEO_SUFFIXES:
+                if path.suffix.lower() in self._suffixes and path != self._file:
                     found[path.stem.casefold()].append(path)
+        return found
+
+    @functools.cached_property
+    def _deeplabcut(self) -> dict[str, list[Path]]:
+        """What DeepLabCut found in videos, by their names without suffix."""
+        found: dict[str, list[Path]] = defaultdict(list)
+        for stem, paths in self._stems.items():
+            video, mark, _ = stem.partition(_DEEPLABCUT)
+            if mark:
+                found[video] += paths
         return found
 
 
@@ -137,7 +163,8 @@ def _best(found: list[Path], parts: tuple[str, ...]) -> list[Path]:
     """Return those whose folders agree longest with the name's, from the file upwards."""
 
     def agreeing(path: Path) -> int:
-        pairs = zip(reversed(path.parts), reversed(parts), strict=False)
+        named = path.with_name(parts[-1])  # what was found may have another suffix
+        pairs = zip(reversed(named.parts), reversed(parts), strict=False)
         return next((i for i, (one, other) in enumerate(pairs) if one.casefold() != other.casefold()), len(parts))
 
     most = max(agreeing(path) for path in found)

@@ -97,7 +97,22 @@ def _ours(columns: list[str], rows: Iterable[Row], path: Path) -> Iterator[_Seen
         yield _Seen(row.line, frame, cells["id"], x + width / 2, y + height / 2, max(width, height))
 
 
-def _deeplabcut(rows: Iterator[Row], path: Path) -> Iterator[_Seen]:
+class DeepLabCutColumn(NamedTuple):
+    """What a column of DeepLabCut's holds."""
+
+    animal: str
+    """Empty in files of one animal."""
+    part: str
+    coordinate: str
+    """`x`, `y` or `likelihood`."""
+
+
+def deeplabcut_columns(rows: Iterator[Row], path: Path) -> list[DeepLabCutColumn]:
+    """Return what the columns behind the first, which counts frames, hold; takes the header rows behind `scorer`.
+
+    Raises:
+        DataError: If they are not those of DeepLabCut.
+    """
     header = {}
     for row in rows:
         header[row.cells[0].lower()] = row.cells
@@ -106,11 +121,19 @@ def _deeplabcut(rows: Iterator[Row], path: Path) -> Iterator[_Seen]:
     width = len(header.get("coords", ()))
     if "bodyparts" not in header or any(len(cells) != width for cells in header.values()):
         raise DataError(f"{path}: header rows scorer, bodyparts and coords are wanted; save it from DeepLabCut again")
+    animals = header.get("individuals", [""] * width)
+    return [
+        DeepLabCutColumn(animals[column], header["bodyparts"][column], header["coords"][column].lower())
+        for column in range(1, width)
+    ]
+
+
+def _deeplabcut(rows: Iterator[Row], path: Path) -> Iterator[_Seen]:
+    columns = deeplabcut_columns(rows, path)
+    width = 1 + len(columns)
     parts: dict[str, dict[str, dict[str, int]]] = {}  # animal -> body part -> coordinate -> column
-    for column in range(1, width):
-        animal = header["individuals"][column] if "individuals" in header else ""
-        of = parts.setdefault(animal, {}).setdefault(header["bodyparts"][column], {})
-        of[header["coords"][column].lower()] = column
+    for number, column in enumerate(columns, start=1):
+        parts.setdefault(column.animal, {}).setdefault(column.part, {})[column.coordinate] = number
     if not all({"x", "y"} <= of.keys() for own in parts.values() for of in own.values()):
         raise DataError(f"{path}: each body part needs columns x and y; save it from DeepLabCut again")
     if len(parts) > 1:

@@ -113,6 +113,7 @@ def import_caffe(
     digest = model_file.save(output, header, network.tensors)
     ignored = unused_layers(model, network.taken)
     config = network.config
+    assert config.backbone is not None  # nets of the release look at pictures
     kind = "single-frame net" if config.head == "frame" else f"LSTM of {config.hidden_size} units"
     net = f"{kind} on {config.backbone.layer} of {config.backbone.name}, {config.num_classes} labels"
     if config.head == "lstm" and stream == "rgb" and not release_quirks:

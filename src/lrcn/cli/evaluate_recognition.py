@@ -80,8 +80,9 @@ def _opened(model: str, data: Path, flags: EvaluationFlags) -> tuple[VideoRecogn
     )
     if isinstance(recognizer, TwoStreamRecognizer):
         return recognizer, data_set.read_videos(data, seed=flags.seed)
-    data_set.check_stream(recognizer.header.preprocess.stream)
-    return recognizer, data_set.read(data, seed=flags.seed)
+    preprocess = recognizer.header.preprocess
+    data_set.check_stream(preprocess.stream)
+    return recognizer, data_set.read(data, seed=flags.seed, vectors=preprocess.vectors)
 
 
 def _other(model: str, flags: EvaluationFlags) -> VideoRecognizer:

@@ -16,6 +16,7 @@ from lrcn.cli.numbers import as_region
 from lrcn.errors import DataError
 
 if TYPE_CHECKING:
+    from lrcn.config import VectorConfig
     from lrcn.data.captioning.examples import CaptionData
     from lrcn.data.recognition.examples import ReadOptions, RecognitionData
 
@@ -146,16 +147,19 @@ class DataFlags:
     flow_dir: Path | None = None
     """Folder that `lrcn data flow` wrote, for models of the flow stream: they read the flow there, not the videos."""
 
-    def read(self, path: Path, *, seed: int = 0) -> RecognitionData:
-        """Return the data set; `seed` decides which clips are held out for validation."""
+    def read(self, path: Path, *, seed: int = 0, vectors: VectorConfig | None = None) -> RecognitionData:
+        """Return the data set, of files of ready vectors where their settings are given.
+
+        `seed` decides which clips are held out for validation.
+        """
         from lrcn.data.recognition.flow import with_flow_files
 
-        videos = self.read_videos(path, seed=seed)
+        videos = self.read_videos(path, seed=seed, vectors=vectors)
         if self.flow_dir is None:
             return videos
         return with_flow_files(videos, path, self.flow_dir, skip_missing=self.skip_missing)
 
-    def read_videos(self, path: Path, *, seed: int = 0) -> RecognitionData:
+    def read_videos(self, path: Path, *, seed: int = 0, vectors: VectorConfig | None = None) -> RecognitionData:
         """Return the data set with its videos, whatever `flow_dir` says."""
         from lrcn.data.recognition.readers import read_recognition_data
 
@@ -170,6 +174,7 @@ class DataFlags:
                 videos=self.videos,
                 subject=self.subject,
                 looked_at=self.looked_at,
+                vectors=vectors,
             )
         except DataError as exc:
             if self.format == "auto" and self.holds_captions(path):
@@ -212,7 +217,8 @@ class DataFlags:
     def check_stream(self, stream: str) -> None:
         """Make sure that a model of this stream can look at these files; `UsageError` if not."""
         if self.flow_dir is not None and stream != "flow":
-            raise UsageError("--flow-dir holds flow images, and this model looks at RGB frames; flow: --stream flow")
+            looks_at = "reads ready vectors" if stream == "vectors" else "looks at RGB frames"
+            raise UsageError(f"--flow-dir holds flow images, and this model {looks_at}; flow: --stream flow")
 
     def holds_captions(self, path: Path) -> bool:
         """Whether this is a caption data set."""

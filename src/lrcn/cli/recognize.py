@@ -64,7 +64,7 @@ def recognize(
 
     Args:
         sources: Videos: files, folders (searched for videos), globs such as `'clips/*.mp4'`. A folder that holds only
-            images is one video.
+            images is one video. For a model that reads ready vectors, files and folders of those.
         top_k: Labels to name, most probable first.
         clip_stride: Frames between the starts of neighbouring windows; smaller gives a finer timeline. Left out, the
             model's own.
@@ -101,7 +101,14 @@ def recognize(
     from lrcn.video.sources import expand_sources
 
     check_weight(rgb_weight, flow_model)
-    paths, failures = expand_each(sources, expand_sources)
+    recognizer = load_streams(
+        model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
+    )
+    reads_vectors = recognizer.header.preprocess.vectors is not None
+    if reads_vectors and (save_video is not None or bout_flags.review):
+        flag = "--save-video" if save_video is not None else "--review"
+        raise UsageError(f"{flag} shows pictures, and {model} reads ready vectors: leave it out")
+    paths, failures = expand_each(sources, partial(expand_sources, vectors=reads_vectors))
     if bout_flags.tracks is not None and len(paths) > 1 and not bout_flags.tracks.is_dir():
         raise UsageError(f"--tracks {bout_flags.tracks} is of one video; for {len(paths)} name a folder of such files")
     targets = _labelled_paths(paths, save_video) if save_video else [None] * len(paths)
@@ -109,9 +116,6 @@ def recognize(
         files=[("--csv", csv_file), ("--probs", probs), *(("--save-video", target) for target in targets)],
         folders=[("--srt", srt), ("--vtt", vtt), ("--save-video", save_video), ("--bouts", bout_flags.bouts)],
         sources=paths,
-    )
-    recognizer = load_streams(
-        model, flow_model, rgb_weight, crops, device=device, runtime=runtime, batch_size=batch_size
     )
     if unknown_below is not None:
         recognizer.unknown_below = unknown_below
@@ -135,7 +139,8 @@ def recognize(
         for i, (path, target) in enumerate(zip(paths, targets, strict=True)):
             text = path.name if len(paths) == 1 else f"{path.name} ({i + 1} of {len(paths)})"
             try:
-                reading, writing = _stages(bar, path, i, text, 1 if target is None else 2)
+                shown = None if reads_vectors else path
+                reading, writing = _stages(bar, shown, i, text, 1 if target is None else 2)
                 if finder is not None:
                     result = finder.find(path, top_k=top_k, on_progress=reading)
                 else:
@@ -177,13 +182,16 @@ def recognize(
 
 
 def _stages(
-    bar: ProgressBar, path: Path, num_before: int, text: str, num_stages: int
+    bar: ProgressBar, path: Path | None, num_before: int, text: str, num_stages: int
 ) -> tuple[Callable[[float], None], Callable[[float], None]]:
-    """Return a function for each stage of a source, which moves the bar to the seconds of video that it is given."""
+    """Return a function for each stage of a source, which moves the bar to the seconds of video that it is given.
+
+    Where there is no video (None) the bar does not move: vectors take no time.
+    """
     from lrcn.video.read import probe
 
     bar.update(num_before, text)
-    duration_s = probe(path).duration_s if bar.shown else 0.0
+    duration_s = probe(path).duration_s if bar.shown and path is not None else 0.0
 
     def show(stage: int, done_s: float) -> None:
         share = min(1.0, done_s / duration_s) if duration_s else 0.0

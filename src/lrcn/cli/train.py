@@ -115,7 +115,7 @@ def recognition(
     if minutes is not None and not search:
         raise UsageError("--minutes is the time of a search; add --search")
     data_set.check_stream(settings.stream)
-    known = data_set.read(data, seed=settings.seed)
+    known = data_set.read(data, seed=settings.seed, vectors=settings.vectors)
     # `lrcn evaluate` must divide recordings as they were divided here
     again = f"{data}{data_set.said(seed=settings.seed)}" if known.recordings else str(data)
     if search:

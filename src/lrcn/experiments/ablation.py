@@ -124,6 +124,8 @@ def ablate(
     """
     if config.backbone_trainable:
         raise ConfigError("ablations compare heads on the same features: leave backbone_trainable off")
+    if config.vectors is not None:
+        raise ConfigError("ablations compare heads on features of a CNN, and ready vectors need none")
     known = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
     if known.multi_label:
         raise DataError(
@@ -166,6 +168,7 @@ def ablate(
 def _features(
     model: RecognitionModel, preprocess: PreprocessConfig, data: RecognitionData, split: str, cache_dir: Path
 ) -> tuple[list[Tensor], NDArray[np.int64], list[str]]:
+    assert model.backbone is not None  # models of ready vectors were refused
     encoder = TorchEncoder(model.backbone, preprocess)
     cache = FeatureCache(cache_dir, features_key(model, preprocess))
     label_ids = {label: number for number, label in enumerate(data.labels)}

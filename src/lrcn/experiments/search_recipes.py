@@ -76,6 +76,8 @@ def check_settings(config: RecognitionTrainingConfig) -> None:
     """
     if config.backbone_trainable:
         raise ConfigError("a search tries recipes on cached features: leave backbone_trainable off")
+    if config.vectors is not None:
+        raise ConfigError("a search tries layers of a CNN, and ready vectors need none: train without --search")
     if config.patience is not None:
         raise ConfigError("a search trains on the validation clips, too: leave patience out, and set epochs")
     if config.devices > 1:

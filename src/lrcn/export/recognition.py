@@ -14,7 +14,7 @@ from lrcn.bouts import BACKGROUND
 from lrcn.data.captioning.examples import CaptionData
 from lrcn.data.recognition.examples import TOGETHER, RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
-from lrcn.errors import DataError, LRCNError
+from lrcn.errors import ConfigError, DataError, LRCNError
 from lrcn.export import calibration
 from lrcn.graphs.exported import ExportedModel
 from lrcn.inference.recognition.graph_runtime import GraphRuntime
@@ -72,8 +72,11 @@ class RecognitionExport:
 
         Raises:
             DataError: If the data set is of another kind, or of other classes.
+            ConfigError: If the model reads ready vectors.
         """
         self.header, self.network = model_file.load(model, task=RECOGNITION)
+        if self.network.backbone is None:
+            raise ConfigError(f"{model}: reads ready vectors, and has no CNN to export; it is fast as it is")
         self._split, self._tell = split, tell
         self._data: RecognitionData | None = None
         if data is not None:

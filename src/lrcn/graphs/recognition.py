@@ -13,7 +13,8 @@ from lrcn.models.recognition import RecognitionModel
 
 def recognition_graphs(header: RecognitionHeader, model: RecognitionModel) -> list[GraphSource]:
     """Return the graphs of a recognition model on the CPU in float32; tracing them leaves marks in it."""
-    head, features = model.head, torch.zeros(2, model.backbone.feature_size)
+    assert model.backbone is not None  # models of ready vectors were refused
+    head, features = model.head, torch.zeros(2, model.feature_size)
     length = header.preprocess.clip_length
     clip = {
         "embedded": head.embed(features)[:, None].repeat(1, length, 1),

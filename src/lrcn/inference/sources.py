@@ -16,13 +16,18 @@ OnFailure = Callable[[Source, MediaError], None]
 
 
 def each_source(
-    sources: Source | Iterable[Source], *, pictures: bool = False, on_failure: OnFailure | None = None
+    sources: Source | Iterable[Source],
+    *,
+    pictures: bool = False,
+    vectors: bool = False,
+    on_failure: OnFailure | None = None,
 ) -> Iterator[Source]:
     """Yield what the sources stand for, in order: the files that paths, folders and globs name, and all else as it is.
 
     Args:
         sources: One, or several.
         pictures: Images in folders are pictures, not frames of a video.
+        vectors: Folders stand for their files of ready vectors.
         on_failure: Told what names nothing; None raises.
 
     Raises:
@@ -34,7 +39,7 @@ def each_source(
             yield source
             continue
         with telling(on_failure, source):
-            yield from expand_sources([os.fspath(source)], pictures=pictures)
+            yield from expand_sources([os.fspath(source)], pictures=pictures, vectors=vectors)
 
 
 @contextmanager

@@ -24,7 +24,9 @@ class RecognitionModel(Network):
     """
 
     config: RecognitionConfig
-    backbone: Backbone
+    backbone: Backbone | None
+    feature_size: int
+    """Values of a frame's feature, or of the ready vector that stands in for it."""
 
     def __init__(self, config: RecognitionConfig, *, backbone_weights: str | Path = "none") -> None:
         """Make the network.
@@ -40,8 +42,14 @@ class RecognitionModel(Network):
         """
         super().__init__()
         self.config = config
-        self.backbone = build_backbone(config.backbone, weights=backbone_weights)
-        self.head = build_head(config, self.backbone.feature_size)
+        self.backbone = None
+        if config.backbone is not None:
+            self.backbone = build_backbone(config.backbone, weights=backbone_weights)
+            self.feature_size = self.backbone.feature_size
+        else:
+            assert config.vector_size is not None  # the configuration has checked it
+            self.feature_size = config.vector_size
+        self.head = build_head(config, self.feature_size)
         self.register_state_dict_post_hook(_without_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_with_prefix)  # type: ignore[no-untyped-call]
 
@@ -82,15 +90,13 @@ class RecognitionModel(Network):
             ShapeError: If `features` is not `(B, D)`.
             ConfigError: If the head looks at clips as a whole.
         """
-        if features.dim() != 2 or features.shape[1] != self.backbone.feature_size:
-            raise ShapeError(
-                f"features of a step must be (clips, {self.backbone.feature_size}), got {tuple(features.shape)}"
-            )
+        if features.dim() != 2 or features.shape[1] != self.feature_size:
+            raise ShapeError(f"features of a step must be (clips, {self.feature_size}), got {tuple(features.shape)}")
         return self.head.step(features, state)
 
     def _check_clips(self, features: Tensor) -> None:
-        if features.dim() != 3 or features.shape[2] != self.backbone.feature_size or features.shape[1] == 0:
-            expected = f"(clips, frames, {self.backbone.feature_size})"
+        if features.dim() != 3 or features.shape[2] != self.feature_size or features.shape[1] == 0:
+            expected = f"(clips, frames, {self.feature_size})"
             raise ShapeError(f"features must be {expected} with at least one frame, got {tuple(features.shape)}")
 
 

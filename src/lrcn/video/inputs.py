@@ -25,6 +25,7 @@ from lrcn.video.isolation import current
 from lrcn.video.read import FrameChunk, probe, read_frames
 from lrcn.video.regions import cut_region
 from lrcn.video.resize import FrameResizer
+from lrcn.video.sources import VECTOR_SUFFIXES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,6 +145,13 @@ def network_images(
             or if `roi` does not lie in the picture.
     """
     media = as_media(source)
+    if config.stream == "vectors":
+        raise MediaError(f"{name_of_source(source)}: looked at as pictures, and the model reads ready vectors")
+    if isinstance(media, Path) and media.suffix.lower() in VECTOR_SUFFIXES:
+        raise MediaError(
+            f"{media}: a file of ready vectors, it seems, and the model looks at videos; train one that reads them: "
+            "--stream vectors"
+        )
     tag = read_flow_tag(media) if isinstance(media, Path) else None
     if tag is not None and isinstance(media, Path):
         if roi is not None:

@@ -7,8 +7,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from lrcn.errors import MediaError
+
+_Kind = Literal["videos", "pictures", "vectors"]
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -23,6 +26,10 @@ IMAGE_SUFFIXES = frozenset({
 })
 # fmt: on
 """Suffixes by which images are found in folders."""
+
+
+VECTOR_SUFFIXES = frozenset({".csv", ".safetensors"})
+"""Of files of ready vectors, which some models read in place of videos."""
 
 
 _CLUTTER = frozenset({
@@ -50,7 +57,7 @@ def image_sequence(folder: Path) -> list[Path]:
     return sorted(entries, key=natural_key)
 
 
-def expand_sources(sources: Sequence[str | Path], *, pictures: bool = False) -> list[Path]:
+def expand_sources(sources: Sequence[str | Path], *, pictures: bool = False, vectors: bool = False) -> list[Path]:
     """Return what the sources name, each once: files, and folders that are one image sequence.
 
     A file stands for itself. A folder stands for itself if it holds only images, otherwise for all videos and image
@@ -60,47 +67,55 @@ def expand_sources(sources: Sequence[str | Path], *, pictures: bool = False) -> 
     Args:
         sources: Files, folders and globs.
         pictures: Images are pictures: a folder stands for every picture and every video below it.
+        vectors: Files of ready vectors are wanted: a folder stands for those below it, and for nothing else.
 
     Raises:
         MediaError: For a source that names nothing.
     """
+    kind: _Kind = "vectors" if vectors else "pictures" if pictures else "videos"
     found: dict[Path, None] = {}
     for source in sources:
         try:
-            matches = list(_expand(source, pictures))
+            matches = list(_expand(source, kind))
         except OSError as exc:  # a name too long, a folder that may not be read
             raise MediaError(f"{exc.filename or source}: {exc.strerror}") from exc
         if not matches:
-            raise MediaError(f"{source}: {_why_nothing(source, pictures)}")
+            raise MediaError(f"{source}: {_why_nothing(source, kind)}")
         found.update(dict.fromkeys(matches))
     return list(found)
 
 
-def _expand(source: str | Path, pictures: bool) -> Iterator[Path]:
+_SUFFIXES: dict[_Kind, frozenset[str]] = {
+    "videos": VIDEO_SUFFIXES,
+    "pictures": VIDEO_SUFFIXES | IMAGE_SUFFIXES,
+    "vectors": VECTOR_SUFFIXES,
+}
+
+
+def _expand(source: str | Path, kind: _Kind) -> Iterator[Path]:
     path = Path(source)
     named = [path] if path.exists() else sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key)
     for match in named:
         if match.is_dir():
-            yield from _below(match, pictures, set())
+            yield from _below(match, kind, set())
         else:
             yield match
 
 
-def _below(folder: Path, pictures: bool, seen: set[str]) -> Iterator[Path]:
+def _below(folder: Path, kind: _Kind, seen: set[str]) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in seen:  # a link that leads back up
         return
     seen.add(real)
-    if not pictures and image_sequence(folder):
+    if kind == "videos" and image_sequence(folder):
         yield folder
         return
-    suffixes = VIDEO_SUFFIXES | IMAGE_SUFFIXES if pictures else VIDEO_SUFFIXES
     for entry in sorted(folder.iterdir(), key=natural_key):
         if is_clutter(entry.name):
             continue
         if entry.is_dir():
-            yield from _below(entry, pictures, seen)
-        elif entry.suffix.lower() in suffixes or _is_animation(entry):
+            yield from _below(entry, kind, seen)
+        elif entry.suffix.lower() in _SUFFIXES[kind] or (kind != "vectors" and _is_animation(entry)):
             yield entry
 
 
@@ -145,8 +160,10 @@ def why_no_file(source: str | Path) -> str:
     return "no regular file" if Path(source).exists() else "no such file or folder"
 
 
-def _why_nothing(source: str | Path, pictures: bool) -> str:
-    if Path(source).is_dir() and pictures:
+def _why_nothing(source: str | Path, kind: _Kind) -> str:
+    if Path(source).is_dir() and kind == "vectors":
+        return f"no file of ready vectors ({', '.join(sorted(VECTOR_SUFFIXES))}) in this folder"
+    if Path(source).is_dir() and kind == "pictures":
         return "no picture and no video in this folder"
     if Path(source).is_dir():
         return "no video and no folder of images in this folder; name a file to have it read whatever its suffix"

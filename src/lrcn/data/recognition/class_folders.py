@@ -10,7 +10,7 @@ from lrcn.data.problems import Problems
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData, RecognitionExample, sorted_labels
 from lrcn.data.splits import SPLIT_NAMES
 from lrcn.errors import MediaError
-from lrcn.video.sources import expand_sources, is_clutter, passed_over
+from lrcn.video.sources import VECTOR_SUFFIXES, expand_sources, is_clutter, passed_over
 
 
 def detect_class_folders(path: Path) -> bool:
@@ -21,7 +21,7 @@ def detect_class_folders(path: Path) -> bool:
 def read_class_folders(path: Path, options: ReadOptions) -> RecognitionData:
     """Read `DATA/<class>/*`, at any depth below the class; everything is in `train`."""
     problems = Problems(options.skip_missing)
-    examples = [example for folder in _subfolders(path) for example in _class(folder, "train", problems)]
+    examples = [example for folder in _subfolders(path) for example in _class(folder, "train", problems, options)]
     warnings = problems.check(len(examples), path) + _left_out(path, examples)
     return RecognitionData(sorted_labels(examples), tuple(examples), path.resolve().name, warnings)
 
@@ -40,7 +40,7 @@ def read_split_folders(path: Path, options: ReadOptions) -> RecognitionData:
         if split is None:
             continue
         for folder in _subfolders(split_folder):
-            examples += _class(folder, split, problems)
+            examples += _class(folder, split, problems, options)
     warnings = problems.check(len(examples), path)
     if ignored := [folder.name for folder in _subfolders(path) if _split_of(folder) is None]:
         warnings += (f"beside train, val and test, these folders are left out: {', '.join(ignored)}",)
@@ -48,11 +48,11 @@ def read_split_folders(path: Path, options: ReadOptions) -> RecognitionData:
     return RecognitionData(sorted_labels(examples), tuple(examples), path.resolve().name, warnings)
 
 
-def _class(folder: Path, split: str, problems: Problems) -> list[RecognitionExample]:
+def _class(folder: Path, split: str, problems: Problems, options: ReadOptions) -> list[RecognitionExample]:
     try:
-        paths = expand_sources([folder])
+        paths = expand_sources([folder], vectors=options.vectors is not None)
     except MediaError:
-        problems.add(str(folder), "this class folder holds no video; remove it, or put its videos there")
+        problems.add(str(folder), _why_empty(folder, options))
         return []
     if paths == [folder]:
         problems.add(
@@ -62,6 +62,14 @@ def _class(folder: Path, split: str, problems: Problems) -> list[RecognitionExam
         )
         return []
     return [RecognitionExample(path, folder.name, split) for path in paths]
+
+
+def _why_empty(folder: Path, options: ReadOptions) -> str:
+    if options.vectors is not None:
+        return "this class folder holds no file of ready vectors; remove it, or put some there"
+    if any(path.suffix.lower() in VECTOR_SUFFIXES for path in passed_over(folder, ())):
+        return "this class folder holds no video; if its tables are ready vectors, say so: --stream vectors"
+    return "this class folder holds no video; remove it, or put its videos there"
 
 
 def _subfolders(folder: Path) -> list[Path]:

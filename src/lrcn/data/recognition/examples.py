@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lrcn.annotations.reading import LookedAt
 from lrcn.bouts import Recording, Region, Span
+from lrcn.config import VectorConfig
 from lrcn.data.splits import examples_of
 
 TOGETHER = "|"
@@ -24,7 +25,7 @@ class RecognitionExample:
     """A video, or a part of one, and its class."""
 
     path: Path
-    """A video file, or a folder that holds its frames as images."""
+    """A video file, a folder that holds its frames as images, or a file of ready vectors."""
     label: str
     """Its class; in a data set that is `multi_label` all classes shown, in alphabetical order with `TOGETHER` between
     them, and empty where none is."""
@@ -123,6 +124,8 @@ class ReadOptions:
     """Whose bouts of an annotation file count; None for all."""
     looked_at: LookedAt = "auto"
     """What of the recordings the annotator went through, so that what no bout covers there is background."""
+    vectors: VectorConfig | None = None
+    """Given where the clips are files of ready vectors, in place of videos."""
     annotation_format: str = "auto"
     """A key of `lrcn.annotations.formats.FORMATS`."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lrcn.annotations.formats import FORMATS
 from lrcn.annotations.reading import LookedAt
+from lrcn.config import VectorConfig
 from lrcn.data.formats import add_reader, recognised
 from lrcn.data.named_files import composed
 from lrcn.data.problems import first_of
@@ -87,6 +88,7 @@ def read_recognition_data(
     videos: str | Path | None = None,
     subject: str | None = None,
     looked_at: LookedAt = "auto",
+    vectors: VectorConfig | None = None,
 ) -> RecognitionData:
     """Return the examples of a data set, checked: listed files exist, times and splits make sense.
 
@@ -106,6 +108,7 @@ def read_recognition_data(
         videos: Of annotated recordings: the folder below which they lie; None for that of the annotations.
         subject: Of annotated recordings: whose bouts count; None for all.
         looked_at: Of annotated recordings: what the annotator went through, as for `lrcn.read_annotations`.
+        vectors: Given where the clips, of class folders, lists and annotated recordings, are files of ready vectors.
 
     Raises:
         DataError: If nothing is recognised, two layouts are, or rows are bad (`problems` holds them all), or a group
@@ -131,6 +134,7 @@ def read_recognition_data(
             videos=None if videos is None else Path(videos),
             subject=subject,
             looked_at=looked_at,
+            vectors=vectors,
             annotation_format=annotation_format,
         )
         data = _composed(reader.read(path, options))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lrcn.annotations.formats import read_annotations, recognised_format
+from lrcn.annotations.vector_files import read_vectors
 from lrcn.bouts import (
     BACKGROUND,
     Annotations,
@@ -20,6 +21,7 @@ from lrcn.bouts import (
     overlap_s,
     union,
 )
+from lrcn.config import VectorConfig
 from lrcn.data.csv_table import table_columns
 from lrcn.data.named_files import exists
 from lrcn.data.problems import Problems, first_of
@@ -82,6 +84,7 @@ def read_file(path: Path, options: ReadOptions) -> Annotations:
         videos=options.videos,
         subject=options.subject,
         looked_at=options.looked_at,
+        vectors=options.vectors is not None,
     )
 
 
@@ -104,10 +107,14 @@ def data_of(annotations: Annotations, options: ReadOptions, source: Path) -> Rec
         lines = [f"{skipped.place}: {skipped.reason}" for skipped in annotations.skipped]
         warnings.append(f"left out: {first_of(lines)}")
     problems = Problems(options.skip_missing)
-    recordings = _joined(list(_found(annotations.recordings, problems)), warnings)
+    annotated = annotations.recordings
+    if options.vectors is not None and any(recording.roi for recording in annotated):
+        warnings.append(f"{source.name}: regions of interest are of pictures, and ready vectors are read without them")
+        annotated = tuple(replace(recording, roi=None) for recording in annotated)
+    recordings = _joined(list(_found(annotated, problems)), warnings)
     warnings += problems.check(len(recordings), source, "recording")
     unread: list[UnreadRecording] = []
-    recordings = list(_measured(recordings, warnings, unread))
+    recordings = list(_measured(recordings, options.vectors, warnings, unread))
     if not recordings:
         raise DataError(f"{source}: no recording can be read: {first_of(warnings)}")
     _tell_points(recordings, warnings)
@@ -182,19 +189,20 @@ def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Record
 
 
 def _measured(
-    recordings: Iterable[Recording], warnings: list[str], unread: list[UnreadRecording]
+    recordings: Iterable[Recording],
+    vectors: VectorConfig | None,
+    warnings: list[str],
+    unread: list[UnreadRecording],
 ) -> Iterable[Recording]:
     """Yield what can be read, with its length; bouts end with the file."""
     for recording in recordings:
         assert recording.path is not None
         try:
-            info = probe(recording.path)
-            _check_roi(recording, info.height, info.width)
+            duration_s = _duration(recording) if vectors is None else read_vectors(recording.path, vectors).end_s
         except MediaError as exc:
             warnings.append(f"left out: {exc}")
             unread.append(UnreadRecording(recording.name, recording.split, str(exc)))
             continue
-        duration_s = info.duration_s
         past = [bout for bout in recording.bouts if bout.end_s > duration_s + TICK_S]
         if past:
             beyond = sum(bout.start_s >= duration_s for bout in past)
@@ -206,12 +214,16 @@ def _measured(
         yield clipped(replace(recording, duration_s=duration_s), (0.0, duration_s), recording.split)
 
 
-def _check_roi(recording: Recording, height: int, width: int) -> None:
+def _duration(recording: Recording) -> float:
+    """Return how long a recording's video is, once its region of interest lies in the picture."""
+    assert recording.path is not None
+    info = probe(recording.path)
     if recording.roi is not None:
         try:
-            check_region(recording.roi, height, width)
+            check_region(recording.roi, info.height, info.width)
         except MediaError as exc:
             raise MediaError(f"{recording.path}: {exc}") from exc
+    return info.duration_s
 
 
 def _tell_points(recordings: Iterable[Recording], warnings: list[str]) -> None:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from lrcn.bouts import BACKGROUND, Bout, Recording, Span, union
 from lrcn.data.recognition.examples import RecognitionData
-from lrcn.data.recognition.readers import read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.evaluation.recognition.recording_report import (
     BudgetComparison,
@@ -27,7 +26,7 @@ from lrcn.evaluation.recognition.recording_report import (
     RecordingView,
     report_of,
 )
-from lrcn.evaluation.recognition.report import EvaluationReport, FailedVideo, Predictor, evaluate_recognition
+from lrcn.evaluation.recognition.report import EvaluationReport, FailedVideo, Predictor, data_for, evaluate_recognition
 from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.metrics.agreement import agreement_tally
 from lrcn.metrics.calibration import reliability_of
@@ -57,7 +56,7 @@ def evaluate_clips_or_recordings(
 
     Arguments and errors are those of `evaluate_recordings`, and of `evaluate_recognition`.
     """
-    known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
+    known = data_for(recognizer, data)
     if known.recordings and isinstance(recognizer, VideoRecognizer):
         return evaluate_recordings(recognizer, known, split=split, on_progress=on_progress)
     return evaluate_recognition(recognizer, known, split=split, on_progress=on_progress)
@@ -83,7 +82,7 @@ def evaluate_recordings(
         DataError: If the split is empty, no behaviour of it is one of the model's, or none of it can be read.
     """
     report = on_progress or (lambda what, done, total: None)
-    known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
+    known = data_for(recognizer, data)
     split = "all" if split == "test" and known.undivided else split
     truths = [recording for recording in known.recordings if split in ("all", recording.split)]
     unread = [one for one in known.unread if one.split in ("", split)]

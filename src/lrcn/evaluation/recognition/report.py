@@ -20,6 +20,7 @@ from lrcn.data.recognition.examples import SEVERAL_AT_ONCE
 from lrcn.data.recognition.readers import RecognitionData, RecognitionExample, read_recognition_data
 from lrcn.errors import DataError, MediaError, unknown_name_message
 from lrcn.files import replacing_table, write_json
+from lrcn.inference.recognition.calling import VideoRecognizer
 from lrcn.metrics.calibration import ReliabilityBin, calibration_error, reliability
 from lrcn.metrics.classification import (
     class_scores,
@@ -167,7 +168,7 @@ def evaluate_recognition(
         DataError: If the split is empty, has classes that the model does not know, or none of its videos can be read.
     """
     report = on_progress or (lambda what, done, total: None)
-    known = data if isinstance(data, RecognitionData) else read_recognition_data(Path(data))
+    known = data_for(recognizer, data)
     if known.multi_label:
         raise DataError(f"{known.name}: {SEVERAL_AT_ONCE}, and these scores are of clips that have one class each")
     if split == "test" and known.undivided:
@@ -209,6 +210,14 @@ def evaluate_recognition(
         split=split,
         model=model_names,
     )
+
+
+def data_for(recognizer: Predictor, data: str | Path | RecognitionData) -> RecognitionData:
+    """Return a data set, read as what the recognizer looks at where it is a path: videos, or files of ready vectors."""
+    if isinstance(data, RecognitionData):
+        return data
+    vectors = recognizer.header.preprocess.vectors if isinstance(recognizer, VideoRecognizer) else None
+    return read_recognition_data(Path(data), vectors=vectors)
 
 
 def _report(

@@ -89,8 +89,8 @@ class VideoRecognizer(ABC):
         Args:
             source: A video or picture, or a folder that is one image sequence: its path, its bytes, a file opened with
                 mode `rb`, a PIL image; or RGB frames as an array `(T, H, W, 3)` or tensor `(T, 3, H, W)` of uint8,
-                taken to have the rate that the model samples at. A list of these gives a list of results, as `stream`
-                does.
+                taken to have the rate that the model samples at. Of a model that reads ready vectors, a file of them or
+                an array `(T, D)`. A list of these gives a list of results, as `stream` does.
             top_k: Labels to name, most probable first.
             clip_stride: Frames between the starts of neighbouring windows; None takes the model's own.
             start_s: Where to begin, from the start of the video; of one source only.
@@ -219,7 +219,8 @@ class VideoRecognizer(ABC):
             MediaError: At a source that names nothing or cannot be decoded, unless `on_failure` is given.
             ConfigError: As for a call.
         """
-        for source in each_source(sources, on_failure=on_failure):
+        vectors = self.header.preprocess.vectors is not None
+        for source in each_source(sources, vectors=vectors, on_failure=on_failure):
             with telling(on_failure, source):
                 yield self(source, top_k=top_k, clip_stride=clip_stride)
 

@@ -87,7 +87,7 @@ def explain(
         roi: Where in the picture to look: left, top, width and height in px; None for all of it.
 
     Raises:
-        ConfigError: If the model does not run in torch, or is of two streams.
+        ConfigError: If the model does not run in torch, is of two streams, or reads ready vectors.
         UnknownNameError: If there is no such label.
         MediaError: If nothing of the video can be decoded.
     """
@@ -132,6 +132,8 @@ def runtime_of(recognizer: VideoRecognizer) -> TorchRuntime:
     if not isinstance(runtime, TorchRuntime):
         name = "two streams" if runtime is None else f"runtime {runtime.name!r}"
         raise ConfigError(f"an explanation needs the gradients of one network in torch, got {name}; use: torch")
+    if runtime.model.backbone is None:
+        raise ConfigError("an explanation shows places in pictures, and this model reads ready vectors")
     return runtime
 
 
@@ -184,6 +186,7 @@ def log_odds(probs: Tensor, label_id: int, *, multi_label: bool) -> Tensor:
 def mapped_probs(model: RecognitionModel, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
     """Return feature maps `(L, C, h, w)` that have gradients, and the clip's class probabilities `(1, A)` from them."""
     backbone = model.backbone
+    assert backbone is not None  # models of ready vectors were refused
     with torch.no_grad():
         layer = _last_map(backbone, pixels[:1])
     maps: list[Tensor] = []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrcn.config import RecognitionHeader
+from lrcn.errors import ConfigError
 from lrcn.inference.recognition.graph_runtime import GraphRuntime
 from lrcn.inference.recognition.parity import ParityCheck
 from lrcn.inference.recognition.runtime import Runtime
 from lrcn.inference.recognition.torch_runtime import TorchRuntime
-from lrcn.inference.runtimes import Choice, Kept, check_name, engine_of
+from lrcn.inference.runtimes import AUTO, Choice, Kept, check_name, engine_of
 from lrcn.models.recognition import RecognitionModel
 
 
@@ -22,6 +23,10 @@ def open_runtime(
     """
     check_name(name)
     reference = TorchRuntime(model, header.preprocess, device=device)
+    if model.backbone is None:
+        if name not in ("torch", AUTO):
+            raise ConfigError(f"a model that reads ready vectors has no CNN for runtime {name!r} to run: leave it out")
+        return reference
     kept = Kept(header, model, cache_dir)
 
     def made(name: str) -> Runtime:

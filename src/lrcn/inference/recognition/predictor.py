@@ -68,6 +68,8 @@ class Recognizer(VideoRecognizer):
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if header.preprocess.vectors is not None and tuple(views) != (CENTER_VIEW,):
+            raise ConfigError(f"{name or 'model'}: reads ready vectors, which have no crops: leave crops and views out")
         self.header = header
         self.name = name
         self.unknown_below = 0.0 if header.calibration is None else header.calibration.unknown_below

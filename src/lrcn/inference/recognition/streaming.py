@@ -60,6 +60,8 @@ class StreamingRecognizer:
             head = recognizer.header.model.head
             raise ConfigError(f"mode carry goes frame by frame, the head {head!r} reads whole clips; use mode window")
         check_top_k(top_k)
+        if recognizer.header.preprocess.vectors is not None:
+            raise ConfigError("a stream is looked at frame by frame, and this model reads ready vectors: use recognize")
         self.recognizer = recognizer
         self.mode = mode
         self._top_k = top_k

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from lrcn.config import PreprocessConfig
 from lrcn.features import Precision, TorchEncoder
@@ -31,7 +33,13 @@ class TorchRuntime(TorchEncoder, Runtime):
         self._device = torch.device(device)
         self.model = model.to(self._device).eval()
         self.has_step = self.model.head.has_step
-        super().__init__(model.backbone, preprocess, device=device, precision=precision)
+        backbone = nn.Identity() if model.backbone is None else model.backbone
+        super().__init__(backbone, preprocess, device=device, precision=precision)
+
+    @torch.inference_mode()
+    def features(self, images: NDArray[Any], view: View) -> torch.Tensor:
+        """As `TorchEncoder.features`; ready vectors, which may come in place of images, are features already."""
+        return self._tensor(images) if self.model.backbone is None else super().features(images, view)
 
     @torch.inference_mode()
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

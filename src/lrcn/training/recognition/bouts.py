@@ -22,7 +22,7 @@ from lrcn.inference.recognition.windows import WindowProbs
 from lrcn.metrics.calibration import calibrated
 from lrcn.metrics.recording_pairs import end_of, known_time
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.features import EncodedVideos
+from lrcn.training.features import ExampleFeatures
 from lrcn.training.validation import Sums, Validation
 from lrcn.video.sampling import clip_windows
 
@@ -89,7 +89,7 @@ def recording_windows(
 
 
 def recording_features(
-    data: RecognitionData, encoded: EncodedVideos, part_of: Callable[[RecognitionExample], Part]
+    data: RecognitionData, encoded: ExampleFeatures, part_of: Callable[[RecognitionExample], Part]
 ) -> list[RecordingFeatures]:
     """Return the validation recordings in which something is known, those that can be read.
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
-from lrcn.config import PACKAGED_BACKBONE, HeadSettings, PreprocessConfig, RecognitionConfig
+from lrcn.config import PACKAGED_BACKBONE, HeadSettings, PreprocessConfig, RecognitionConfig, VectorConfig
 from lrcn.tasks import RECOGNITION
 from lrcn.training.config import TrainingConfig, require_setting
 
@@ -67,8 +67,12 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
     """Random weights above the backbone: torch's, or the released nets' (LSTM uniform in +-0.01, classifier Gaussian of
     deviation 0.01, biases 0)."""
 
-    stream: Literal["rgb", "flow"] = "rgb"
-    """What the network looks at: frames, or the optical flow between neighbouring frames."""
+    stream: Literal["rgb", "flow", "vectors"] = "rgb"
+    """What the network looks at: frames, the optical flow between neighbouring frames, or ready `vectors` in place of
+    what a CNN says of them, such as where body parts are: the clips are then files of DeepLabCut, SLEAP or others, CSV
+    or .safetensors, and what is said of CNNs and pixels does nothing."""
+    vector_fps: float | None = None
+    """Rows, or frames, a second in files of ready vectors that do not tell it, as most do not."""
     flow_method: Literal["dis", "farneback", "raft"] = "dis"
     """Optical-flow method, for `stream: flow`."""
     clip_length: int = 16
@@ -103,11 +107,19 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         TrainingConfig.__post_init__(self)
         HeadSettings.__post_init__(self)
+        if self.vectors is not None:
+            require_setting(not self.backbone_trainable, "backbone_trainable trains a CNN, and ready vectors need none")
+            require_setting(self.runtime in ("auto", "torch"), f"runtime {self.runtime!r} is for CNNs: leave it out")
+        require_setting(
+            self.vector_fps is None or self.vectors is not None,
+            "vector_fps goes with stream 'vectors' alone",
+        )
         require_setting(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
     def resolved(self, preprocess: PreprocessConfig) -> Self:
         """See `TrainingConfig`: layer, grid and head are chosen, too."""
         chooses = self.layer is None and not self.backbone_trainable and self.backbone == PACKAGED_BACKBONE
+        chooses = chooses and self.vectors is None
         layer = self.layer if self.layer is not None else DEFAULT_LAYERS if chooses else ""
         grid = self.grid if self.grid is not None else 3 if chooses else 1
         head = self.head or ("lstm" if self.backbone_trainable else "lstm+statistics")
@@ -130,10 +142,25 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
         """See `TrainingConfig`."""
         return MULTI_LABEL_COLUMNS if MULTI_LABEL_COLUMNS[-1] in found else self.score_columns
 
-    def recognition_config(self, num_classes: int, *, multi_label: bool = False) -> RecognitionConfig:
-        """Return the network's part, as it is stored in the model file."""
+    @property
+    def vectors(self) -> VectorConfig | None:
+        """How files of ready vectors are read; None where pictures are looked at."""
+        return VectorConfig(fps=self.vector_fps) if self.stream == "vectors" else None
+
+    def recognition_config(
+        self, num_classes: int, *, multi_label: bool = False, vector_size: int | None = None
+    ) -> RecognitionConfig:
+        """Return the network's part, as it is stored in the model file; of ready vectors it must be told their size."""
+        settings = self.head_settings()
+        if vector_size is not None and settings["embedding_size"] and settings["embedding_kind"] == "principal":
+            # half of them are directions of values, half of changes: there are no more of either than values
+            settings["embedding_size"] = min(settings["embedding_size"], 2 * vector_size)
         return RecognitionConfig(
-            backbone=self.backbone_config(), num_classes=num_classes, multi_label=multi_label, **self.head_settings()
+            backbone=self.backbone_config() if vector_size is None else None,
+            vector_size=vector_size,
+            num_classes=num_classes,
+            multi_label=multi_label,
+            **settings,
         )
 
     def preprocess_config(self, backbone_defaults: Mapping[str, Any]) -> PreprocessConfig:
@@ -143,6 +170,6 @@ class RecognitionTrainingConfig(TrainingConfig, HeadSettings):
             values["mean"] = FLOW_MEAN
         elif self.release_quirks and "mean" in values:
             values["mean"] = tuple(RELEASED_RED_MEAN if value == RED_MEAN else value for value in values["mean"])
-        for name in ("stream", "clip_length", "clip_stride", "flow_method", "release_quirks"):
+        for name in ("stream", "vectors", "clip_length", "clip_stride", "flow_method", "release_quirks"):
             values[name] = getattr(self, name)
         return PreprocessConfig(**values)

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lrcn.config import PreprocessConfig, RecognitionHeader
+from lrcn.annotations.vector_files import read_vectors
+from lrcn.config import PreprocessConfig, RecognitionHeader, VectorConfig
 from lrcn.data.batches import FeatureVideo
 from lrcn.data.problems import first_of
 from lrcn.data.recognition.cutting import frames_of
@@ -35,7 +36,7 @@ from lrcn.errors import DataError, MediaError
 from lrcn.features import Part, content_hash
 from lrcn.models.heads import TrainingClips
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.features import EncodedVideos, training_views
+from lrcn.training.features import EncodedVideos, ExampleFeatures, ReadVectors, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.training.recognition.bouts import BoutValidation, recording_features
@@ -139,6 +140,25 @@ def counts(data: RecognitionData) -> dict[str, int]:
     return dict(sorted(Counter(example.split for example in data.examples).items()))
 
 
+def named_vectors(data: RecognitionData, vectors: VectorConfig) -> VectorConfig:
+    """Return how ready vectors are read, with the names of their values: those of the first file that can be read.
+
+    The first one, whether of training or of validation: a second training on both must read the same values.
+
+    Raises:
+        DataError: If none can be read.
+    """
+    message = ""
+    for example in data.examples:
+        if example.split == "test":
+            continue
+        try:
+            return replace(vectors, names=read_vectors(example.path, vectors).names)
+        except MediaError as exc:
+            message = message or str(exc)
+    raise DataError(f"{data.name}: no file of ready vectors can be read; the first: {message}")
+
+
 def prepare_features(
     header: RecognitionHeader,
     model: RecognitionModel,
@@ -152,10 +172,16 @@ def prepare_features(
 ) -> PreparedData:
     """Encode every training and validation video once with the frozen backbone, or take it from the cache.
 
+    Ready vectors are read as they are.
+
     Raises:
         DataError: If no training video of a class can be read.
     """
-    encoded = EncodedVideos(header, model, runtime=config.runtime, cache_dir=cache_dir, device=device)
+    encoded: ExampleFeatures
+    if header.preprocess.vectors is not None:
+        encoded = ReadVectors(header.preprocess, narrator.warn)
+    else:
+        encoded = EncodedVideos(header, model, runtime=config.runtime, cache_dir=cache_dir, device=device)
     label_ids = {label: i for i, label in enumerate(data.label_sets)}
     sets = data.shown_of_sets() if data.multi_label else None
 
@@ -212,7 +238,7 @@ def _balances(config: RecognitionTrainingConfig, data: RecognitionData, narrator
 
 
 def training_part(example: RecognitionExample, config: RecognitionTrainingConfig) -> Part:
-    """Return what is encoded for an example: all views of a training example, the centre of others.
+    """Return what is encoded for an example: all views of a training example, the centre of others and of vectors.
 
     Of a piece of a recording it is the whole file (what lies in its region of interest), once for all pieces of it,
     whatever their split.
@@ -221,7 +247,7 @@ def training_part(example: RecognitionExample, config: RecognitionTrainingConfig
         MediaError: If its file cannot be read.
     """
     views: tuple[View, ...] = (CENTER_VIEW,)
-    if example.split == "train" or example.within is not None:
+    if config.vectors is None and (example.split == "train" or example.within is not None):
         views = training_views(config, content_hash(example.path), release_quirks=config.release_quirks)
     if example.within is not None:
         return Part(example.path, views, roi=example.roi)
@@ -229,7 +255,7 @@ def training_part(example: RecognitionExample, config: RecognitionTrainingConfig
 
 
 def feature_video(
-    encoded: EncodedVideos, example: RecognitionExample, part: Part, preprocess: PreprocessConfig, label_id: int
+    encoded: ExampleFeatures, example: RecognitionExample, part: Part, preprocess: PreprocessConfig, label_id: int
 ) -> FeatureVideo:
     """Return the features of an example, or of the frames of a recording that its clips are drawn from.
 

@@ -16,7 +16,11 @@ from lrcn.training.recognition.config import RecognitionTrainingConfig
 
 
 def initial_model(
-    config: RecognitionTrainingConfig, labels: tuple[str, ...], *, multi_label: bool = False
+    config: RecognitionTrainingConfig,
+    labels: tuple[str, ...],
+    *,
+    multi_label: bool = False,
+    vector_size: int | None = None,
 ) -> tuple[RecognitionModel, InitReport | None]:
     """Return the network before the first step; what is random comes from torch's global generator.
 
@@ -29,7 +33,7 @@ def initial_model(
         ModelFileError: If `init_from` is no model file.
         TaskMismatchError: If it was made for another task.
     """
-    recognition = config.recognition_config(len(labels), multi_label=multi_label)
+    recognition = config.recognition_config(len(labels), multi_label=multi_label, vector_size=vector_size)
 
     def make(weights: str) -> RecognitionModel:
         model = RecognitionModel(recognition, backbone_weights=weights)

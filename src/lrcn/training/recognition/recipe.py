@@ -23,6 +23,7 @@ from lrcn.training.recognition.data import (
     counts,
     fingerprint,
     lone_clips,
+    named_vectors,
     prepare_features,
     prepare_frames,
     says_side,
@@ -51,23 +52,34 @@ class RecognitionRecipe(Recipe):
             ConfigError: If a setting does not suit it.
         """
         self._preprocess = preprocess
-        self._data = data if isinstance(data, RecognitionData) else read_recognition_data(data, seed=config.seed)
+        if not isinstance(data, RecognitionData):
+            data = read_recognition_data(data, seed=config.seed, vectors=config.vectors)
+        self._data = data
         check_labels(self._data, needs_validation=config.patience is not None)
         if self._data.multi_label and config.balance_classes:
             raise ConfigError(
                 f"{self._data.name}: several behaviours are shown at once, so that no clip is of one class: leave "
                 "balance_classes out"
             )
-        sided = [label for label in self._data.labels if says_side(label)] if config.mirror else []
+        sided = (
+            [label for label in self._data.labels if says_side(label)] if config.mirror and not config.vectors else []
+        )
         if sided:
             narrator.note(f"class {first_of(list(map(repr, sided)))} says on which side: nothing is mirrored")
         self._config = replace(config, mirror=False) if sided else config
         for warning in (*self._data.warnings, *lone_clips(self._data)):
             narrator.warn(warning)
+        self._vector_size: int | None = None
+        if preprocess.vectors is not None:
+            vectors = named_vectors(data, preprocess.vectors)
+            self._vector_size = len(vectors.names)
+            self._preprocess = replace(preprocess, vectors=vectors)
 
     def build(self) -> None:
         """See `Recipe`."""
-        self.model, self.init = initial_model(self._config, self._data.labels, multi_label=self._data.multi_label)
+        self.model, self.init = initial_model(
+            self._config, self._data.labels, multi_label=self._data.multi_label, vector_size=self._vector_size
+        )
 
     def prepare(self, *, cache_dir: Path | None, device: torch.device, narrator: Narrator, rank: int) -> PreparedData:
         """See `Recipe`."""

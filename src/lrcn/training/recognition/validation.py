@@ -83,6 +83,7 @@ def encoded_examples(
     device: torch.device,
 ) -> Iterator[FeatureVideo]:
     """Yield the features of examples with their label ids, decoded and encoded anew with the CNN as it is now."""
+    assert model.backbone is not None  # or there would be no frames to look at
     encoder = TorchEncoder(model.backbone, preprocess, device=device)
     for example, label in examples:
         encoded = encode_video(
