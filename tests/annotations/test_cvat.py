@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from tests.annotations.conftest import ReadText
 
 from lrcn.bouts import Bout
@@ -72,3 +73,14 @@ def test_every_fault_is_named(read_text: ReadText) -> None:
     assert sum("--fps" in line.reason for line in found.skipped) == 1
     assert sum("version 2.0" in line for line in found.warnings) == 1
     assert found.recordings[0].looked_at is None
+
+
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 5000])
+@pytest.mark.parametrize("place", ["<start_frame>0<", "<stop_frame>99<", "<frame_filter><"])
+def test_absurd_numbers_of_frames_say_nothing(read_text: ReadText, place: str, digits: str) -> None:
+    number = f"step={digits}" if "filter" in place else digits
+    meta = META.replace(place, f"{place.partition('>')[0]}>{number}<")
+    assert number in meta
+    images = '<image id="3" name="f3"><tag label="run"/></image>' + f'<image id="{digits}"><tag label="run"/></image>'
+    (one,) = read_text("a.xml", document(images, meta=meta), fps=10).recordings
+    assert one.bouts == (Bout("run", 0.3, 0.4),)

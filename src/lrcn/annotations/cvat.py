@@ -99,7 +99,7 @@ def _tasks(root: Element, path: Path) -> dict[str, _Task]:
     """Return the videos by their ids; one without any where nothing is described."""
     found = {}
     for one in (*root.findall("meta/task"), *root.findall("meta/job"), *root.findall("meta/project/tasks/task")):
-        step = re.search(r"step\s*=\s*(\d+)", text_of(one, "frame_filter"))
+        step = re.search(r"step\s*=\s*(\d{1,11})(?!\d)", text_of(one, "frame_filter"))
         source = text_of(one, "source") or text_of(root.find("meta"), "source") or text_of(one, "name")
         found[text_of(one, "id")] = _Task(
             text_of(one, "name") or source or path.stem,
@@ -113,7 +113,7 @@ def _tasks(root: Element, path: Path) -> dict[str, _Task]:
 
 
 def _frame(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
 def _recording(
