@@ -66,7 +66,8 @@ def test_check_lists_every_bad_row(data: Path, capsys: pytest.CaptureFixture[str
     with (data / "annotations.csv").open("a") as file:
         file.write("nowhere.avi,walk,train\nelsewhere.avi,wave,train\n")
     assert main(["data", "check", str(data)]) == 1
-    errors = capsys.readouterr().err.splitlines()
+    *errors, hint = capsys.readouterr().err.splitlines()
+    assert hint.endswith("--skip-missing")
     assert [line.split()[-3] for line in errors] == ["nowhere.avi", "elsewhere.avi"]
     assert main(["data", "check", str(data), "--skip-missing"]) == 0
 

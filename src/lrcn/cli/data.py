@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -78,8 +79,11 @@ def check(
             else:
                 report = check_recognition_data(data_set.read(data, seed=seed), decode=decode, on_progress=show)
     except DataError as exc:
+        if len(exc.problems) == 1:
+            raise
         for problem in exc.problems:
             exits.fail(problem, exits.ERROR)
+        print("lrcn: mend these rows, or leave them out with --skip-missing", file=sys.stderr)
         return exits.ERROR
     if json_output:
         print_json(report.to_dict())

@@ -51,6 +51,8 @@ def import_(
             end; `bouts`, nothing but the bouts.
         fps: Frame rate of the videos, for formats that count frames, where neither the file nor the video tells it.
     """
+    if to is not None and output is None:
+        raise exits.UsageError(f"--to {to} is the format of a file to write; name it with --output")
     sources = [path for path in (annotations,) if path.is_file()]
     check_outputs(files=[("--output", None if output is None or output.is_dir() else output)], sources=sources)
     from lrcn.annotations.formats import format_for, read_annotations, write_annotations

@@ -61,7 +61,7 @@ def part_of(row: Mapping[str, str]) -> tuple[str, float, float | None]:
         raise DataError("the path is empty")
     start_s, end_s = seconds(row.get("start_s", "")) or 0.0, seconds(row.get("end_s", ""))
     if end_s is not None and end_s <= start_s:
-        raise DataError(f"ends at {end_s:g} s, not after its start at {start_s:g} s")
+        raise DataError(f"ends at {end_s:g} s, not after its start at {start_s:g} s; correct one of them")
     return split_of(row["split"]) if "split" in row else "train", start_s, end_s
 
 

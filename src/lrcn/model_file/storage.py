@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -64,8 +65,10 @@ def resolve(model: str | Path) -> Path:
             return path
     except OSError as exc:  # a name too long, a folder that may not be entered
         raise ModelFileError(f"{model}: cannot be read: {exc.strerror}") from exc
+    near = get_close_matches(str(model), SHIPPED, n=1)
+    hint = f" did you mean {near[0]!r}?" if near else ""
     raise ModelFileError(
-        f"{path}: no such model file; give a .safetensors file, a folder that holds {MODEL_NAME}, "
+        f"{path}: no such model file;{hint} give a .safetensors file, a folder that holds {MODEL_NAME}, "
         f"or one of {', '.join(SHIPPED)}"
     )
 

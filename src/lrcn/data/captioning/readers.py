@@ -106,7 +106,7 @@ def read_caption_data(
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such folder or captions file")
+        raise DataError(f"{path}: no such folder or captions file; check how it is spelt")
     if not 0 <= val_fraction < 1:
         raise ConfigError(f"val_fraction must be in [0, 1), got {val_fraction}")
     try:

@@ -117,7 +117,7 @@ def read_recognition_data(
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such folder or annotation file")
+        raise DataError(f"{path}: no such folder or annotation file; check how it is spelt")
     says_of_recordings = (videos, subject, looked_at) != (None, None, "auto")
     try:
         name, annotation_format = layout_of(path, format, says_of_recordings=says_of_recordings)
