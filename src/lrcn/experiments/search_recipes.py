@@ -80,8 +80,8 @@ def check_settings(config: RecognitionTrainingConfig) -> None:
         raise ConfigError("a search tries layers of a CNN, and ready vectors need none: train without --search")
     if config.patience is not None:
         raise ConfigError("a search trains on the validation clips, too: leave patience out, and set epochs")
-    if config.devices > 1:
-        raise ConfigError(f"a search trains on one device, got devices {config.devices}")
+    if config.num_ranks > 1:
+        raise ConfigError(f"a search trains on one device, got {config.num_ranks}")
 
 
 def plain(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -216,7 +216,7 @@ class RunKeeper(Callback):
 
     def _completed(self, header: ModelHeader, module: TrainingModule) -> ModelHeader:
         """Return a header with what the validation split says of the best model, once there is no better to come."""
-        if self._validation is None or not self._state.finished or self._config.devices > 1:
+        if self._validation is None or not self._state.finished or self._config.num_ranks > 1:
             return header
         last = trainable_state(module.model)
         load_trainable(module.model, self.best)

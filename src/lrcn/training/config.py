@@ -113,15 +113,21 @@ class TrainingConfig(ABC):
     """With a trained CNN: keep the activations of one example at a time and compute the others again for the gradient.
     Memory no longer grows with `batch_size`; a step takes about a third longer."""
     devices: int = 1
-    """GPUs (or CPU processes) trained on at once, each with its own batch."""
+    """GPUs (or CPU processes) of a machine trained on at once, each with its own batch; the gradient is the mean of
+    theirs."""
+    num_nodes: int = 1
+    """Machines trained on at once, with as many devices each; torchrun or SLURM starts the command on them."""
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto"
+    """How devices share gradients, by Lightning's name; the last one where parts of the network take no part in some
+    steps."""
     workers: int = 0
     """Processes that prepare batches. With cached features 0 is fastest; to train the backbone, about one per core."""
     logger: Literal["none", "tensorboard", "wandb"] = "none"
     """Where to log besides `history.csv`."""
 
     def __post_init__(self) -> None:
-        counts = ("views", "accumulate", "batch_size", "epoch_steps", "epochs", "devices", "max_steps", "patience")
-        for name in (*counts, "lr_step"):
+        counts = ("views", "accumulate", "batch_size", "epoch_steps", "epochs", "max_steps", "patience")
+        for name in (*counts, "devices", "num_nodes", "lr_step"):
             value = getattr(self, name)
             require_setting(value is None or value >= 1, f"{name} must be at least 1, got {value}")
         multipliers = ("head_lr_multiplier", "bias_lr_multiplier", "backbone_lr_multiplier")
@@ -148,6 +154,11 @@ class TrainingConfig(ABC):
         )
         # the checks of the stored configuration apply here too; what is null is not known yet and stands back
         self.preprocess_config({"resize": self.crop or 1, "crop": 1})
+
+    @property
+    def num_ranks(self) -> int:
+        """Processes that train at once, one a device, on all machines."""
+        return self.devices * self.num_nodes
 
     @property
     @abstractmethod

@@ -49,6 +49,12 @@ def training_views(config: TrainingConfig, content: str, *, release_quirks: bool
 E = TypeVar("E")
 
 
+def own_share_first(items: Sequence[E], rank: int, num_ranks: int) -> list[E]:
+    """Return all items, from this process's share on: when it comes to those of others, they are in the cache."""
+    first = len(items) * rank // num_ranks
+    return [*items[first:], *items[:first]]
+
+
 class ExampleFeatures(ABC):
     """Features of the files of a data set: `fill` makes those of many at once, `get` takes one out."""
 

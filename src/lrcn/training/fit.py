@@ -32,7 +32,14 @@ from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe
 from lrcn.training.run_folder import RunFolder
 from lrcn.training.run_state import RunState, load_checkpoint, load_trainable
-from lrcn.training.trainer import make_trainer, process_rank, quiet_lightning, stop_between_steps
+from lrcn.training.trainer import (
+    check_launched,
+    make_trainer,
+    one_line_where_a_rank_dies,
+    process_rank,
+    quiet_lightning,
+    stop_between_steps,
+)
 
 REFIT = "refit"
 """The folder, in that of a run, of its second training on all examples."""
@@ -121,7 +128,7 @@ def train(
     """
     run = _Call(Path(output), resume, device, cache_dir, quiet, command, provenance or {}, checkpoint_every_s)
     scored, recipe = _train(config, data, run)
-    if not config.refit or config.devices > 1 or _is_refitted(scored):
+    if not config.refit or config.num_ranks > 1 or _is_refitted(scored):
         return scored
     preprocess = config.preprocess_config(default_preprocess(config.backbone))
     recipe = recipe or TASKS[config.task].recipe()(config.resolved(preprocess), preprocess, data, Narrator(quiet=True))
@@ -178,6 +185,7 @@ class _Call:
 
 def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult, Recipe | None]:
     """Train once; without a recipe where the run was finished before."""
+    check_launched(config)
     output, resume, quiet, command = call.output, call.resume, call.quiet, call.command
     folder = RunFolder(output)
     is_first = process_rank() == 0  # Lightning starts this program again for every further device
@@ -249,13 +257,13 @@ def _fit(run: Run, device: torch.device, narrator: Narrator, checkpoint_every_s:
         seed=config.seed,
         accumulate=config.accumulate,
         rank=process_rank(),
-        num_ranks=config.devices,
+        num_ranks=config.num_ranks,
     )
     steps_per_pass = sampler.batches_per_epoch // config.accumulate
     steps_per_epoch = steps_per_pass * math.ceil(config.epoch_steps / steps_per_pass)
     total_steps = config.max_steps or config.epochs * steps_per_epoch
     if not any(parameter.requires_grad for parameter in run.recipe.model.parameters()):
-        if config.devices > 1:
+        if config.num_ranks > 1:
             raise ConfigError("nothing of this head is trained step by step: use one device")
         total_steps = 1  # all was learnt at once: what is left is to score it
     sampler.first_batch, sampler.num_batches = state.step * config.accumulate, total_steps * config.accumulate
@@ -284,7 +292,7 @@ def _fit(run: Run, device: torch.device, narrator: Narrator, checkpoint_every_s:
         trainer = make_trainer(config, device, run.folder.path, [keeper])
         if saved:
             trainer.precision_plugin.load_state_dict(saved["precision"])
-        with stop_between_steps(keeper, narrator):
+        with stop_between_steps(keeper, narrator), one_line_where_a_rank_dies(config):
             trainer.fit(module, loader)
     for failure in sorted(module.failures):
         narrator.warn(f"left out of its batches: {failure}")

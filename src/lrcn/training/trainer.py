@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lrcn.errors import ConfigError, MissingExtraError
+from lrcn.errors import ConfigError, LRCNError, MissingExtraError
 from lrcn.training.callbacks import RunKeeper
 from lrcn.training.config import TrainingConfig
 from lrcn.training.progress import Narrator
@@ -29,6 +30,48 @@ def process_rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
+def check_launched(config: TrainingConfig) -> None:
+    """Make sure that as many processes run as the settings say, where something else than Lightning starts them.
+
+    Else each would be a training of its own, and all would write into one folder.
+
+    Raises:
+        ConfigError: If not.
+    """
+    launchers = (("torchrun", TorchElasticEnvironment), ("SLURM", SLURMEnvironment))
+    for launcher, environment in launchers:
+        if environment.detect():
+            if (started := environment().world_size()) != config.num_ranks:
+                raise ConfigError(
+                    f"{launcher} started {started} processes, and devices {config.devices} on num_nodes "
+                    f"{config.num_nodes} are {config.num_ranks}: set both to what was started"
+                )
+            return
+    if config.num_nodes > 1:
+        raise ConfigError(
+            f"num_nodes {config.num_nodes}: start this command on every machine with torchrun, or with SLURM's srun"
+        )
+
+
+@contextmanager
+def one_line_where_a_rank_dies(config: TrainingConfig) -> Iterator[None]:
+    """Say what to do where another process of the training is gone: its peers only see a connection that is closed.
+
+    Raises:
+        LRCNError: In place of the error of torch.distributed.
+    """
+    try:
+        yield
+    except RuntimeError as exc:
+        reason = str(exc).strip().splitlines()[-1:] or [type(exc).__name__]
+        if config.num_ranks > 1 and any(word in str(exc) for word in ("gloo", "NCCL", "ncclRemoteError")):
+            raise LRCNError(
+                f"another process of this training has ended ({reason[0][:100]}); --resume goes on from the last "
+                "checkpoint"
+            ) from exc
+        raise
+
+
 def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, callbacks: list[Callback]) -> Trainer:
     """Return the trainer of a run; it trains for one epoch, which is the whole run.
 
@@ -36,11 +79,13 @@ def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, cal
         ConfigError: If there are not as many devices.
         MissingExtraError: If the logger is not installed.
     """
-    devices = [device.index] if device.index is not None and config.devices == 1 else config.devices
+    devices = [device.index] if device.index is not None and config.num_ranks == 1 else config.devices
     try:
         return Trainer(
             accelerator=device.type,
             devices=devices,
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
             precision=config.precision,
             max_epochs=1,
             accumulate_grad_batches=config.accumulate,

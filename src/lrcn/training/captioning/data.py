@@ -36,7 +36,7 @@ from lrcn.training.captioning.validation import (
     References,
     SentenceValidation,
 )
-from lrcn.training.features import EncodedVideos, training_views
+from lrcn.training.features import EncodedVideos, own_share_first, training_views
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.video.views import CENTER_VIEW
@@ -127,7 +127,7 @@ class CaptionPreparation:
             sentences_of(tokens, self._vocabulary, config.max_length)
             for tokens in (self._splits.train_tokens, self._splits.val_tokens)
         )
-        validation = SentenceValidation(val[self._rank :: config.devices]) if val else None
+        validation = SentenceValidation(val[self._rank :: config.num_ranks]) if val else None
         items = FeatureCaptions(None, train, seed=config.seed)
         return PreparedData(items, len(items), collate_captions, validation, ())
 
@@ -167,7 +167,7 @@ class CaptionPreparation:
 
         examples = (*self._splits.train, *self._splits.val)
         with self._narrator.bar("features", len(examples), unit="examples") as bar:
-            encoded.fill(examples, part_of, bar)
+            encoded.fill(own_share_first(examples, self._rank, self._config.num_ranks), part_of, bar)
         return self._with_features(lambda example: encoded.get(part_of(example)), encoded.key, encoded.runtime)
 
     def frames(self) -> PreparedData:
@@ -213,7 +213,7 @@ class CaptionPreparation:
 
     def _validation_parts(self, tokens: tuple[Tokens, ...]) -> tuple[References, Vocabulary, TokenRules, range]:
         references = References(sentences_of(tokens, self._vocabulary, self._config.max_length), texts_of(tokens))
-        own = range(self._rank, len(tokens), self._config.devices)
+        own = range(self._rank, len(tokens), self._config.num_ranks)
         return references, self._vocabulary, caption_rules(max_length=self._config.max_length), own
 
     def _load_all(

@@ -36,7 +36,7 @@ from lrcn.errors import DataError, MediaError
 from lrcn.features import Part, content_hash
 from lrcn.models.heads import TrainingClips
 from lrcn.models.recognition import RecognitionModel
-from lrcn.training.features import EncodedVideos, ExampleFeatures, ReadVectors, training_views
+from lrcn.training.features import EncodedVideos, ExampleFeatures, ReadVectors, own_share_first, training_views
 from lrcn.training.progress import Bar, Narrator
 from lrcn.training.recipe import PreparedData
 from lrcn.training.recognition.bouts import BoutValidation, recording_features
@@ -194,13 +194,13 @@ def prepare_features(
     examples = used_examples(data)
     files = one_for_each_part(examples)
     with narrator.bar("features", len(files), unit="videos") as bar:
-        encoded.fill(files, part_of, bar)
+        encoded.fill(own_share_first(files, rank, config.num_ranks), part_of, bar)
     with narrator.bar("reading features", len(examples), unit="videos") as bar:
         train, val, skipped = _load_all(data, load, bar, narrator)
     balance = _balances(config, data, narrator)
     model.head.fit(partial(_all_clips, train, header.preprocess, sets, balance=balance))
     clips = FeatureClips(balanced(train) if balance else train, header.preprocess.clip_length, seed=config.seed)
-    own = slice(rank, None, config.devices)
+    own = slice(rank, None, config.num_ranks)
     validation: Validation | None = None
     if val and sets is not None:
         validation = MultiLabelValidation(lambda model, device: val[own], header.preprocess, sets)
@@ -332,7 +332,7 @@ def prepare_frames(
         jitter=config.jitter,
         seed=config.seed,
     )
-    own = slice(rank, None, config.devices)
+    own = slice(rank, None, config.num_ranks)
     examples, labels = [example for _, example in val], [video.label for video, _ in val]
     validation: Validation | None = None
     if val and sets is not None:
