@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -12,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
@@ -38,10 +40,13 @@ def check_launched(config: TrainingConfig) -> None:
     Raises:
         ConfigError: If not.
     """
-    launchers = (("torchrun", TorchElasticEnvironment), ("SLURM", SLURMEnvironment))
-    for launcher, environment in launchers:
+    launchers = (
+        ("torchrun", TorchElasticEnvironment, "WORLD_SIZE"),
+        ("SLURM", SLURMEnvironment, "SLURM_NTASKS"),
+    )
+    for launcher, environment, variable in launchers:
         if environment.detect():
-            if (started := environment().world_size()) != config.num_ranks:
+            if (started := int(os.environ[variable])) != config.num_ranks:
                 raise ConfigError(
                     f"{launcher} started {started} processes, and devices {config.devices} on num_nodes "
                     f"{config.num_nodes} are {config.num_ranks}: set both to what was started"
@@ -99,7 +104,7 @@ def make_trainer(config: TrainingConfig, device: torch.device, folder: Path, cal
             limit_val_batches=0,
             use_distributed_sampler=False,
         )
-    except MisconfigurationException as exc:
+    except (MisconfigurationException, RuntimeError, ValueError) as exc:  # the last two of what SLURM says of the job
         reason = " ".join(str(exc).split())
         raise ConfigError(f"devices {config.devices} of {device.type} cannot be used: {reason}") from exc
 
