@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BACKGROUND = "background"
@@ -78,6 +78,14 @@ class Recording:
     """Animal, person or place: no group should lie in two splits; empty where the annotation does not say."""
     roi: Region | None = None
     """Where in the picture to look; None for all of it."""
+    idle_subjects: tuple[str, ...] = ()
+    """Who was watched and shows nothing: named by the annotation, or followed by a tracker, without any bout."""
+
+    def watching(self, subjects: Iterable[str]) -> Recording:
+        """Return the recording with those of the subjects, beside its own, that have no bout."""
+        active = {bout.subject for bout in self.bouts}
+        idle = dict.fromkeys((*self.idle_subjects, *subjects))
+        return replace(self, idle_subjects=tuple(subject for subject in idle if subject and subject not in active))
 
 
 @dataclass(frozen=True)

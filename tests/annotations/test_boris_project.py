@@ -59,6 +59,15 @@ def test_states_are_paired_within_subject_and_modifiers(read_text: ReadText) -> 
     assert recording.looked_at == WHOLE
 
 
+def test_subjects_of_the_project_were_watched_where_several_are_at_once(read_text: ReadText) -> None:
+    named = {str(n): {"name": name} for n, name in enumerate(("m", "f", "pup"))}
+    alone = [[1.0, "m", "jump", "", ""]]
+    for second, idle in ((alone, [(), ()]), ([*alone, [2.0, "f", "jump", "", ""]], [("f", "pup"), ("pup",)])):
+        text = json.loads(project(one=observed(alone), two=observed(second)))
+        found = read_text("a.boris", json.dumps({**text, "subjects_conf": named}))
+        assert [recording.idle_subjects for recording in found.recordings] == idle
+
+
 def test_a_queue_is_cut_at_the_borders_of_its_files(read_text: ReadText) -> None:
     about = {"length": {"C:\\x\\a.mp4": 10.1, "b.mp4": 20.2}, "fps": {"b.mp4": 25}, "offset": {"1": 0.0, "2": 4.0}}
     events = [[time, "", code, "", ""] for time, code in ((5, "run"), (12, "run"), (30.3, "jump"), (31, "rest"))]

@@ -236,6 +236,19 @@ def test_table_says_it_of_each_animal(
         assert [subject, label, str(len(own)), f"{sum(own):.1f}", f"{sum(own) / 6:.0%}"] in lines
 
 
+def test_who_is_followed_and_does_nothing_is_counted_too(
+    tiny_model: Path, cage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--tracks", cage / "cage.csv", "--threshold", "1", "--format", "boris-events")
+    assert recognize(tiny_model, cage / "cage.avi", "--bouts", tmp_path, *flags) == 0
+    counted = {(row["subject"], row["count"]) for row in rows(tmp_path / "time_budget.csv")}
+    assert counted == {("anna", "0"), ("b/n", "0")}
+    told = capsys.readouterr().err
+    assert "boris-events has no place for recordings without bouts: left out, of cage.avi; bouts.csv has all" in told
+    assert "boris-events has no place for subjects without bouts" in told
+    assert read_annotations(tmp_path / "bouts.csv").recordings[0].idle_subjects == ("anna", "b/n")
+
+
 def test_tracks_are_followed_once_unless_they_change(
     tiny_model: Path, cage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

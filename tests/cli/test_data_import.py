@@ -48,6 +48,18 @@ def test_every_format_that_is_written_is_read_again(name: str, source: Path, tmp
     assert {bout.label for one in back.recordings for bout in one.bouts} == {"run", "jump"}
 
 
+def test_what_a_format_has_no_place_for_is_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.mp4").touch()
+    source.write_text(CSV + "b.mp4,,,,all\n")
+    assert main(["data", "import", str(source), "--output", str(tmp_path / "out.tsv")]) == 0
+    told = capsys.readouterr().err
+    assert "warning: boris-events has no place for recordings without bouts: left out, of b.mp4" in told
+    assert main(["data", "import", str(source), "--output", str(tmp_path / "out.boris")]) == 0
+    assert "no place" not in capsys.readouterr().err
+
+
 def test_what_is_skipped_is_told_and_the_others_are_written(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

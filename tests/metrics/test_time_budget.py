@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from statistics import mean, stdev
 
@@ -63,6 +64,17 @@ def _figures(row: BudgetRow) -> tuple[float | None, ...]:
         row.latency_s,
         row.percent,
     )
+
+
+def test_who_was_watched_and_did_nothing_has_rows_of_zeros() -> None:
+    recording = replace(_recording(EVENTS, 20.0), idle_subjects=("zoe",))
+    rows = time_budget([recording], ["sit", "hop"])
+    assert [(row.subject, row.label) for row in rows] == [*BUDGET, ("zoe", "sit"), ("zoe", "hop")]
+    for row in rows[-2:]:
+        assert _figures(row) == pytest.approx(BUDGET["bob", "hop"])
+    nobody = Recording("day 2", None, (), looked_at=((0.0, 9.0),), idle_subjects=("ann", "bob"))
+    assert [row.subject for row in time_budget([nobody], ["sit"])] == ["ann", "bob"]
+    assert {(row.subject, row.count) for row in transitions([nobody], ["sit"])} == {("ann", 0), ("bob", 0)}
 
 
 def test_figures_are_those_worked_out_by_hand() -> None:

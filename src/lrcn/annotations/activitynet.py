@@ -1,7 +1,8 @@
 """ActivityNet's JSON, release 1.2 and 1.3: the annotations (`database`) and the results of a detection (`results`).
 
 Segments are in seconds. Videos are called like the entries, or `v_` and that. In the annotations, an entry that has any
-counts as gone through from start to end; in results only the bouts are known, and the score is the probability.
+counts as gone through from start to end; in results the score is the probability, and what was gone through is what
+`looked_at` of their `external_data` says for each video, as our CSV does, or else nothing.
 
 Written are results, as the evaluation of the challenge takes them; a bout without a probability has the score 1.
 """
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lrcn.annotations.bouts_csv import looked_at_cell, parse_looked_at
 from lrcn.annotations.media import exists
 from lrcn.annotations.reading import Log, ReadOptions, checked, in_order, looked_at, number
 from lrcn.annotations.text_files import as_dict, as_list, as_text, head_of, looks_like_json, read_json
@@ -42,6 +44,8 @@ def read_activitynet(path: Path, options: ReadOptions) -> Annotations:
     if key is None:
         raise DataError(f"{path}: has neither 'database' nor 'results', so it is none of ActivityNet's; name its JSON")
     log = Log(path.name)
+    external = content.get("external_data")
+    spans = external.get("looked_at") if isinstance(external, dict) else None
     recordings = []
     for name, entry in as_dict(content[key], f"{path.name} {key}").items():
         place = f"video {name!r}"
@@ -51,6 +55,8 @@ def read_activitynet(path: Path, options: ReadOptions) -> Annotations:
         except DataError as exc:
             log.warnings.append(str(exc))
             continue
+        if key == "results":
+            about["looked_at"] = spans.get(name) if isinstance(spans, dict) else None
         recordings.append(_recording(name, about, segments, key == "results", options, log))
     return log.annotations(recordings)
 
@@ -70,6 +76,11 @@ def _recording(
         except DataError as exc:
             log.skip(f"{place} annotation {i}", str(exc))
     seen = None if is_result or not segments else WHOLE
+    if is_result and as_text(about.get("looked_at")):
+        try:
+            seen = parse_looked_at(as_text(about["looked_at"]))
+        except DataError as exc:
+            log.warn(place, str(exc))
     lost = len(log.skipped) > before
     split = as_text(about.get("subset")).lower()
     if split and split not in _SPLITS:
@@ -100,17 +111,20 @@ def _bout(segment: Any) -> Bout:
 def write_activitynet(annotations: Annotations, path: Path) -> None:
     """Write results of a detection; videos are named by their files, without suffix.
 
-    Subjects, modifiers, comments, splits, groups, regions and what was looked at have no place in it.
+    Subjects, modifiers, comments, offsets, splits, groups and regions have no place in it.
 
     Raises:
         DataError: If two recordings are of one name.
         OSError: If the file cannot be written.
     """
     results: dict[str, list[dict[str, Any]]] = {}
+    looked_at_of: dict[str, str] = {}
     for recording in annotations.recordings:
         name = recording.path.stem if recording.path is not None else recording.name
         if name in results:
             raise DataError(f"{path}: two recordings are called {name!r}, of which one would be lost; rename one")
+        if recording.looked_at is not None:
+            looked_at_of[name] = looked_at_cell(recording.looked_at)
         results[name] = [
             {
                 "label": bout.label,
@@ -119,4 +133,5 @@ def write_activitynet(annotations: Annotations, path: Path) -> None:
             }
             for bout in recording.bouts
         ]
-    write_json(path, {"version": "VERSION 1.3", "results": results, "external_data": {}}, indent=1)
+    external: dict[str, Any] = {"looked_at": looked_at_of} if looked_at_of else {}
+    write_json(path, {"version": "VERSION 1.3", "results": results, "external_data": external}, indent=1)

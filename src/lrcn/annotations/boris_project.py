@@ -2,7 +2,8 @@
 
 Read are observations of media (with their files, lengths, rates, players and offsets) and live ones, with subjects,
 modifiers and comments. Every second event of a state behaviour of one subject with equal modifiers stops it, as in
-BORIS. An observation counts as gone through from start to end (a live one to its last event), or over its observation
+BORIS. Where an observation shows several subjects, all that the project names were watched in each. An observation
+counts as gone through from start to end (a live one to its last event), or over its observation
 interval; one without events does not count as gone through. After a state that is never stopped nothing is known.
 
 Written are projects that BORIS 9 opens: one observation a recording, one media file each.
@@ -67,6 +68,9 @@ def read_boris_project(path: Path, options: ReadOptions) -> Annotations:
             continue
         log.num_events += _count(rows, types)
         recordings += recordings_of(_observation(name, raw, rows, types, options, log), options, log)
+    if any(len({bout.subject for bout in one.bouts if bout.subject}) > 1 for one in recordings):
+        # they are watched together; where each observation shows one at most, it is a recording of that one
+        recordings = [recording.watching(_subjects(project)) for recording in recordings]
     return log.annotations(recordings, tuple(types))
 
 
@@ -76,6 +80,13 @@ def _types(project: dict[str, Any]) -> dict[str, str]:
     entries = listed.values() if isinstance(listed, dict) else listed if isinstance(listed, list) else ()
     found = [(as_text(entry.get("code")), as_text(entry.get("type"))) for entry in entries if isinstance(entry, dict)]
     return {code: kind for code, kind in found if code}
+
+
+def _subjects(project: dict[str, Any]) -> list[str]:
+    """Return the subjects that the project names."""
+    listed = project.get("subjects_conf") or {}
+    entries = listed.values() if isinstance(listed, dict) else listed if isinstance(listed, list) else ()
+    return [as_text(entry.get("name")) for entry in entries if isinstance(entry, dict)]
 
 
 def _count(rows: list[Any], types: dict[str, str]) -> int:
@@ -244,7 +255,10 @@ def write_boris_project(annotations: Annotations, path: Path) -> None:
     """
     states = {bout.label for recording in annotations.recordings for bout in recording.bouts if not bout.is_point}
     subjects = dict.fromkeys(
-        bout.subject for recording in annotations.recordings for bout in recording.bouts if bout.subject
+        subject
+        for recording in annotations.recordings
+        for subject in (*(bout.subject for bout in recording.bouts), *recording.idle_subjects)
+        if subject
     )
     observations: dict[str, Any] = {}
     for recording in annotations.recordings:

@@ -3,7 +3,7 @@ r"""Our own format: one row a bout, of any number of recordings.
 Columns `path,label,start_s,end_s` and, where they are there, `subject,modifiers,comment,prob,split,group,roi`,
 `looked_at`, `recording` (where it is not called like its file), `duration_s`, `fps`. Paths are relative to the file.
 
-- A row without label and times is a recording without bouts.
+- A row without label and times is a recording without bouts, or with a subject one who was watched and has none.
 - `end_s` may be empty: a point event.
 - `modifiers` are joined by `|`; in one of them `\|` stands for `|` and `\\` for `\`.
 - `roi` is `left top width height` in px.
@@ -59,6 +59,8 @@ class _Recording:
     path: Path | None
     place: str
     bouts: list[Bout] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
+    """Subjects that have a row without a bout."""
     said: dict[str, str] = field(default_factory=dict)
     lost: bool = False
     """Whether an event could not be read."""
@@ -98,7 +100,9 @@ def read_bouts_csv(path: Path, options: ReadOptions) -> Annotations:
         recording = recordings[key]
         for column in _OF_RECORDING[1:]:
             _say(recording, column, cells.get(column, ""), place, log)
-        if is_event:
+        if not is_event:
+            recording.watched.append(cells.get("subject", ""))
+        else:
             try:
                 recording.bouts.append(_bout(cells))
             except DataError as exc:
@@ -158,7 +162,7 @@ def _finished(recording: _Recording, options: ReadOptions, log: Log) -> Recordin
         split=split,
         group=said.get("group", ""),
         roi=_roi(said.get("roi", ""), warn),
-    )
+    ).watching(recording.watched)
 
 
 def _roi(cell: str, warn: Callable[[str], None]) -> Region | None:
@@ -213,7 +217,7 @@ def joined_modifiers(modifiers: tuple[str, ...]) -> str:
 
 
 def write_bouts_csv(annotations: Annotations, path: Path) -> None:
-    """Write a row a bout, and one for each recording without; columns that hold nothing are left out.
+    """Write a row a bout, and one for each recording and subject without; columns that hold nothing are left out.
 
     Raises:
         OSError: If the file cannot be written.
@@ -250,6 +254,7 @@ def _rows(recording: Recording, folder: Path) -> list[dict[str, str]]:
         }
         for bout in recording.bouts
     ]
+    rows += [{"subject": subject} for subject in recording.idle_subjects]
     return [{**dict.fromkeys(COLUMNS, ""), **of_recording, **row} for row in rows or [{}]]
 
 

@@ -3,8 +3,9 @@
 Read are annotations with times, of all tiers: the value is the label, the tier's participant the subject, without one
 the tier's name (but for `default`). An annotation without value is labelled as its tier is called. Annotations that
 refer to others are their modifiers, or their comment in a tier called `comment@...`. Slots without a time lie evenly
-between those that have one, as in ELAN. Each linked video becomes a recording, shifted by its time origin. Nothing says
-that a file was gone through to its end: only the bouts are known.
+between those that have one, as in ELAN. Each linked video becomes a recording, shifted by its time origin. The property
+`looked_at` of the header says what was gone through, as our CSV does; without it only the bouts are known. Participants
+of tiers without annotations were watched, too.
 
 Written is a tier for each subject, and more where bouts overlap; modifiers and comments in tiers that refer to it, the
 behaviours as a controlled vocabulary. Times are the video's, in whole milliseconds; a point event is one long.
@@ -19,17 +20,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from lrcn.annotations.bouts_csv import joined_modifiers, relative, split_modifiers
+from lrcn.annotations.bouts_csv import joined_modifiers, looked_at_cell, parse_looked_at, relative, split_modifiers
 from lrcn.annotations.observations import MediaFile, Observation, Observed, Player, recordings_of
 from lrcn.annotations.one_a_recording import write_one_a_recording
 from lrcn.annotations.reading import Log, ReadOptions, seconds
 from lrcn.annotations.xml_files import XMLFile, read_xml, root_tag
-from lrcn.bouts import WHOLE, Annotations, Bout, Recording
+from lrcn.bouts import WHOLE, Annotations, Bout, Recording, Span
 from lrcn.errors import DataError
 
 _ROOT = "ANNOTATION_DOCUMENT"
 _UNITS = {"milliseconds": 0.001, "PAL-frames": 1 / 25, "NTSC-frames": 1001 / 30000}
 _NO_SUBJECT = re.compile(r"default(-\d+)?", re.IGNORECASE)
+_LOOKED_AT = "looked_at"
 _COMMENTS, _MODIFIERS = "comment@", "modifiers@"
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold."""
@@ -60,10 +62,22 @@ def read_elan(path: Path, options: ReadOptions) -> Annotations:
         path.stem,
         tuple(events),
         _players(header, log),
-        looked_at=None,
+        looked_at=_looked_at(header, log),
         unknown=WHOLE if log.skipped else (),
     )
-    return log.annotations(recordings_of(observation, options, log), _vocabulary(document.root))
+    participants = [tier.get("PARTICIPANT", "").strip() for tier in document.root.findall("TIER")]
+    recordings = [recording.watching(participants) for recording in recordings_of(observation, options, log)]
+    return log.annotations(recordings, _vocabulary(document.root))
+
+
+def _looked_at(header: Element | None, log: Log) -> tuple[Span, ...] | None:
+    for one in [] if header is None else header.findall("PROPERTY"):
+        if one.get("NAME") == _LOOKED_AT and (one.text or "").strip():
+            try:
+                return parse_looked_at(one.text or "")
+            except DataError as exc:
+                log.warn(f"property {_LOOKED_AT}", str(exc))
+    return None
 
 
 def _players(header: Element | None, log: Log) -> tuple[Player, ...]:
@@ -199,7 +213,7 @@ def _vocabulary(root: Element) -> list[str]:
 def write_elan(annotations: Annotations, path: Path) -> None:
     """Write a file a recording.
 
-    Probabilities, offsets, splits, groups, regions and what was looked at have no place in it.
+    Probabilities, offsets, splits, groups and regions have no place in it.
 
     Raises:
         ConfigError: If one file would have to hold several recordings.
@@ -228,11 +242,15 @@ def _document(recording: Recording, labels: tuple[str, ...], folder: Path) -> st
             "RELATIVE_MEDIA_URL": f"./{relative(recording.path, folder)}",
         }
         SubElement(header, "MEDIA_DESCRIPTOR", media)
+    if recording.looked_at is not None:
+        SubElement(header, "PROPERTY", {"NAME": _LOOKED_AT}).text = looked_at_cell(recording.looked_at)
     order = SubElement(root, "TIME_ORDER")
     ids = iter(range(1, 10**9))
     taken: set[str] = set()
     for subject, bouts in _tiers(recording):
         _write_tier(root, order, _tier_name(subject, taken), subject, bouts, ids)
+    for subject in recording.idle_subjects:
+        _write_tier(root, order, _tier_name(subject, taken), subject, [], ids)
     kinds = (("bouts", "true", ""), ("notes", "false", "Symbolic_Association"))
     for name, alignable, constraint in kinds:
         kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": name, "TIME_ALIGNABLE": alignable}

@@ -24,6 +24,7 @@ from lrcn.annotations.elan import detect_elan, read_elan, write_elan
 from lrcn.annotations.fiftyone import detect_fiftyone, read_fiftyone
 from lrcn.annotations.label_studio import detect_label_studio, read_label_studio, write_label_studio
 from lrcn.annotations.label_track import detect_label_track, read_label_track
+from lrcn.annotations.losses import Kind, losses
 from lrcn.annotations.media import MediaFinder
 from lrcn.annotations.reading import LookedAt, ReadOptions
 from lrcn.annotations.subtitles import write_subrip, write_webvtt
@@ -46,19 +47,37 @@ class AnnotationFormat:
     """Raises `DataError` for what the format cannot hold and must not lose."""
     a_file_each: bool = False
     """Whether a file holds one recording only."""
+    loses: frozenset[Kind] = frozenset()
+    """What has no place in files that are written, which is then said."""
 
+
+_IN_OURS_ALONE: frozenset[Kind] = frozenset({"splits", "groups", "regions"})
+_NOT_IN_BORIS: frozenset[Kind] = _IN_OURS_ALONE | {"probabilities"}
+_NOT_IN_TABLES: frozenset[Kind] = _NOT_IN_BORIS | {"recordings without bouts", "subjects without bouts"}
+_NOT_IN_ELAN: frozenset[Kind] = _IN_OURS_ALONE | {"probabilities", "offsets", "point events"}
+_NOT_IN_LISTS: frozenset[Kind] = _IN_OURS_ALONE | {"subjects", "subjects without bouts", "modifiers", "offsets"}
 
 FORMATS: dict[str, AnnotationFormat] = {
-    "boris-project": AnnotationFormat(".boris", detect_boris_project, read_boris_project, write_boris_project),
-    "boris-events": AnnotationFormat(".tsv", detect_boris_events, read_boris_events, write_boris_events),
-    "boris-aggregated": AnnotationFormat(
-        ".tsv", detect_boris_aggregated, read_boris_aggregated, write_boris_aggregated
+    "boris-project": AnnotationFormat(
+        ".boris", detect_boris_project, read_boris_project, write_boris_project, loses=_NOT_IN_BORIS
     ),
-    "bouts-csv": AnnotationFormat(".csv", detect_bouts_csv, read_bouts_csv, write_bouts_csv),
-    "elan": AnnotationFormat(".eaf", detect_elan, read_elan, write_elan, a_file_each=True),
+    "boris-events": AnnotationFormat(
+        ".tsv", detect_boris_events, read_boris_events, write_boris_events, loses=_NOT_IN_TABLES
+    ),
+    "boris-aggregated": AnnotationFormat(
+        ".tsv", detect_boris_aggregated, read_boris_aggregated, write_boris_aggregated, loses=_NOT_IN_TABLES
+    ),
+    "bouts-csv": AnnotationFormat(
+        ".csv", detect_bouts_csv, read_bouts_csv, write_bouts_csv, loses=frozenset({"offsets"})
+    ),
+    "elan": AnnotationFormat(".eaf", detect_elan, read_elan, write_elan, a_file_each=True, loses=_NOT_IN_ELAN),
     "cvat": AnnotationFormat(".xml", detect_cvat, read_cvat),
-    "label-studio": AnnotationFormat(".json", detect_label_studio, read_label_studio, write_label_studio),
-    "activitynet": AnnotationFormat(".json", detect_activitynet, read_activitynet, write_activitynet),
+    "label-studio": AnnotationFormat(
+        ".json", detect_label_studio, read_label_studio, write_label_studio, loses=_NOT_IN_LISTS | {"point events"}
+    ),
+    "activitynet": AnnotationFormat(
+        ".json", detect_activitynet, read_activitynet, write_activitynet, loses=_NOT_IN_LISTS | {"comments"}
+    ),
     "fiftyone": AnnotationFormat(".json", detect_fiftyone, read_fiftyone),
     "label-track": AnnotationFormat(".txt", detect_label_track, read_label_track),
     "srt": AnnotationFormat(".srt", write=write_subrip, a_file_each=True),
@@ -196,24 +215,30 @@ def _joined(name: str, read: Sequence[Annotations]) -> Annotations:
 
 def _of_subject(annotations: Annotations, subject: str, path: Path) -> Annotations:
     subjects = {bout.subject for recording in annotations.recordings for bout in recording.bouts}
+    subjects.update(name for recording in annotations.recordings for name in recording.idle_subjects)
     if subject not in subjects:
         known = ", ".join(sorted(name or '"" (nobody)' for name in subjects))
         raise DataError(f"{path}: nobody is called {subject!r}; there are {known or 'no bouts at all'}")
     recordings = tuple(
-        replace(recording, bouts=tuple(bout for bout in recording.bouts if bout.subject == subject))
+        replace(
+            recording, bouts=tuple(bout for bout in recording.bouts if bout.subject == subject), idle_subjects=()
+        ).watching([subject])
         for recording in annotations.recordings
     )
     kept = replace(annotations, recordings=recordings)
     return replace(kept, num_events=annotations.num_events + kept.num_bouts - annotations.num_bouts)
 
 
-def write_annotations(annotations: Annotations, path: str | Path, *, format: str | None = None) -> None:
+def write_annotations(annotations: Annotations, path: str | Path, *, format: str | None = None) -> tuple[str, ...]:
     """Write annotations, or a model's bouts, for another program.
 
     Args:
         annotations: What is written.
         path: The file. Of formats that are a file a recording, a folder unless it has their suffix.
         format: A key of `FORMATS`; None goes by the suffix.
+
+    Returns:
+        A line for each kind of thing that the format has no place for.
 
     Raises:
         ConfigError: If there is no such format, it is only read, or one file would have to hold several recordings.
@@ -224,9 +249,10 @@ def write_annotations(annotations: Annotations, path: str | Path, *, format: str
     writable = {name: one for name, one in FORMATS.items() if one.write is not None}
     if format is None:
         format = format_for(path)
-    write = lookup(writable, format, kind="annotation format to write").write
-    assert write is not None
-    write(annotations, path)
+    chosen = lookup(writable, format, kind="annotation format to write")
+    assert chosen.write is not None
+    chosen.write(annotations, path)
+    return losses(annotations, chosen.loses, format)
 
 
 def format_for(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 Read are regions of `TimelineLabels` (frames from 1, the last included) and regions in seconds, as of audio and time
 series tracks. Each annotation of a task is a recording of its own and counts as gone through from start to end, for it
-was submitted; a cancelled one is left out. Predictions are read, as not gone through, where a task has no annotation.
-The frame rate is what the task's `fps` says, else that of the video.
+was submitted; a cancelled one is left out. Predictions are read where a task has no annotation; the task's `looked_at`
+says what was gone through for them, as our CSV does, and without it nothing was. The frame rate is what the task's
+`fps` says, else that of the video.
 
 Written are tasks with predictions (pre-annotations), for this labelling configuration:
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lrcn.annotations.bouts_csv import relative
+from lrcn.annotations.bouts_csv import looked_at_cell, parse_looked_at, relative
 from lrcn.annotations.frames import NO_RATE, frame_span, frames_of, known_rate, rate_of, whole_number
 from lrcn.annotations.media import exists, file_name
 from lrcn.annotations.reading import Log, ReadOptions, checked, in_order, looked_at, number
@@ -123,11 +124,17 @@ def _recording(
         log.num_events += _count(entry)
         bouts += _bouts(entry, fps, not from_person, at, log)
     lost = len(log.skipped) > before
+    seen = WHOLE if from_person else None
+    if not from_person and as_text(about.get("looked_at")):
+        try:
+            seen = parse_looked_at(as_text(about["looked_at"]))
+        except DataError as exc:
+            log.warn(place, str(exc))
     return Recording(
         f"{short or place}{suffix}",
         video,
         in_order(bouts),
-        looked_at(WHOLE if from_person else None, options.looked_at, unknown=WHOLE if lost else ()),
+        looked_at(seen, options.looked_at, unknown=WHOLE if lost else ()),
         fps=options.media.rate(video, fps, partial(log.warn, place)),
     )
 
@@ -196,7 +203,7 @@ def _times(span: Any, in_frames: bool, fps: float | None) -> tuple[float, float]
 def write_label_studio(annotations: Annotations, path: Path) -> None:
     """Write a task with a prediction for each recording; times become frames, a point event one frame.
 
-    Subjects and modifiers, splits, groups, regions and what was looked at have no place in it.
+    Subjects and modifiers, offsets, splits, groups and regions have no place in it.
 
     Raises:
         DataError: If a frame rate is not known.
@@ -227,4 +234,7 @@ def _task(recording: Recording, path: Path) -> dict[str, Any]:
     if probs:
         prediction["score"] = sum(probs) / len(probs)
     video = relative(recording.path, path.parent) or recording.name
-    return {"data": {"video": video, "fps": fps}, "predictions": [prediction]}
+    about = {"video": video, "fps": fps}
+    if recording.looked_at is not None:
+        about["looked_at"] = looked_at_cell(recording.looked_at)
+    return {"data": about, "predictions": [prediction]}

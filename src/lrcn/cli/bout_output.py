@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrcn.annotations.formats import FORMATS, write_annotations
+from lrcn.annotations.losses import losses
 from lrcn.annotations.track_files import read_tracks, track_file
 from lrcn.bouts import BACKGROUND, Annotations, Recording, Region, union
 from lrcn.cli.bout_flags import BoutFlags
@@ -103,6 +104,12 @@ class BoutOutput:
         files = (file for file in self._folder.iterdir() if file.is_file() and file.suffix in suffixes)
         return sorted(file.name for file in files if file.name.casefold() not in self._taken)
 
+    def lost(self) -> tuple[str, ...]:
+        """Return a line for each kind of thing that the annotation files have no place for; `bouts.csv` has it."""
+        loses = FORMATS[self._flags.format].loses
+        lines = losses(self._annotations(self._recordings), loses, self._flags.format)
+        return tuple(f"{line}; {ALL_BOUTS} has all" for line in lines)
+
     def find(self, path: Path, *, top_k: int, on_progress: Callable[[float], None]) -> RecognitionResult:
         """Return what a recording shows, with its bouts, once they are written.
 
@@ -171,7 +178,7 @@ class BoutOutput:
         length_s = looked_at[-1][1] if self._flags.tracks is None else probe(path).duration_s
         recording = Recording(
             path.name, path, tuple(bouts), looked_at=tuple(looked_at), duration_s=length_s, roi=self._roi
-        )
+        ).watching(one.windows.subject for one in found)
         write_annotations(self._annotations([recording]), target, format=self._flags.format)
         if self._flags.plots:
             self._plot(path, target.stem, found)

@@ -66,7 +66,8 @@ def import_(
     for warning in found.warnings:
         remark(f"lrcn: warning: {warning}")
     if output is not None:
-        write_annotations(found, output, format=into)
+        for loss in write_annotations(found, output, format=into):
+            remark(f"lrcn: warning: {loss}")
         remark(f"written: {output} ({into})", quiet=quiet)
     failures = [f"{skipped.place}: {skipped.reason}" for skipped in found.skipped]
     code = exits.exit_code_after(found.num_events - len(failures), failures, "events")

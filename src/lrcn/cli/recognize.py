@@ -173,6 +173,7 @@ def recognize(
                         remark(f"{what}: {written}", quiet=quiet)
             except MediaError as exc:
                 failures.append(str(exc))
+            warn(finder.lost(), quiet=quiet)
             if others := finder.others():
                 told = f"{bout_flags.bouts} also holds {first_of(others)}, of other recordings or of an earlier run"
                 warn((told,), quiet=quiet)

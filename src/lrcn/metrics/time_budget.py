@@ -124,8 +124,8 @@ def transitions(recordings: Iterable[Recording], labels: Sequence[str] | None = 
 
 
 def _subjects(recording: Recording) -> list[str]:
-    """Return the subjects in alphabetical order; one without a name where no bout names any."""
-    return sorted({bout.subject for bout in recording.bouts}) or [""]
+    """Return the subjects in alphabetical order, also idle ones; one without a name where none is named."""
+    return sorted({*(bout.subject for bout in recording.bouts), *recording.idle_subjects}) or [""]
 
 
 def _end(recording: Recording) -> float | None:

@@ -184,7 +184,8 @@ def _joined(recordings: Sequence[Recording], warnings: list[str]) -> list[Record
         looked_at: tuple[Span, ...] | None = None
         if first.looked_at is not None or recording.looked_at is not None:
             looked_at = tuple(union((*(first.looked_at or spans[0]), *(recording.looked_at or spans[1]))))
-        joined[place] = replace(first, bouts=tuple(bouts), looked_at=looked_at)
+        whole = replace(first, bouts=tuple(bouts), looked_at=looked_at)
+        joined[place] = whole.watching(recording.idle_subjects)
     return list(joined.values())
 
 

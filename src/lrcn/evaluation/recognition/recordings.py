@@ -219,7 +219,7 @@ def _budget(view: RecordingView, labels: Sequence[str]) -> list[BudgetComparison
     """Return how often and how long each behaviour is shown, as annotated and as predicted, in known time."""
     truth, other = view.pair
     sides = (
-        replace(truth, bouts=_whoever(truth.bouts)),
+        replace(truth, bouts=_whoever(truth.bouts), idle_subjects=()),
         replace(
             other,
             bouts=tuple(Bout(part.label, part.start_s, part.end_s) for part in parts(other.bouts, view.known)),
