@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # CI installs what the lock says: CONSTRAINTS=requirements-ci.lock. Others get what pyproject.toml allows.
 CONSTRAINTS ?=
 
-.PHONY: demo test lint bench release lock clean
+.PHONY: demo test lint bench docs release lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -29,6 +29,9 @@ lint: $(STAMP)  ## Style, types, layers, spelling
 bench: $(STAMP)  ## One table: each figure as a ratio against a baseline in the same run
 	$(BIN)/python -m benchmarks
 
+docs: $(STAMP)  ## Build these pages as a site that works from a folder: site/index.html
+	$(BIN)/mkdocs build --strict
+
 release: $(STAMP)  ## Wheel, source archive and bill of materials in dist/, checked in a clean environment
 	$(BIN)/python -m pip install --quiet --constraint requirements-ci.lock --group release
 	rm -rf dist
@@ -40,8 +43,8 @@ lock: $(STAMP)  ## Write the versions installed here to requirements-ci.lock, wh
 	$(BIN)/python -m pip freeze --local --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^ ]+$$' > requirements-ci.lock.new
 	mv requirements-ci.lock.new requirements-ci.lock
 
-clean:  ## Remove the environment and what the demo and releases wrote
-	rm -rf $(VENV) demo-output dist
+clean:  ## Remove the environment and what the demo, releases and docs wrote
+	rm -rf $(VENV) demo-output dist site
 
 # The stamp depends on the metadata, so an edited dependency reinstalls. pip 23 knows no --group: upgrade it first.
 $(STAMP): pyproject.toml
@@ -49,5 +52,5 @@ $(STAMP): pyproject.toml
 	@echo "==> creating $(VENV) (torch is large: a few minutes on a first install)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --progress-bar on --editable ".[all]" --group test --group lint $(addprefix --constraint ,$(CONSTRAINTS))
+	$(BIN)/python -m pip install --progress-bar on --editable ".[all]" --group test --group lint --group docs $(addprefix --constraint ,$(CONSTRAINTS))
 	@touch $@

@@ -158,6 +158,8 @@ if TYPE_CHECKING:
     from lrcn.training.fit import TrainResult as TrainResult
     from lrcn.training.fit import train as train
     from lrcn.training.recognition.config import RecognitionTrainingConfig as RecognitionTrainingConfig
+    from lrcn.video.isolation import DecodingLimits as DecodingLimits
+    from lrcn.video.isolation import isolated_decoding as isolated_decoding
     from lrcn.video.tracks import Track as Track
     from lrcn.video.vectors import Vectors as Vectors
     from lrcn.video.views import TEN_CROP_VIEWS as TEN_CROP_VIEWS

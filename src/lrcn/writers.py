@@ -51,17 +51,18 @@ class Table(NamedTuple):
 def write_results(results: Result | Iterable[Result], path: str | Path, format: str | None = None) -> None:
     """Write results of one task, as they come.
 
-    >>> import tempfile
-    >>> from importlib.resources import files
-    >>> from lrcn import Recognizer
-    >>> result = Recognizer.load("demo", device="cpu")(str(files("lrcn") / "assets" / "walking.mp4"))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_results(result, Path(folder) / "walking.srt")
-    ...     print((Path(folder) / "walking.srt").read_text())
-    1
-    00:00:00,000 --> 00:00:04,167
-    walk ...%
-    <BLANKLINE>
+    Examples:
+        >>> import tempfile
+        >>> from importlib.resources import files
+        >>> from lrcn import Recognizer
+        >>> result = Recognizer.load("demo", device="cpu")(str(files("lrcn") / "assets" / "walking.mp4"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_results(result, Path(folder) / "walking.srt")
+        ...     print((Path(folder) / "walking.srt").read_text())
+        1
+        00:00:00,000 --> 00:00:04,167
+        walk ...%
+        <BLANKLINE>
 
     Args:
         results: What calls return; those of `stream` are written one by one.

@@ -72,13 +72,14 @@ def evaluate(
 
     Every example goes through the code that users call, so the numbers are those that they will see.
 
-    >>> from importlib.resources import files
-    >>> from lrcn import RecognitionData, RecognitionExample, Recognizer
-    >>> recognizer = Recognizer.load("demo", device="cpu")
-    >>> example = RecognitionExample(files("lrcn") / "assets" / "walking.mp4", "walk", "test")
-    >>> report = evaluate(recognizer, RecognitionData(recognizer.labels, (example,), "one clip"))
-    >>> report.num_videos, report.top1
-    (1, 1.0)
+    Examples:
+        >>> from importlib.resources import files
+        >>> from lrcn import RecognitionData, RecognitionExample, Recognizer
+        >>> recognizer = Recognizer.load("demo", device="cpu")
+        >>> example = RecognitionExample(files("lrcn") / "assets" / "walking.mp4", "walk", "test")
+        >>> report = evaluate(recognizer, RecognitionData(recognizer.labels, (example,), "one clip"))
+        >>> report.num_videos, report.top1
+        (1, 1.0)
 
     Args:
         model: A recognizer or a captioner, or what `lrcn.load` takes.

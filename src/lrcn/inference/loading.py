@@ -31,10 +31,11 @@ def load(
 
     `Recognizer.load` and `Captioner.load` do the same for models of a known task, and type checkers then know it.
 
-    >>> from importlib.resources import files
-    >>> recognizer = load("demo", device="cpu")
-    >>> recognizer(str(files("lrcn") / "assets" / "walking.mp4")).label
-    'walk'
+    Examples:
+        >>> from importlib.resources import files
+        >>> recognizer = load("demo", device="cpu")
+        >>> recognizer(str(files("lrcn") / "assets" / "walking.mp4")).label
+        'walk'
 
     Args:
         model: A model file, a folder that `lrcn train` or `lrcn export` wrote, or `demo`, `photos` or `emoji`: the

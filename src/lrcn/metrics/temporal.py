@@ -165,12 +165,13 @@ def temporal_scores(
 ) -> TemporalScores:
     """Score predicted bouts against true ones, over all recordings.
 
-    >>> from lrcn.bouts import Bout, Recording
-    >>> truth = Recording("mouse1", None, (Bout("groom", 2.0, 6.0),), looked_at=((0.0, 10.0),))
-    >>> found = Recording("mouse1", None, (Bout("groom", 3.0, 6.0, prob=0.9),))
-    >>> scores = temporal_scores([Pair(truth, found)])
-    >>> scores.map_at[0.5], scores.f1_at[0.5], scores.accuracy
-    (1.0, 1.0, 0.9)
+    Examples:
+        >>> from lrcn.bouts import Bout, Recording
+        >>> truth = Recording("mouse1", None, (Bout("groom", 2.0, 6.0),), looked_at=((0.0, 10.0),))
+        >>> found = Recording("mouse1", None, (Bout("groom", 3.0, 6.0, prob=0.9),))
+        >>> scores = temporal_scores([Pair(truth, found)])
+        >>> scores.map_at[0.5], scores.f1_at[0.5], scores.accuracy
+        (1.0, 1.0, 0.9)
 
     Args:
         pairs: From `pair_recordings`; one alone gives the scores of that recording.

@@ -70,11 +70,12 @@ def time_budget(
 ) -> list[BudgetRow]:
     """Return a row for each recording, subject of it, time bin and label, also for what never occurs.
 
-    >>> from lrcn.bouts import Bout, Recording
-    >>> bouts = (Bout("groom", 2.0, 6.0), Bout("groom", 8.0, 10.0))
-    >>> (row,) = time_budget([Recording("mouse1", None, bouts, looked_at=((0.0, 20.0),))])
-    >>> row.count, row.total_s, row.mean_s, row.between_mean_s, row.latency_s, row.percent
-    (2, 6.0, 3.0, 2.0, 2.0, 30.0)
+    Examples:
+        >>> from lrcn.bouts import Bout, Recording
+        >>> bouts = (Bout("groom", 2.0, 6.0), Bout("groom", 8.0, 10.0))
+        >>> (row,) = time_budget([Recording("mouse1", None, bouts, looked_at=((0.0, 20.0),))])
+        >>> row.count, row.total_s, row.mean_s, row.between_mean_s, row.latency_s, row.percent
+        (2, 6.0, 3.0, 2.0, 2.0, 30.0)
 
     Args:
         recordings: With bouts by anybody.

@@ -90,23 +90,24 @@ def train(
     `config.yaml` (all settings, for `--config`), `history.csv` and `run.json`. On the CPU, a run that was killed and
     resumed gives the same weights, bit for bit, as one that was not.
 
-    >>> import tempfile
-    >>> from importlib.resources import files
-    >>> from lrcn import RecognitionExample, RecognitionTrainingConfig
-    >>> clip = files("lrcn") / "assets" / "walking.mp4"
-    >>> halves = {"first half": (0.0, 1.0), "second half": (1.0, None)}
-    >>> examples = tuple(RecognitionExample(clip, label, "train", *times) for label, times in halves.items())
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     result = train(
-    ...         RecognitionTrainingConfig(epochs=2, views=1, runtime="torch"),
-    ...         RecognitionData(tuple(halves), examples, "one clip"),
-    ...         output=Path(name) / "run",
-    ...         cache_dir=Path(name) / "cache",
-    ...         device="cpu",
-    ...         quiet=True,
-    ...     )
-    >>> result.best_epoch
-    2
+    Examples:
+        >>> import tempfile
+        >>> from importlib.resources import files
+        >>> from lrcn import RecognitionExample, RecognitionTrainingConfig
+        >>> clip = files("lrcn") / "assets" / "walking.mp4"
+        >>> halves = {"first half": (0.0, 1.0), "second half": (1.0, None)}
+        >>> examples = tuple(RecognitionExample(clip, label, "train", *times) for label, times in halves.items())
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     result = train(
+        ...         RecognitionTrainingConfig(epochs=2, views=1, runtime="torch"),
+        ...         RecognitionData(tuple(halves), examples, "one clip"),
+        ...         output=Path(name) / "run",
+        ...         cache_dir=Path(name) / "cache",
+        ...         device="cpu",
+        ...         quiet=True,
+        ...     )
+        >>> result.best_epoch
+        2
 
     Args:
         config: How to train.

@@ -101,8 +101,9 @@ class Captioner:
 
         Of a model file the runtime runs the CNN; torch reads the features.
 
-        >>> Captioner.load("emoji", device="cpu")
-        <Captioner emoji: 460 words on cpu>
+        Examples:
+            >>> Captioner.load("emoji", device="cpu")
+            <Captioner emoji: 460 words on cpu>
 
         Raises:
             TaskMismatchError: If the model was made for another task.

@@ -34,12 +34,13 @@ class Retriever:
     The cost of N pictures and M sentences: the CNN once a picture, and for every pair an LSTM step and the word logits
     for each beginning of a sentence that no other sentence shares. Memory beyond the N x M scores is bounded.
 
-    >>> from PIL import Image
-    >>> retriever = Retriever(Captioner.load("emoji", device="cpu"))
-    >>> picture = Image.new("RGB", (256, 256), (90, 160, 60))
-    >>> found = retriever.rank_captions(picture, ["rainbows two of picture a", "a picture of two rainbows"])
-    >>> found.matches[0].item
-    'a picture of two rainbows'
+    Examples:
+        >>> from PIL import Image
+        >>> retriever = Retriever(Captioner.load("emoji", device="cpu"))
+        >>> picture = Image.new("RGB", (256, 256), (90, 160, 60))
+        >>> found = retriever.rank_captions(picture, ["rainbows two of picture a", "a picture of two rainbows"])
+        >>> found.matches[0].item
+        'a picture of two rainbows'
     """
 
     def __init__(self, captioner: Captioner) -> None:

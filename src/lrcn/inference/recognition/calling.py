@@ -155,11 +155,12 @@ class VideoRecognizer(ABC):
     ) -> FoundBouts:
         """Return what a recording shows from when to when: bouts in place of windows.
 
-        >>> from importlib.resources import files
-        >>> from lrcn import Recognizer
-        >>> found = Recognizer.load("demo", device="cpu").find_bouts(str(files("lrcn") / "assets" / "walking.mp4"))
-        >>> [(bout.label, bout.start_s, round(bout.end_s, 1)) for bout in found.bouts]
-        [('walk', 0.0, 4.2)]
+        Examples:
+            >>> from importlib.resources import files
+            >>> from lrcn import Recognizer
+            >>> found = Recognizer.load("demo", device="cpu").find_bouts(str(files("lrcn") / "assets" / "walking.mp4"))
+            >>> [(bout.label, bout.start_s, round(bout.end_s, 1)) for bout in found.bouts]
+            [('walk', 0.0, 4.2)]
 
         Args:
             source: As for a call, but one only.

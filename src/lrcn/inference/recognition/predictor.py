@@ -98,10 +98,11 @@ class Recognizer(VideoRecognizer):
 
         An exported folder runs without torch.
 
-        >>> from importlib.resources import files
-        >>> clip = str(files("lrcn") / "assets" / "walking.mp4")
-        >>> Recognizer.load("demo", device="cpu")(clip).label
-        'walk'
+        Examples:
+            >>> from importlib.resources import files
+            >>> clip = str(files("lrcn") / "assets" / "walking.mp4")
+            >>> Recognizer.load("demo", device="cpu")(clip).label
+            'walk'
 
         Raises:
             TaskMismatchError: If the model was made for another task.

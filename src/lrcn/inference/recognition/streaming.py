@@ -32,10 +32,11 @@ _CHUNK_SIZE = 16
 class StreamingRecognizer:
     """Says what a stream of frames shows, as it comes. Streams that share a recognizer can share CNN calls.
 
-    >>> from importlib.resources import files
-    >>> live = StreamingRecognizer(Recognizer.load("demo", device="cpu"))
-    >>> [segment.top[0].label for segment in live.stream(str(files("lrcn") / "assets" / "walking.mp4"))]
-    ['walk', 'walk', 'walk', 'walk', 'walk', 'walk']
+    Examples:
+        >>> from importlib.resources import files
+        >>> live = StreamingRecognizer(Recognizer.load("demo", device="cpu"))
+        >>> [segment.top[0].label for segment in live.stream(str(files("lrcn") / "assets" / "walking.mp4"))]
+        ['walk', 'walk', 'walk', 'walk', 'walk', 'walk']
     """
 
     def __init__(
