@@ -152,18 +152,26 @@ def read_annotations(
     return found if subject is None else _of_subject(found, subject, path)
 
 
+def recognised_files(path: Path) -> list[tuple[Path, str]]:
+    """Return the file that a path is, or the files in a folder, that look like annotations, with their formats."""
+    files = _candidates(path) if path.exists() else []
+    return [(file, name) for file in files if (name := recognised_format(file)) is not None]
+
+
+def _candidates(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return [file for file in sorted(path.iterdir()) if file.is_file() and file.suffix.lower() not in _NOT_READ]
+
+
 def _files(path: Path, format: str) -> list[tuple[Path, str]]:
     """Return the annotation files that a path stands for, with their formats."""
-    if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.is_file() and file.suffix.lower() not in _NOT_READ]
-    elif path.is_file():
-        files = [path]
-    else:
+    if not path.exists():
         raise DataError(f"{path}: no such annotation file or folder of them")
-    found = [(file, name) for file in files if (name := recognised_format(file)) is not None]
+    found = recognised_files(path)
     if format != "auto":
         lookup(FORMATS, format, kind="annotation format")
-        found = [(file, format) for file in files if not path.is_dir() or (file, format) in found]
+        found = [(file, format) for file in _candidates(path) if not path.is_dir() or (file, format) in found]
     names = sorted({name for _, name in found})
     if len(names) > 1:
         raise DataError(f"{path}: holds annotations of {' and of '.join(names)}; name one file, or choose a --format")

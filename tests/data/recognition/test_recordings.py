@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrcn.annotations.formats import FORMATS, write_annotations
 from lrcn.bouts import BACKGROUND, Annotations, Bout, Recording, Skipped
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData
 from lrcn.data.recognition.readers import read_recognition_data
@@ -186,3 +187,35 @@ def test_videos_may_lie_elsewhere_and_one_subject_be_chosen(tmp_path: Path, make
     ann = read_recognition_data(tmp_path / "bouts.csv", subject="ann", videos=tmp_path / "far")
     assert not ann.multi_label
     assert ann.labels == ("rest", BACKGROUND)
+
+
+@pytest.mark.parametrize("format", ["elan", "boris-events", "bouts-csv"])
+def test_a_folder_of_a_file_for_each_recording_is_a_data_set(tmp_path: Path, make_clip: Any, format: str) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "notes").mkdir()
+    paths = videos(tmp_path / "far", make_clip, 5)
+    for number, path in enumerate(paths):
+        bouts = (Bout("groom", 0.2 * number, 2.0), Bout("rear", 3.0, 4.0))
+        one = Annotations(path.name, (Recording(path.name, path, bouts, looked_at=WHOLE),), ("groom", "rear"))
+        write_annotations(one, tmp_path / "notes" / f"{path.stem}{FORMATS[format].suffix}", format=format)
+    data = read_recognition_data(tmp_path / "notes")
+    assert data == read_recognition_data(tmp_path / "notes", videos=tmp_path / "far")
+    assert {one.path.resolve() for one in data.recordings} == set(paths)
+    assert {one.split for one in data.recordings} == {"train", "val", "test"}
+    assert data.labels == ("groom", "rear", BACKGROUND)
+    starts = {one.path.resolve(): min(bout.start_s for bout in one.bouts) for one in data.recordings}
+    assert [starts[path] for path in paths] == pytest.approx([0.2 * number for number in range(5)], abs=1e-3)
+
+
+def test_annotations_beside_class_folders_are_no_data_set_of_recordings(tmp_path: Path, make_clip: Any) -> None:
+    for label in ("groom", "rear"):
+        (tmp_path / label).mkdir()
+        make_clip(tmp_path / label / "a.avi", np.zeros((5, 8, 8, 3), np.uint8), 10)
+    clips = [tmp_path / "groom" / "a.avi", tmp_path / "rear" / "a.avi"]
+    own = [Recording(f"{n}", path, (Bout("x", 0.0, 0.3),), looked_at=WHOLE) for n, path in enumerate(clips)]
+    write_annotations(Annotations("all", tuple(own), ("x",)), tmp_path / "project.boris")
+    assert read_recognition_data(tmp_path).labels == ("groom", "rear")
+    assert read_recognition_data(tmp_path, looked_at="whole").labels == ("x",)
+    write_annotations(Annotations("all", tuple(own), ("x",)), tmp_path / "more.csv")
+    with pytest.raises(DataError, match=r"holds annotations of boris-project and of bouts-csv; name one file"):
+        read_recognition_data(tmp_path, looked_at="whole")

@@ -16,7 +16,7 @@ from lrcn.data.problems import first_of
 from lrcn.data.recognition.cleaning import cleaned, said, spellings
 from lrcn.data.recognition.cutting import TICK_S
 from lrcn.data.recognition.examples import ReadOptions, RecognitionData
-from lrcn.data.recognition.recordings import data_of, read_file
+from lrcn.data.recognition.recordings import data_of, read_source
 from lrcn.data.splits import SPLITS
 from lrcn.errors import DataError, MediaError
 from lrcn.video.read import probe
@@ -87,7 +87,7 @@ def check_recordings(
     Raises:
         DataError: If the annotations cannot be read.
     """
-    annotations = read_file(path, options)
+    annotations = read_source(path, options)
     paths = [one.path for one in annotations.recordings if one.path is not None and exists(one.path)]
     files = look_at_files(paths, decode=decode, on_progress=on_progress, workers=workers)
     if not decode:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lrcn.annotations.formats import read_annotations, recognised_format
+from lrcn.annotations.formats import read_annotations, recognised_files
 from lrcn.annotations.vector_files import read_vectors
 from lrcn.bouts import (
     BACKGROUND,
@@ -32,54 +32,60 @@ from lrcn.data.recognition.recording_splits import divided
 from lrcn.errors import DataError, MediaError
 from lrcn.video.read import probe
 from lrcn.video.regions import check_region
+from lrcn.video.sources import is_clutter
 
 _COLUMNS = frozenset({"subject", "modifiers", "looked_at", "recording", "roi"})
 """One of these in a CSV file of ours says that its videos are recordings, and no clips."""
 
 
 def detect_recordings(path: Path) -> bool:
-    """Whether a file, or the `annotations.csv` of a folder, holds bouts of recordings.
+    """Whether a file, the `annotations.csv` of a folder, or else the files in a folder without folders, hold bouts.
 
     Lists of ActivityNet, and CSV files of ours with none of the columns subject, modifiers, looked_at, recording and
-    roi, hold them too, and are read as lists of clips all the same, unless `read_recognition_data` is told otherwise.
+    roi, hold them too, and are read as lists of clips all the same, unless `read_recognition_data` is told otherwise;
+    so are folders of class folders beside which annotations lie.
     """
-    file = _file(path)
-    name = None if file is None else recognised_format(file)
-    if file is None or name in (None, "activitynet"):
+    source = _source(path)
+    if source is None or (source.is_dir() and _has_folders(source)):
         return False
-    return name != "bouts-csv" or not _COLUMNS.isdisjoint(table_columns(file))
+    return any(
+        name != "activitynet" and (name != "bouts-csv" or not _COLUMNS.isdisjoint(table_columns(file)))
+        for file, name in recognised_files(source)
+    )
 
 
 def holds_bouts(path: Path) -> bool:
-    """Whether a file, or the `annotations.csv` of a folder, can be read as bouts of recordings."""
-    file = _file(path)
-    return file is not None and recognised_format(file) is not None
+    """Whether a file, the `annotations.csv` of a folder, or else the files in a folder can be read as bouts."""
+    source = _source(path)
+    return source is not None and bool(recognised_files(source))
 
 
-def _file(path: Path) -> Path | None:
-    return path if path.is_file() else find_annotations(path)
+def _source(path: Path) -> Path | None:
+    """Return the file of annotations that a path is or holds, or the folder of such files; None for neither."""
+    return path if path.is_file() else find_annotations(path) or (path if path.is_dir() else None)
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(entry.is_dir() and not is_clutter(entry.name) for entry in folder.iterdir())
 
 
 def read_recordings(path: Path, options: ReadOptions) -> RecognitionData:
-    """Read annotations of recordings, in any of the formats of `lrcn.read_annotations`.
+    """Read annotations of recordings, in any of the formats of `lrcn.read_annotations`, of one file or a folder.
 
     Raises:
         DataError: If they cannot be read, a recording is not there, or nothing is left to learn from.
     """
-    return data_of(read_file(path, options), options, _file(path) or path)
+    return data_of(read_source(path, options), options, _source(path) or path)
 
 
-def read_file(path: Path, options: ReadOptions) -> Annotations:
-    """Return what an annotation file, or the `annotations.csv` of a folder, says.
+def read_source(path: Path, options: ReadOptions) -> Annotations:
+    """Return what an annotation file, the `annotations.csv` of a folder, or else the files in a folder say.
 
     Raises:
         DataError: If it cannot be read.
     """
-    file = _file(path)
-    if file is None:
-        raise DataError(f"{path}: no annotation file; name the file itself")
     return read_annotations(
-        file,
+        _source(path) or path,
         format=options.annotation_format,
         videos=options.videos,
         subject=options.subject,
