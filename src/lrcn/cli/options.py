@@ -40,8 +40,9 @@ Data = Annotated[
     Parameter(
         help="The data set: a folder with a folder of videos for each class, `train/CLASS` `val/CLASS` `test/CLASS`, "
         "`annotations.csv` (path,label,split), the official lists of UCF-101 or HMDB-51, or a Kinetics CSV; or "
-        "annotations of long recordings, or a folder with a file for each: BORIS, ELAN, CVAT, CSV and others (see "
-        "`lrcn data import`). For captions: a folder with `captions.csv` (path,caption,split), or the JSON of COCO, Karpathy, MSR-VTT or MSVD."
+        "annotations of long recordings, a file of all or a folder with one for each: BORIS, ELAN, CVAT, CSV and "
+        "others (see `lrcn data import`). For captions: a folder with `captions.csv` (path,caption,split), or the JSON "
+        "of COCO, Karpathy, MSR-VTT or MSVD."
     ),
 ]
 CaptionsData = Annotated[
