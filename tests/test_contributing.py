@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SOURCES = (ROOT / "src" / "lrcn", ROOT / "src" / "lrcn_sets")
 
-WHOLE = {"contributing", "docs", "docstrings", "extending", "public_names", "readme", "real_clips"}
+WHOLE = {"contributing", "docs", "docstrings", "extending", "platforms", "public_names", "readme", "real_clips"}
 """Test files of the package as a whole, which have no module."""
 
 

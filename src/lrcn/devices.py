@@ -26,6 +26,11 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def precise_dtype(device: torch.device | str) -> torch.dtype:
+    """What sums on this device are kept in: float64, or float32 on Apple's GPUs, which have nothing wider."""
+    return torch.float32 if torch.device(device).type == "mps" else torch.float64
+
+
 def has_native_bf16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16, instead of widening each value first (slower than float32)."""
     if device.type == "cuda":

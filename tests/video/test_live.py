@@ -43,6 +43,29 @@ def serving(port: int, *paths: Path, fps: float = 50) -> Iterator[subprocess.Pop
             server.kill()
 
 
+@pytest.mark.parametrize(
+    ("source", "platform", "opened"),
+    [
+        ("1", "linux", ("/dev/video1", "v4l2")),
+        ("1", "darwin", ("1", "avfoundation")),
+        ("video=HD WebCam", "win32", ("video=HD WebCam", "dshow")),
+    ],
+)
+def test_cameras_are_called_as_each_system_calls_them(
+    source: str, platform: str, opened: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    assert is_live(source)
+    assert live._camera(source) == opened
+
+
+def test_a_camera_of_windows_without_its_name_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_live("video=HD WebCam")  # a file elsewhere
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(MediaError, match="camera 1: Windows has names for cameras; say video=NAME"):
+        live._camera("1")
+
+
 def collect(source: LiveSource, wake: threading.Event, until: Callable[[list[LiveFrame]], bool]) -> list[LiveFrame]:
     """Take frames until enough have come; fails after 30 s."""
     frames: list[LiveFrame] = []

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lrcn.decoding.common import Hypothesis, S, Step, TokenRules, without_banned
+from lrcn.devices import precise_dtype
 from lrcn.errors import ConfigError
 
 
@@ -104,14 +105,14 @@ def _roll_out(
 ) -> list[Hypothesis]:
     """Grow every sequence by the tokens `choose` takes; those that ended drop out of the batch."""
     tokens = torch.full((num_sequences, rules.max_length), rules.eos_id, device=device)
-    log_probs = torch.zeros(num_sequences, dtype=torch.float64, device=device)
+    log_probs = torch.zeros(num_sequences, dtype=precise_dtype(device), device=device)
     growing = torch.arange(num_sequences, device=device)
     last = torch.full((num_sequences,), rules.bos_id, device=device)
     for position in range(rules.max_length):
         step_log_probs, state = step(last, state)
         last = choose(without_banned(step_log_probs, rules))
         tokens[growing, position] = last
-        log_probs[growing] += step_log_probs.gather(1, last.unsqueeze(1)).squeeze(1).double()
+        log_probs[growing] += step_log_probs.gather(1, last.unsqueeze(1)).squeeze(1).to(log_probs.dtype)
         kept = (last != rules.eos_id).nonzero().squeeze(1)
         if len(kept) < len(growing):
             growing, last, state = growing[kept], last[kept], state.select(kept)

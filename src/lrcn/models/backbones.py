@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from lrcn.config import PACKAGED_BACKBONE, BackboneConfig
 from lrcn.errors import ConfigError, ShapeError, UnknownNameError
@@ -28,6 +27,7 @@ from lrcn.models.backbone_specs import (
     torchvision_spec,
 )
 from lrcn.models.backbone_weights import load_weights
+from lrcn.models.pooling import cell_means
 
 BACKBONES: dict[str, BackboneSpec] = {
     PACKAGED_BACKBONE: EFFICIENTNET_LITE0,
@@ -125,7 +125,7 @@ class Backbone(nn.Module):
 
     def joined(self, outputs: list[Tensor]) -> Tensor:
         """The features `(N, D)` of what the layers give."""
-        parts = [F.adaptive_avg_pool2d(part, self.grid).flatten(1) if part.dim() == 4 else part for part in outputs]
+        parts = [cell_means(part, self.grid).flatten(1) if part.dim() == 4 else part for part in outputs]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def check_input(self, px: int) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrcn.devices import precise_dtype
 from lrcn.errors import DataError
 from lrcn.models.captioning import CaptioningModel
 from lrcn.models.lstm import LayerWeights, next_cell
@@ -108,7 +109,7 @@ def _score(model: CaptioningModel, contexts: Tensor, tree: _Tree, *, floor: bool
     for index in range(lstm.num_layers):
         zeros = contexts.new_zeros((1, lstm.hidden_size) if index < below else (1, num, lstm.hidden_size))
         state.append((zeros, zeros))
-    total = contexts.new_zeros(1, num, dtype=torch.float64)
+    total = contexts.new_zeros(1, num, dtype=precise_dtype(contexts.device))
     totals = [total]
     for depth, level in enumerate(tree.levels[:-1]):
         inputs = model.embedding(level.tokens)  # (P, D)
@@ -123,7 +124,7 @@ def _score(model: CaptioningModel, contexts: Tensor, tree: _Tree, *, floor: bool
         log_probs = _log_probs(model, inputs, following)  # (P', n)
         if floor:
             log_probs = log_probs.clamp(min=math.log(PROB_FLOOR))
-        total = total[following.parents] + log_probs.double()
+        total = total[following.parents] + log_probs.to(total.dtype)
         totals.append(total)
     scores = torch.stack([totals[depth][place] for depth, place in tree.ends], dim=1)
     return scores.float()

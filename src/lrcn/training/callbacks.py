@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lrcn import model_file
 from lrcn.config import ModelHeader
+from lrcn.devices import precise_dtype
 from lrcn.files import replacing_table
 from lrcn.training.config import TrainingConfig
 from lrcn.training.module import TrainingModule, lost_number
@@ -132,7 +133,7 @@ class RunKeeper(Callback):
                 scores = self._validation(module.model, device)
             module.train()
             sums += [number for name in columns for number in scores[name]]
-        total = torch.tensor(sums, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        total = torch.tensor(sums, dtype=precise_dtype(device), device=device)
         numbers = trainer.strategy.reduce(total, reduce_op="sum").tolist()
         *trained, num_batches = numbers[: len(state.sums) + 1]
         rest = numbers[len(state.sums) + 1 :]

@@ -49,8 +49,8 @@ class LiveFrame(NamedTuple):
 
 
 def is_live(source: str) -> bool:
-    """Whether a source is a camera (a number, or a device file) or an address, and not a file."""
-    if source.isdecimal() or _ADDRESS.match(source):
+    """Whether a source is a camera (a number, a device file, or a name on Windows) or an address, and not a file."""
+    if source.isdecimal() or _is_named_camera(source) or _ADDRESS.match(source):
         return True
     try:
         return Path(source).is_char_device()
@@ -192,14 +192,28 @@ class LiveSource:
         self._wake.set()
 
 
+def _is_named_camera(source: str) -> bool:
+    return sys.platform == "win32" and source.startswith("video=")
+
+
+def _camera(source: str) -> tuple[str, str]:
+    """Return how ffmpeg calls a camera, and with what it opens it.
+
+    Raises:
+        MediaError: If a camera has a number on Windows, whose DirectShow knows names.
+    """
+    if _is_named_camera(source):
+        return source, "dshow"
+    if sys.platform == "win32":
+        raise MediaError(f"camera {source}: Windows has names for cameras; say video=NAME, as its device manager does")
+    return (source, "avfoundation") if sys.platform == "darwin" else (f"/dev/video{source}", "v4l2")
+
+
 def _open(source: str) -> av.container.InputContainer:
     path, input_format = source, None
     options = {"max_pixels": str(MAX_FRAME_PIXELS), "fflags": "nobuffer", "rtsp_transport": "tcp"}
-    if source.isdecimal():
-        path, input_format = {
-            "linux": (f"/dev/video{source}", "v4l2"),
-            "darwin": (source, "avfoundation"),
-        }.get(sys.platform, (f"video={source}", "dshow"))
+    if source.isdecimal() or _is_named_camera(source):
+        path, input_format = _camera(source)
     elif Path(source).is_char_device():
         input_format = "v4l2"
     name = f"camera {source}" if source.isdecimal() else source

@@ -78,7 +78,7 @@ def recording_windows(
     """Return what a model says of a recording, as a recognizer with this header would."""
     length, stride = header.preprocess.clip_length, bout_stride(header.preprocess)
     said = [
-        model.clip_probs(batch.features.to(device), batch.lengths).double().cpu().numpy()
+        model.clip_probs(batch.features.to(device), batch.lengths).cpu().double().numpy()
         for batch in window_batches([recording.video], length, stride)
     ]
     times_s = recording.times_s

@@ -46,7 +46,7 @@ class MultiLabelValidation(Validation):
         labels: list[int] = []
         for video in self._videos(model, device):
             windows = window_batches([video], self._preprocess.clip_length, self._preprocess.clip_stride)
-            said = [model.clip_probs(batch.features.to(device), batch.lengths).double().cpu() for batch in windows]
+            said = [model.clip_probs(batch.features.to(device), batch.lengths).cpu().double() for batch in windows]
             probs.append(torch.cat(said).mean(dim=0).numpy())
             labels.append(video.label)
         found, shown = np.stack(probs), self._label_sets[labels]

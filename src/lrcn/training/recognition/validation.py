@@ -73,7 +73,7 @@ class FeatureValidation(Validation):
     def _windows(self, model: RecognitionModel, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield probabilities `(B, A)` of windows, float64 on the CPU, and the video of each, `(B,)`."""
         for batch in window_batches(self._videos, self._preprocess.clip_length, self._preprocess.clip_stride):
-            yield model.clip_probs(batch.features.to(device), batch.lengths).double().cpu(), batch.videos
+            yield model.clip_probs(batch.features.to(device), batch.lengths).cpu().double(), batch.videos
 
 
 def encoded_examples(
