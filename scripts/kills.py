@@ -1,7 +1,7 @@
 """Kill commands at random moments, as the kernel does where memory ends, and see whether they end as if nothing was.
 
     python scripts/kills.py --kills 500 --seed 0
-    python scripts/kills.py --kills 20 --only 'export,data build'
+    python scripts/kills.py --kills 20 --only 'export;data build'
 
 A run is killed (SIGKILL, the process alone) once to three times in one place, what it left is made two days old, and
 then it may end. It must then have given what an undisturbed run gives, left no temporary file and no process. Prints a
@@ -18,12 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.trials import JOBS, Bench, Job, age, finish, leftovers, run, set_up
+from scripts.trials import JOBS, Bench, Job, age, finish, leftovers, run, set_up, start
 
 _MOST = 3
 """Kills in one place."""
@@ -41,16 +42,14 @@ class Outcome:
 
 def trial(bench: Bench, job: Job, rng: random.Random) -> Outcome:
     """Kill a job, let it end, and compare."""
-    from scripts.trials import start
-
-    truth, took_s = bench.truth(job)
+    truth = bench.truth(job)
     log = bench.folder / "log"
     kills = 0
     with bench.empty("killed") as output:
         for number in range(rng.randint(1, _MOST)):
             began = time.monotonic()
             pid = start(bench.call(job, output, *(job.again if number else ())), log)
-            time.sleep(rng.uniform(0.0, 1.05 * took_s))
+            time.sleep(rng.uniform(0.0, 1.05 * truth.took_s))
             os.kill(pid, signal.SIGKILL)
             ended = finish(pid, log, began)
             kills += ended.code == -signal.SIGKILL
@@ -65,8 +64,8 @@ def trial(bench: Bench, job: Job, rng: random.Random) -> Outcome:
         if left := leftovers(output):
             return Outcome(job.name, kills, f"left behind: {left}")
         found = job.found(output)
-        if found != truth:
-            other = sorted(name for name in {*found, *truth} if found.get(name) != truth.get(name))
+        if found != truth.found:
+            other = sorted(name for name in {*found, *truth.found} if found.get(name) != truth.found.get(name))
             return Outcome(job.name, kills, f"ended with other {', '.join(other[:5])}")
     return Outcome(job.name, kills)
 
@@ -90,26 +89,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="commands, with commas between")
+    parser.add_argument("--only", default="", help="commands, with semicolons between")
     parser.add_argument("--minutes", type=float, default=600.0, help="stop then, whatever was reached")
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
     set_up()
-    names = args.only.split(",") if args.only else [name for name in JOBS if name != "data import"]
+    names = args.only.split(";") if args.only else [name for name in JOBS if name != "data import"]
     rows: dict[str, list[int]] = {}
     until = time.monotonic() + 60 * args.minutes
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         os.environ.update(TMPDIR=name, XDG_CACHE_HOME=f"{name}/user-cache")
         bench = Bench(Path(name) / "bench")
         bench.prepare()
-        for outcome in kill(bench, [JOBS[one.strip()] for one in names], kills=args.kills, seed=args.seed):
-            row = rows.setdefault(outcome.job, [0, 0, 0])
-            row[0] += outcome.kills
-            row[1] += 1
-            row[2] += bool(outcome.fault)
-            if outcome.fault:
-                print(f"{outcome.job}: {outcome.fault}", flush=True)
-            if time.monotonic() > until:
-                break
+        with suppress(KeyboardInterrupt):  # what was found is told
+            for outcome in kill(bench, [JOBS[one.strip()] for one in names], kills=args.kills, seed=args.seed):
+                row = rows.setdefault(outcome.job, [0, 0, 0])
+                row[0] += outcome.kills
+                row[1] += 1
+                row[2] += bool(outcome.fault)
+                if outcome.fault:
+                    print(f"{outcome.job}: {outcome.fault}", flush=True)
+                if time.monotonic() > until:
+                    break
     print("| command | kills | runs that went on and ended | otherwise than undisturbed |\n|---|---|---|---|")
     for label, row in [*rows.items(), ("**all**", [sum(column) for column in zip(*rows.values(), strict=True)])]:
         print(f"| {label} | {row[0]} | {row[1]} | {row[2]} |")

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,6 +67,7 @@ def start(call: Callable[[], int], log: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
+    code = 98  # whatever happens, nothing of the parent is unwound here: its folders are removed by it alone
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -77,10 +79,7 @@ def start(call: Callable[[], int], log: Path) -> int:
     except SystemExit as exc:  # SIGTERM, as Python's own exit has it
         code = exc.code if isinstance(exc.code, int) else 1
     except BaseException:
-        import traceback
-
         traceback.print_exc()
-        code = 99
     finally:
         os._exit(code)
 
@@ -258,7 +257,7 @@ JOBS = {
         Job(
             "data import",
             lambda inputs, output: [
-                *("data", "import", str(inputs / "bouts.csv"), "--to", str(output / "bouts.eaf"), "--quiet")
+                *("data", "import", str(inputs / "bouts.csv"), "--output", str(output / "bouts.eaf"), "--quiet")
             ],
             _names_of,
         ),
@@ -303,13 +302,23 @@ def make_inputs(folder: Path) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What a command gives that nobody disturbs."""
+
+    found: Found
+    took_s: float
+    size: int
+    """Bytes on the disk."""
+
+
 @dataclass
 class Bench:
     """A folder in which commands are tried."""
 
     folder: Path
-    truths: dict[str, tuple[Found, float]] = field(default_factory=dict)
-    """Job -> what it gives undisturbed, and the seconds that it takes."""
+    truths: dict[str, Truth] = field(default_factory=dict)
+    """By the names of jobs."""
 
     @property
     def inputs(self) -> Path:
@@ -327,15 +336,16 @@ class Bench:
         """Return the command as a function."""
         return lambda: job.main([*job.arguments(self.inputs, output), *more])
 
-    def truth(self, job: Job) -> tuple[Found, float]:
-        """Return what a job gives that nobody disturbs, and the seconds that it takes."""
+    def truth(self, job: Job) -> Truth:
+        """Return what a job gives that nobody disturbs."""
         if job.name not in self.truths:
             with self.empty("truth") as output:
                 ended = run(self.call(job, output), self.folder / "log")
                 if ended.code or "Traceback" in ended.said:
                     raise RuntimeError(f"{job.name} fails undisturbed: {ended.said}")
-                self.truths[job.name] = (job.found(output), ended.took_s)
-                assert self.truths[job.name][0], job.name
+                size = sum(512 * path.stat().st_blocks for path in output.rglob("*"))
+                self.truths[job.name] = Truth(job.found(output), ended.took_s, size)
+                assert self.truths[job.name].found, job.name
         return self.truths[job.name]
 
     @contextmanager

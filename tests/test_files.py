@@ -91,6 +91,35 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from lrcn.files import replacing, replacing_folder
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for writer, name in ((replacing, "a.npy"), (replacing, "a.pt"), (replacing_folder, "graphs")):
+    target = Path(sys.argv[1]) / name
+    try:
+        with writer(target) as part:
+            if name == "a.npy":
+                with part.open("wb") as file:
+                    np.save(file, np.zeros(9000))
+            elif name == "a.pt":
+                raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 80704 vs 80592")
+            else:
+                (part / "b.bin").write_bytes(bytes(9000))
+    except OSError as exc:
+        print(exc.errno, exc.filename == str(target))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits")
+def test_a_limit_on_files_is_told_with_the_file_whatever_the_library_says(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _LIMITED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{errno.EFBIG} True"] * 3, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no named pipes")
 def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"

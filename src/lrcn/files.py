@@ -23,8 +23,8 @@ from lrcn.errors import ConfigError, LRCNError, Notice
 _KEPT = 40
 """Letters of a name that the temporary one keeps: names end at 255 bytes, and the temporary one is longer."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
-"""Error numbers of a full disk; NumPy gives none."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a disk, or what one may take of it, that is full."""
 
 _LEFT_OVER_S = 86_400.0
 """Age from which a temporary file or folder is no longer being written, but was left by a process that was killed."""
@@ -64,10 +64,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.chmod(0o666 & ~_umask())  # mkstemp makes private files
         unfinished.replace(path)
-    except OSError as exc:
-        # a write does not say where it failed; the disk may be another's that is written to meanwhile
-        if exc.filename is None and exc.errno in _FULL and shutil.disk_usage(path.parent).free < _LITTLE:
-            raise OSError(exc.errno or errno.ENOSPC, exc.strerror or str(exc), str(path)) from exc
+    except LRCNError:
+        raise
+    except Exception as exc:
+        if (reason := _no_room(exc, path)) is not None:
+            raise reason from exc
         raise
     finally:
         unfinished.unlink(missing_ok=True)
@@ -140,7 +141,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name[:_KEPT]}-"
-    _sweep(path.parent, prefix, "")
+    sweep(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as beside:
         unfinished = Path(beside) / "new"
         unfinished.mkdir()
@@ -148,11 +149,44 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             yield unfinished
         except LRCNError:
             raise
-        except Exception as exc:  # libraries that write have errors of their own, which say no such thing
-            if shutil.disk_usage(path.parent).free < _LITTLE:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from exc
+        except Exception as exc:
+            if (reason := _no_room(exc, path)) is not None:
+                raise reason from exc
             raise
         _put_in_place(unfinished, path)
+
+
+def _no_room(error: Exception, path: Path) -> OSError | None:
+    """Return an error that says that there was no room for `path`, where that is why writing failed; None elsewhere.
+
+    A write does not say where it failed, and libraries that write have errors of their own, which say no such thing.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if (isinstance(error, OSError) and error.filename is not None) or number not in (*NO_ROOM, None):
+        return None  # it says for itself what it is
+    if number != errno.EFBIG and _free(path.parent) < _LITTLE:
+        number = number or errno.ENOSPC
+    elif number == errno.EFBIG or (number is None and _are_files_limited()):
+        number = errno.EFBIG
+    else:  # there is room here: it was written to something else
+        return None
+    return OSError(number, os.strerror(number), str(path))
+
+
+def _free(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:  # it went away
+        return _LITTLE
+
+
+def _are_files_limited() -> bool:
+    """Whether the system lets this process write no file of more than some size."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _put_in_place(folder: Path, path: Path) -> None:
@@ -198,6 +232,11 @@ def _exchange(one: Path, other: Path) -> bool:
         if number == errno.ENOENT:
             raise FileNotFoundError(number, os.strerror(number), str(other))
     return False
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left long ago when they wrote a folder: they may have been through but for that."""
+    _sweep(path.parent, f".{path.name[:_KEPT]}-", "")
 
 
 def _sweep(folder: Path, prefix: str, suffix: str) -> None:

@@ -6,7 +6,6 @@ Results go to stdout, progress and errors to stderr. No command imports torch be
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from lrcn.cli import exits
 from lrcn.cli.numbers import join_numbers, split_numbers
 from lrcn.errors import ConfigError, LRCNError, Notice, brief
+from lrcn.files import NO_ROOM
 
 COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
@@ -140,7 +140,7 @@ def _run(app: App, arguments: list[str]) -> int:
             exits.ERROR,
         )
     except OSError as exc:
-        if exc.errno == errno.ENOSPC and exc.filename is None:
+        if exc.errno in NO_ROOM and exc.filename is None:
             return exits.fail("no space left where the output goes", exits.ERROR)
         if exc.filename is None:
             return _report_bug()

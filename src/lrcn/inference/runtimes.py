@@ -20,7 +20,7 @@ from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
 from lrcn.features import TorchEncoder
-from lrcn.files import parse_json, replacing_folder, write_json
+from lrcn.files import parse_json, replacing_folder, sweep, write_json
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, num_threads
@@ -157,6 +157,7 @@ class Kept:
     def graphs(self) -> ExportedModel:
         """Return the graphs, made now or before."""
         folder = self._folder / self._key("graphs")
+        sweep(folder)
         if is_exported(folder):
             with suppress(ModelFileError):  # damaged: they are made anew
                 return read_exported(folder)

@@ -201,6 +201,8 @@ def _train(config: TrainingConfig, data: Any, call: _Call) -> tuple[TrainResult,
         state, saved = load_checkpoint(folder.checkpoint)
         if state.finished:
             narrator.note(f"{folder.path}: this run is finished")
+            if is_first:
+                folder.tidy()  # it may have been killed right at its end
             return _result(config, folder, state, tuple(folder.read_run()["skipped"]), None), None
     elif resume and not (folder.search.is_dir() or folder.path.name == REFIT):
         # a search trains at last where it has begun, and a second training may have been stopped before

@@ -79,12 +79,16 @@ class RunFolder:
 
     def start(self, config: TrainingConfig, run: dict[str, Any]) -> None:
         """Write down the settings and where the run comes from; remove what a killed run left half-written."""
-        for name in (CHECKPOINT_FILE, MODEL_FILE, RUN_FILE, CONFIG_FILE, HISTORY_FILE):
-            for unfinished in self.path.glob(f".{Path(name).stem}-*{Path(name).suffix}"):  # see `replacing`
-                unfinished.unlink()
+        self.tidy()
         settings = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
         write_text(self.path / CONFIG_FILE, settings)
         self.write_run(run)
+
+    def tidy(self) -> None:
+        """Remove what a killed run left half-written."""
+        for name in (CHECKPOINT_FILE, MODEL_FILE, RUN_FILE, CONFIG_FILE, HISTORY_FILE):
+            for unfinished in self.path.glob(f".{Path(name).stem}-*{Path(name).suffix}"):  # see `replacing`
+                unfinished.unlink()
 
     def write_run(self, run: dict[str, Any]) -> None:
         """Write down where the run comes from and how it went."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import av
 from av.codec.context import ThreadType
@@ -28,12 +29,13 @@ from lrcn.video.footage import (
     open_local,
     picture_of,
 )
+from lrcn.video.holes import MATROSKA, Holes
 from lrcn.video.resize import MAX_FRAME_PIXELS
 
 _NOT_VIDEO_FORMATS = {"tty", "bin", "xbin", "adf", "idf", "hls", "concat", "dash", "sdp", "rtsp", "lavfi", "svg_pipe"}
 """Demuxers that draw text as pictures or open what a file refers to: text and playlists are no videos here."""
 
-_SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+_SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", MATROSKA}
 """Demuxers whose time stamps after a seek are those of a plain run; elsewhere everything before is decoded."""
 
 _SEEK_FROM_S = 3.0
@@ -54,6 +56,18 @@ _RESTARTING_FORMATS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc"}
 
 _GUESSING_FORMATS = {"asf", "mpeg", "mpegts"}
 """Demuxers that say of each stream how long the whole is, or what the last stamps nearby seem to say."""
+
+_COUNTED_FORMATS = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
+"""Demuxers that guess when frames are shown. Elsewhere one that is out of order was damaged, the others are right."""
+
+_LONGEST_SKIP = 3.0
+"""Frames by which the next may be late before it is asked whether there were others."""
+
+_A_FRAME_A_PACKET = {"h264", "hevc"}
+"""Codecs of which each packet is a frame that is shown; MPEG-4 and VP9 have others."""
+
+_MOST_SENT = 1000
+"""Packets of which no frame comes before the next keyframe, and a few more."""
 
 _KEEP_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codec -> the decoder that keeps its transparency."""
@@ -90,6 +104,9 @@ class VideoFile:
         """When the last frame decoded so far ends."""
         self.ended = False
         """Whether the last frame of the file was asked for."""
+        self._gaps: list[tuple[float, float]] = []  # in seconds, in which there are frames that cannot be read
+        self._sent: deque[int] = deque(maxlen=_MOST_SENT)  # the latest time stamps that went into the decoder
+        self._damaged_s: float | None = None  # when the first damaged frame is shown
         self._trimmed = 0  # packets that an edit list leaves out
         self._may_be_mirrored = True
         self._thread_type = ThreadType.AUTO if threads else ThreadType.NONE
@@ -109,6 +126,7 @@ class VideoFile:
             raise
         if self._stream.codec_context.name == "apng":  # what stands before the first picture is no packet
             self._may_be_mirrored = False
+        self._holes = Holes(self._container, self._stream)
         self._decoder = _decoder_with_alpha(self._stream) or self._stream.codec_context
         self._decoder.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         self._decoder.thread_type = thread_type
@@ -151,7 +169,7 @@ class VideoFile:
         if not self._container.duration:
             return 0.0
         stated_s = self._container.duration / av.time_base
-        if self._container.format.name == "matroska,webm":  # states the end, counted from 0
+        if self._container.format.name == MATROSKA:  # states the end, counted from 0
             stated_s -= float((self._stream.start_time or 0) * (self._stream.time_base or 0))
         return stated_s
 
@@ -215,10 +233,19 @@ class VideoFile:
         slack = max(2.0, 0.02 * expected)  # in frames: durations and rates are often stated roughly
         found = self.decoded + self.damaged + self._trimmed
         reached = self.end_s * self.fps + self._trimmed  # more than were found where the rate varies
+        damaged = f"{self.damaged} damaged ones passed over or patched up" if self.damaged else ""
+        if self._gaps:
+            more = f" ({len(self._gaps) - 1} more such gaps)" if len(self._gaps) > 1 else ""
+            first_s, last_s = self._gaps[0]
+            return (
+                f"{self.name}: damaged, no frame can be read from {first_s:.1f} s to {last_s:.1f} s{more}; decoded "
+                f"{self.decoded} frames{', ' if damaged else ''}{damaged}"
+            )
         if self.ended and max(found, reached) + slack < expected:
             return f"{self.name}: decoded {self.decoded} of about {expected} frames (file cut short?)"
         if self.damaged:
-            return f"{self.name}: decoded {self.decoded} frames, {self.damaged} damaged ones passed over or patched up"
+            where = "" if self._damaged_s is None else f", the first around {self._damaged_s:.1f} s"
+            return f"{self.name}: decoded {self.decoded} frames, {damaged}{where}"
         return None
 
     def frames(self, start_s: float = 0.0) -> Iterator[TimedFrame]:
@@ -230,7 +257,7 @@ class VideoFile:
         first = list(itertools.islice(decoded, _FIRST_LOOK))
         if not first:
             return
-        stamps = Stamps(first, 1.0 / self.fps)
+        stamps = Stamps(first, 1.0 / self.fps, counted=self._container.format.name in _COUNTED_FORMATS)
         frames = stamps.mend(itertools.chain(first, decoded))
         del first  # pictures that were shown need not be held
         frame = next(frames)
@@ -238,13 +265,30 @@ class VideoFile:
         frames = itertools.chain((frame,), frames)
         if start_s >= _SEEK_FROM_S and self._container.format.name in _SEEKABLE_FORMATS:
             frames = self._seek(start_s, clock, stamps)
+        ended_s: float | None = None
+        before: int | None = None
         for frame in frames:
             time_s = clock.read(frame)
             duration_s = clock.duration(frame)
+            if frame.is_corrupt and self._damaged_s is None:
+                self._damaged_s = time_s
+            if ended_s is not None and self._is_gap(time_s - ended_s, before, frame.pts):
+                self._gaps.append((ended_s, time_s))
+            before = frame.pts
             self.decoded += 1
-            self.end_s = time_s + duration_s
+            ended_s = self.end_s = time_s + duration_s
             yield TimedFrame(time_s, duration_s, partial(self._picture, frame))
         self.ended = True
+
+    def _is_gap(self, late_s: float, before: int | None, stamp: int | None) -> bool:
+        """Whether frames are missing before one that is late, rather than a pause: where something else tells, too."""
+        if late_s * self.fps < _LONGEST_SKIP:
+            return False
+        if self._container.format.name in _RESTARTING_FORMATS or self._holes.was_one:
+            return True  # streams make no pauses
+        if before is None or stamp is None or self._stream.codec_context.name not in _A_FRAME_A_PACKET:
+            return False
+        return any(before < sent < stamp for sent in self._sent)
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
         return picture_of(frame, self._stream, may_be_mirrored=self._may_be_mirrored)
@@ -254,6 +298,7 @@ class VideoFile:
         try:
             self._container.seek(clock.stamp(start_s - _SEEK_MARGIN_S), stream=self._stream)
             self._decoder.flush_buffers()
+            self._holes = Holes(self._container, self._stream)
             stamps.rewind()
             frames = stamps.mend(self._decode())
             landed = next(frames, None)
@@ -276,6 +321,7 @@ class VideoFile:
                 self._trimmed += 1
             elif packet is not None and packet.pts is not None:
                 sent = max(sent, packet.pts)
+                self._sent.append(packet.pts)
             for frame in self._decode_packet(packet):
                 shown = shown if frame.pts is None else max(shown, frame.pts)
                 yield frame
@@ -300,7 +346,7 @@ class VideoFile:
         except av.EOFError:
             return []
         except av.FFmpegError:
-            self.damaged += 1
+            self._note_damage()
             return []
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
@@ -309,14 +355,21 @@ class VideoFile:
         failures = 0
         while failures < _MAX_READ_FAILURES:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._container.demux(self._holes.packets()):
                     failures = 0
-                    yield packet
+                    self._holes.look(packet)
+                    if packet.stream.index == self._stream.index:
+                        yield cast("av.Packet[av.VideoStream]", packet)
                 return
             except (av.FFmpegError, IndexError):  # IndexError: PyAV, of a stream that began after the file was opened
                 failures += 1
-                self.damaged += 1
+                self._note_damage()
         yield None  # empties the decoder
+
+    def _note_damage(self) -> None:
+        self.damaged += 1
+        if self._damaged_s is None:
+            self._damaged_s = self.end_s
 
 
 def _decoder_with_alpha(stream: av.VideoStream) -> av.VideoCodecContext | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,10 @@ the file says as a whole that it lasts so long, as a time lapse with a picture a
 
 _MOST_REORDERED = 16
 """Frames by which stamps may be out of order: as many as H.264 and HEVC hold back at most."""
+
+
+_FEW_STRAYS = 4
+"""Frames of a damaged stretch that may come late, one after the other."""
 
 
 class Orientation(NamedTuple):
@@ -159,6 +164,23 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(text).split()).rstrip(".")
 
 
+class _Ahead:
+    """Frames, the next of which can be looked at before they come."""
+
+    def __init__(self, frames: Iterable[av.VideoFrame]) -> None:
+        self._frames = iter(frames)
+        self._seen: deque[av.VideoFrame] = deque()
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        while self.look(1):
+            yield self._seen.popleft()
+
+    def look(self, count: int) -> Sequence[av.VideoFrame]:
+        """Return the next frames, or those that are left."""
+        self._seen.extend(itertools.islice(self._frames, max(0, count - len(self._seen))))
+        return list(itertools.islice(self._seen, count))
+
+
 class Stamps:
     """Gives every frame a time stamp in the order of display, which is the order in which decoders hand frames out.
 
@@ -167,8 +189,15 @@ class Stamps:
     each packet brings one frame out. A larger step is a stream that starts anew, and is left to `Clock`.
     """
 
-    def __init__(self, first: Sequence[av.VideoFrame], nominal_s: float) -> None:
-        """Look at the first frames of the file, whose stamps are not changed."""
+    def __init__(self, first: Sequence[av.VideoFrame], nominal_s: float, *, counted: bool = True) -> None:
+        """Look at the first frames of the file, whose stamps are not changed.
+
+        Args:
+            first: Those frames.
+            nominal_s: How long a frame stays.
+            counted: Whether the container states no times of display. Where it does, and the first frames are in order,
+                one that comes out of order later was damaged, and the stamps of the others are right.
+        """
         time_base_s = float(first[0].time_base or 0) or 1.0
         self._furthest = _MOST_REORDERED * nominal_s / time_base_s
         self._by_packet = False
@@ -176,6 +205,7 @@ class Stamps:
         self.rewind()
         stamps = [frame.pts for frame in first if frame.pts is not None]
         self._by_packet = any(self._is_disorder(later, earlier) for earlier, later in itertools.pairwise(stamps))
+        self._may_change = counted
 
     def rewind(self) -> None:
         """Expect the first frame next."""
@@ -184,9 +214,12 @@ class Stamps:
 
     def mend(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Yield the frames, each with its stamp as `pts`; None where none can be believed."""
-        for frame in frames:
+        ahead = _Ahead(frames)
+        for frame in ahead:
             stamp = frame.pts
-            if not self._by_packet and self._is_disorder(stamp, self._last):
+            if not self._may_change and not self._by_packet:
+                stamp = None if self._is_stray(stamp, ahead) else stamp
+            elif not self._by_packet and self._is_disorder(stamp, self._last):
                 self._by_packet = True
                 self._shift = (self._last or 0) - self._last_packet
             if self._by_packet:
@@ -197,6 +230,12 @@ class Stamps:
                 self._last_packet = stamp if frame.dts is None else frame.dts
             frame.pts = stamp
             yield frame
+
+    def _is_stray(self, stamp: int | None, ahead: _Ahead) -> bool:
+        """Whether a stamp steps back, and those after it go on as if it were not there: no stream starts anew."""
+        if stamp is None or self._last is None or stamp >= self._last:
+            return False
+        return any(frame.pts is not None and frame.pts > self._last for frame in ahead.look(_FEW_STRAYS))
 
     def _is_disorder(self, stamp: int | None, last: int | None) -> bool:
         return stamp is not None and last is not None and 0 < last - stamp <= self._furthest
