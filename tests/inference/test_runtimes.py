@@ -189,8 +189,10 @@ def test_auto_measures_once_and_remembers(
     speeds = {"torch": 1.0, "torch-bf16": 2.0, "onnxruntime": 3.0, "openvino": 9.0, "openvino-bf16": 4.0}
     timed: list[set[str]] = []
 
-    def speeds_of(candidates: dict[str, Runtime], header: RecognitionHeader) -> dict[str, float]:
+    def speeds_of(candidates: dict[str, Runtime], preprocess: Any, frames_at_once: int) -> dict[str, float]:
         timed.append(set(candidates))
+        if frames_at_once == 1:
+            return {name: -speeds[name] for name in candidates}
         return {name: speeds[name] for name in candidates}
 
     monkeypatch.setattr(choose, "_speeds", speeds_of)
@@ -201,13 +203,15 @@ def test_auto_measures_once_and_remembers(
     before = list(counted)
     again = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=tmp_path)
     assert (again.runtime.name, counted, len(timed)) == ("openvino", before, 1)
+    live = Recognizer.load(tiny_model, device="cpu", runtime="auto", batch_size=1, cache_dir=tmp_path)
+    assert (live.runtime.name, counted, len(timed)) == ("torch", before, 2)  # what is fastest then, by other times
     np.testing.assert_allclose(again(clip20).probs, Recognizer.load(tiny_model, device="cpu")(clip20).probs, atol=1e-5)
 
 
 def test_auto_leaves_out_what_does_not_say_what_torch_says(
     tiny_model: Path, kept_graphs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
+    monkeypatch.setattr(choose, "_speeds", lambda candidates, *_: {name: len(name) for name in candidates})
     encode = GraphRuntime.encode
     monkeypatch.setattr(GraphRuntime, "encode", lambda self, images, view: 1.5 * encode(self, images, view))
     chosen = Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=kept_graphs).runtime.name
@@ -235,7 +239,7 @@ def test_auto_passes_over_an_engine_that_is_installed_and_broken(
 def test_verdicts_hold_for_the_kind_of_processor_they_were_made_on(
     tiny_model: Path, kept_graphs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choose, "_speeds", lambda candidates, preprocess: {name: len(name) for name in candidates})
+    monkeypatch.setattr(choose, "_speeds", lambda candidates, *_: {name: len(name) for name in candidates})
     Recognizer.load(tiny_model, device="cpu", runtime="auto", cache_dir=kept_graphs)
     before = set(kept_graphs.rglob("*.json"))
     monkeypatch.setattr(choose, "has_native_bf16", lambda device: "as if it were another processor")

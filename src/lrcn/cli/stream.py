@@ -61,7 +61,7 @@ def stream(
     from lrcn.inference.recognition.predictor import Recognizer
     from lrcn.inference.recognition.streaming import StreamingRecognizer
 
-    recognizer = Recognizer.load(model, device=device, runtime=runtime)
+    recognizer = Recognizer.load(model, device=device, runtime=runtime, batch_size=1)
     if unknown_below is not None:
         recognizer.unknown_below = unknown_below
     wake = threading.Event()

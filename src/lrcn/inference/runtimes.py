@@ -41,6 +41,7 @@ AUTO = "auto"
 _FORMAT = 4
 """Raise it when graphs or limits change: kept graphs and verdicts are then made anew."""
 _TIMED_ROUNDS, _TIMED_FRAMES = 5, 16
+"""More frames at once than these change no order of speeds; one at a time does."""
 
 
 class Report(Protocol):
@@ -197,9 +198,18 @@ class Kept:
 class Choice(Generic[R]):
     """The runtimes of one model, and which of them says what torch says."""
 
-    def __init__(self, reference: R, made: Callable[[str], R], check: Check[R], kept: Kept) -> None:
-        """Take torch in fp32, what makes another runtime by name, and what measures it."""
+    def __init__(
+        self,
+        reference: R,
+        made: Callable[[str], R],
+        check: Check[R],
+        kept: Kept,
+        *,
+        frames_at_once: int = _TIMED_FRAMES,
+    ) -> None:
+        """Take torch in fp32, what makes another runtime by name, what measures it, and how it will be used."""
         self._reference, self._made, self._check, self._kept = reference, made, check, kept
+        self._frames_at_once = min(frames_at_once, _TIMED_FRAMES)
 
     def open(self, name: str) -> R:
         """Return the runtime of this name, or the fastest for `auto`.
@@ -230,7 +240,7 @@ class Choice(Generic[R]):
     def _fastest(self) -> str:
         """Return the name of the fastest runtime that is installed, runs here and passes its check."""
         installed = [name for name, packages in RUNTIMES.items() if all(map(_version, packages))]
-        what = ("fastest", self._reference.device, *installed)
+        what = ("fastest", self._reference.device, str(self._frames_at_once), *installed)
         verdict = self._kept.read(*what).get("fastest")
         if verdict in installed:
             return str(verdict)
@@ -243,20 +253,21 @@ class Choice(Generic[R]):
             if parity.passed:
                 candidates[name] = runtime
         assert self._kept.header.preprocess is not None  # models of ready vectors have no choice
-        frames_per_s = _speeds(candidates, self._kept.header.preprocess)
+        frames_per_s = _speeds(candidates, self._kept.header.preprocess, self._frames_at_once)
         fastest = max(frames_per_s, key=lambda name: frames_per_s[name])
         self._kept.write({"fastest": fastest, "frames_per_s": frames_per_s}, *what)
         return fastest
 
 
-def _speeds(candidates: dict[str, FrameEncoder], preprocess: PreprocessConfig) -> dict[str, float]:
+def _speeds(candidates: dict[str, FrameEncoder], preprocess: PreprocessConfig, frames_at_once: int) -> dict[str, float]:
     """Return frames per second of each, by the median over rounds in which all take their turn."""
     images = real_images(preprocess)[:_TIMED_FRAMES]
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for round_number in range(1 + _TIMED_ROUNDS):
         for name, runtime in candidates.items():
             start = time.perf_counter()
-            runtime.encode(images, CENTER_VIEW)
+            for first in range(0, len(images), frames_at_once):
+                runtime.encode(images[first : first + frames_at_once], CENTER_VIEW)
             if round_number:  # the first warms up
                 seconds[name].append(time.perf_counter() - start)
     return {name: len(images) / statistics.median(times) for name, times in seconds.items()}

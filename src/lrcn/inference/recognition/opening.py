@@ -15,11 +15,17 @@ from lrcn.models.recognition import RecognitionModel
 
 
 def open_runtime(
-    name: str, header: RecognitionHeader, model: RecognitionModel, *, device: str, cache_dir: Path
+    name: str,
+    header: RecognitionHeader,
+    model: RecognitionModel,
+    *,
+    device: str,
+    cache_dir: Path,
+    frames_at_once: int,
 ) -> Runtime:
-    """Return what runs a recognition model; arguments and errors as for `open_backbone_runtime`.
+    """Return what runs a recognition model; other arguments and errors as for `open_backbone_runtime`.
 
-    It is checked against torch where it is not torch in fp32.
+    `auto` takes the fastest with so many frames at once. It is checked against torch where it is not torch in fp32.
     """
     check_name(name)
     reference = TorchRuntime(model, header.preprocess, device=device)
@@ -35,4 +41,5 @@ def open_runtime(
         engine, bf16 = engine_of(name, reference.device)
         return GraphRuntime(kept.graphs(), engine=engine, bf16=bf16)
 
-    return Choice[Runtime](reference, made, ParityCheck(reference, header.preprocess), kept).open(name)
+    check = ParityCheck(reference, header.preprocess)
+    return Choice[Runtime](reference, made, check, kept, frames_at_once=frames_at_once).open(name)

@@ -119,7 +119,7 @@ class Recognizer(VideoRecognizer):
             from lrcn.inference.recognition.opening import open_runtime
 
             kept = cache_folder("runtimes", cache_dir)
-            runs = open_runtime(runtime, header, network, device=target, cache_dir=kept)
+            runs = open_runtime(runtime, header, network, device=target, cache_dir=kept, frames_at_once=batch_size)
         return cls(header, runs, name=name_of_model(model), device=target, batch_size=batch_size, views=views)
 
     @property
