@@ -17,6 +17,7 @@ demo: $(STAMP)  ## Recognise the action in a real video with the model that ship
 
 test: $(STAMP)  ## Static checks, then the whole test suite
 	$(MAKE) --no-print-directory lint
+	$(if $(filter true,$(CI)),sh scripts/browser_for_ci.sh)
 	sh scripts/offline.sh $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Style, types, layers, spelling

@@ -52,6 +52,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("network")]
 
 
+CHROMIUM_FLAGS = (
+    "--no-sandbox",  # root, as CI is, has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""With which a browser of the tests keeps to itself."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the browser that tests look at pages with; they are skipped where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    return path
+
+
 class MakeClip(Protocol):
     """Writes RGB frames `(T, H, W, 3)` uint8 to a video file and returns its path."""
 

@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.conftest import MakeClip, textured_frames
+from tests.conftest import CHROMIUM_FLAGS, MakeClip, textured_frames
 
 from lrcn.cli import main
 from lrcn.config import CaptioningConfig, CaptioningHeader
@@ -192,15 +191,13 @@ def test_saved_files(report: CaptionReport, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_a_browser_runs_nothing_that_a_caption_says(tmp_path: Path) -> None:
+def test_a_browser_runs_nothing_that_a_caption_says(chromium: str, tmp_path: Path) -> None:
     evil = """"><img src=x onerror="document.body.textContent='hacked'"><script>document.title='hacked'</script>"""
     item = PageItem("nowhere.png", 0.0, None, evil, {evil: evil}, [evil, "a dog"], {"cider_d": 1.0})
     write_page(tmp_path / "page.html", evil, {"cider_d": 1.0}, [item], order_by="cider_d")
-    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     profile, page_path = f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "page.html").as_uri()
     shown = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", *quiet, profile, "--dump-dom", page_path],
+        [chromium, "--headless", *CHROMIUM_FLAGS, profile, "--dump-dom", page_path],
         capture_output=True,
         text=True,
         timeout=120,

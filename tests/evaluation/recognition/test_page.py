@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.conftest import MakeClip, textured_frames
+from tests.conftest import CHROMIUM_FLAGS, MakeClip, textured_frames
 from tests.evaluation.recognition.annotated import write_recordings
 
 from lrcn.evaluation.recognition.comparing import compare
@@ -132,24 +131,16 @@ MEASURE = """<!doctype html><body><iframe style="border: 0" width="{width}" heig
 """In a frame, for no window is as narrow as a phone."""
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("kind", ["recordings", "clips"])
 def test_a_browser_shows_all_of_it_without_scrolling_sideways(
-    pages: dict[str, Path], kind: str, width: int, tmp_path: Path
+    pages: dict[str, Path], kind: str, width: int, chromium: str, tmp_path: Path
 ) -> None:
     """The script that measures is the test's own; the page has none."""
     text = MEASURE.format(width=width, page=html.escape(pages[kind].read_text(encoding="utf-8")))
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    quiet = [
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-sync",
-        "--hide-scrollbars",
-    ]
     shown = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", *quiet, f"--user-data-dir={tmp_path / 'profile'}",
+        [chromium, "--headless", *CHROMIUM_FLAGS, "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}",
          "--window-size=1500,900", "--dump-dom", (tmp_path / "page.html").as_uri()],
         capture_output=True, text=True, timeout=300, check=True,
     ).stdout  # fmt: skip
