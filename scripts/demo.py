@@ -22,7 +22,7 @@ def main() -> int:
     path = OUTPUT / "walking.json"
     path.write_text(result.to_json() + "\n", encoding="utf-8")
     print(f"result as JSON: {path}")
-    print("a picture in a sentence: lrcn caption docs/images/dolphin.jpg --model emoji")
+    print("a picture in a sentence: lrcn caption src/lrcn/assets/dolphin.jpg --model emoji")
     print("your own videos: lrcn recognize VIDEO ...  |  train on your own classes: lrcn train recognition --help")
     return 0
 

@@ -33,6 +33,7 @@ RUN_ELSEWHERE: dict[str, str] = {}
 
 MARKED = {
     "behaviour.md": 1,
+    "demo-page.md": 1,
     "export.md": 2,
     "index.md": 1,
     "model-files.md": 1,

@@ -38,7 +38,8 @@ def folder_of_clips(tmp_path: Path, cache_of_all: Path, monkeypatch: pytest.Monk
     write_clip(tmp_path / "work" / "recordings" / "monday.mp4", render(clip_spec("test", "walk", 1), 64))
     photos = write_photos(tmp_path / "work" / "photos", num_train=6, num_test=1)
     (tmp_path / "work" / "holiday.jpg").write_bytes((photos / "6.jpg").read_bytes())
-    (tmp_path / "work" / "docs").symlink_to(ROOT / "docs")
+    for folder in ("docs", "src"):
+        (tmp_path / "work" / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_of_all))
     return tmp_path / "work"

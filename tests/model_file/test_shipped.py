@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_file_that_lacks_its_backbone_and_does_not_say_so_is_refused(model: Ca
 def test_the_shipped_captioning_model_names_what_it_has_never_seen_together(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    picture = Path(__file__).parents[2] / "docs" / "images" / "dolphin.jpg"  # of the test split
+    picture = Path(str(files("lrcn"))) / "assets" / "dolphin.jpg"  # of the test split
     assert main(["caption", str(picture), "--model", "emoji", "--device", "cpu"]) == 0
     assert capsys.readouterr().out.split()[1:] == ["a", "picture", "of", "a", "dolphin", "over", "a", "rainbow"]
 

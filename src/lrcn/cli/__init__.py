@@ -27,6 +27,7 @@ COMMANDS = {
     "caption": ("lrcn.cli.caption:caption", "Say in a sentence what pictures and videos show."),
     "retrieve": ("lrcn.cli.retrieve:retrieve", "Find the pictures that fit a sentence, or the other way round."),
     "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
+    "demo": ("lrcn.cli.demo:demo", "Open a page in the browser to try models on: videos, pictures, the camera."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
     "explain": ("lrcn.cli.explain:explain", "Show which places in a video speak for a label."),

@@ -41,33 +41,56 @@ def timeline_row(
         unknown: Where nobody looked.
         told: The row in words.
     """
-    start_s, end_s = float(borders_s[0]), float(borders_s[-1])
-    scale = _WIDTH / max(end_s - start_s, 1e-9)
-
-    def bars(spans: Iterable[Span], top: float, height: float) -> str:
-        parts = []
-        for first_s, last_s in spans:
-            left, right = (min(max((time_s - start_s) * scale, 0.0), _WIDTH) for time_s in (first_s, last_s))
-            width = max(right - left, _LEAST)
-            parts.append(f"M{left:.1f} {top:g}h{width:.1f}v{height:g}h-{width:.1f}z")
-        return "".join(parts)
-
+    whole = (float(borders_s[0]), float(borders_s[-1]))
     area = ""
     if curve is not None and len(curve):
-        firsts = np.unique(np.linspace(0, len(curve), min(MAX_POINTS, len(curve)), endpoint=False).astype(int))
-        peaks = np.maximum.reduceat(curve, firsts)
-        lefts = (np.append(borders_s[firsts], end_s) - start_s) * scale
-        steps = "".join(
-            f"V{60 - 22 * peak:.1f}H{right:.1f}" for peak, right in zip(peaks.tolist(), lefts[1:].tolist(), strict=True)
-        )
-        area = f'<path class="curve" d="M{lefts[0]:.1f} 60{steps}V60z"/>'
+        area = f'<path class="curve" d="{curve_path(curve, borders_s, 60, 22)}"/>'
     return Markup(
         '<svg class="row" viewBox="0 0 1000 60" preserveAspectRatio="none" role="img" aria-label="{told}">'
         '<path class="unseen" d="{unseen}"/><path class="base" d="M0 60h1000"/>{area}'
         '<path class="true" d="{true}"/><path class="found" d="{found}"/></svg>'
     ).format(
-        told=told, unseen=bars(unknown, 0, 60), area=Markup(area), true=bars(true, 1, 16), found=bars(found, 19, 16)
+        told=told,
+        unseen=spans_path(unknown, whole, 0, 60),
+        area=Markup(area),
+        true=spans_path(true, whole, 1, 16),
+        found=spans_path(found, whole, 19, 16),
     )
+
+
+def spans_path(spans: Iterable[Span], whole: Span, top: float, height: float) -> str:
+    """Return bars from when to when, as data of a path that is a thousand wide for all of `whole`."""
+    scale = _scale(whole)
+    parts = []
+    for first_s, last_s in spans:
+        left, right = (min(max((time_s - whole[0]) * scale, 0.0), _WIDTH) for time_s in (first_s, last_s))
+        width = max(right - left, _LEAST)
+        parts.append(f"M{left:.1f} {top:g}h{width:.1f}v{height:g}h-{width:.1f}z")
+    return "".join(parts)
+
+
+def curve_path(curve: NDArray[np.float32], borders_s: NDArray[np.float64], bottom: float, height: float) -> str:
+    """Return the area under probabilities of frames `(T,)`, as data of a path that is a thousand wide.
+
+    Args:
+        curve: In 0-1.
+        borders_s: When each frame is shown, and when the last one ends, `(T + 1,)`.
+        bottom: Where 0 is; 1 is `height` above it.
+        height: See `bottom`.
+    """
+    start_s, end_s = float(borders_s[0]), float(borders_s[-1])
+    firsts = np.unique(np.linspace(0, len(curve), min(MAX_POINTS, len(curve)), endpoint=False).astype(int))
+    peaks = np.maximum.reduceat(curve, firsts)
+    lefts = (np.append(borders_s[firsts], end_s) - start_s) * _scale((start_s, end_s))
+    steps = "".join(
+        f"V{bottom - height * peak:.1f}H{right:.1f}"
+        for peak, right in zip(peaks.tolist(), lefts[1:].tolist(), strict=True)
+    )
+    return f"M{lefts[0]:.1f} {bottom:g}{steps}V{bottom:g}z"
+
+
+def _scale(whole: Span) -> float:
+    return _WIDTH / max(whole[1] - whole[0], 1e-9)
 
 
 def interval_bar(value: float, low: float, high: float, *, least: float = 0.0, most: float = 1.0) -> Markup:
