@@ -295,9 +295,13 @@ class Calibration:
     unknown_below: float = 0.0
     """What shows none of the classes, as far as the model can tell: what has no class of at least this probability,
     in 0-1. 0 gives everything a class."""
+    class_temperatures: tuple[float, ...] = ()
+    """Of a `multi_label` model, one for each class, in place of the other: the probability p that a class is shown and
+    1 - p are taken to the power of 1 / temperature, and to the sum of 1 again."""
 
     def __post_init__(self) -> None:
-        _require(self.temperature > 0, f"temperature must be above 0, got {self.temperature}")
+        for temperature in (self.temperature, *self.class_temperatures):
+            _require(temperature > 0, f"temperature must be above 0, got {temperature}")
         _require(0 <= self.unknown_below <= 1, f"unknown_below must be in [0, 1], got {self.unknown_below}")
 
 
@@ -339,6 +343,11 @@ class RecognitionHeader(_Header):
             f"the settings of bouts must have one entry a class: {len(self.labels)}",
         )
         _require(len(set(self.labels)) == len(self.labels), "labels must differ from each other")
+        own = () if self.calibration is None else self.calibration.class_temperatures
+        _require(
+            not own or (self.model.multi_label and len(own) == len(self.labels)),
+            f"class_temperatures are of each class of a multi_label model, got {len(own)} for {len(self.labels)}",
+        )
         names = () if self.preprocess.vectors is None else self.preprocess.vectors.names
         _require(
             len(names) == (self.model.vector_size or 0),

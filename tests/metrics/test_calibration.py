@@ -9,7 +9,15 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from lrcn.config import Calibration
 from lrcn.errors import ConfigError, ShapeError
-from lrcn.metrics.calibration import calibrated, calibration_error, fit_calibration, reliability, tempered
+from lrcn.metrics.calibration import (
+    calibrated,
+    calibration_error,
+    fit_calibration,
+    fit_class_calibration,
+    reliability,
+    reliability_of,
+    tempered,
+)
 from lrcn.results import UNKNOWN
 
 LABELS = ("bend", "jump", "run", "walk", "wave")
@@ -142,3 +150,36 @@ def test_arrays_that_do_not_fit_and_settings_out_of_range_are_refused() -> None:
         Calibration(temperature=0.0)
     with pytest.raises(ConfigError, match="unknown_below"):
         Calibration(unknown_below=1.5)
+
+
+def test_each_class_of_several_at_once_has_a_temperature_of_its_own() -> None:
+    rng = np.random.default_rng(3)
+    logits = 2.0 * rng.normal(size=(4000, 3))
+    shown = rng.random((4000, 3)) < 1 / (1 + np.exp(-logits))
+    sharpness = np.array([3.0, 0.5, 1.0])  # of what is said: too sure, too unsure, as it should be
+    probs = 1 / (1 + np.exp(-sharpness * logits))
+    found = fit_class_calibration(probs, np.arange(4000), shown)
+    np.testing.assert_allclose(found.class_temperatures, sharpness, rtol=0.1)
+    again = calibrated(probs, found)
+    expected = 1 / (1 + np.exp(-sharpness * logits / np.array(found.class_temperatures)))
+    np.testing.assert_allclose(again, expected, atol=1e-12)
+
+    def error(probs: np.ndarray) -> float:
+        return calibration_error(reliability_of(probs.ravel(), shown.ravel()))
+
+    assert error(probs) > 0.05
+    assert error(again) < 0.02
+    assert (again.argsort(axis=0) == probs.argsort(axis=0)).all()  # which example shows a class most stays
+
+
+def test_windows_of_an_example_are_averaged_before_they_are_compared() -> None:
+    probs = np.array([[0.9, 0.5], [0.1, 0.5], [0.9, 0.5], [0.8, 0.5]])
+    shown = np.array([[True, False], [False, False]])
+    found = fit_class_calibration(probs, np.array([0, 0, 1, 1]), shown)
+    # two windows that contradict each other say nothing, the other example is wrong; what is never shown stays
+    assert found.class_temperatures[0] > 1
+    assert found.class_temperatures[1] == 1.0
+    sure = fit_class_calibration(probs, np.array([0, 1, 0, 1]), shown)
+    assert sure.class_temperatures[0] < 1
+    with pytest.raises(ShapeError, match="expected probs"):
+        fit_class_calibration(probs, np.array([0, 1]), shown)

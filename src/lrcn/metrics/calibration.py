@@ -52,7 +52,17 @@ def calibrated(probs: NDArray[np.float64], calibration: Calibration | None) -> N
 
     Without a calibration, or at a temperature of 1, they come back as they are.
     """
-    return probs if calibration is None else tempered(probs, calibration.temperature)
+    if calibration is None:
+        return probs
+    if not calibration.class_temperatures:
+        return tempered(probs, calibration.temperature)
+    columns = zip(probs.T, calibration.class_temperatures, strict=True)
+    return np.stack([tempered(_shown_or_not(own), temperature)[:, 1] for own, temperature in columns], axis=1)
+
+
+def _shown_or_not(probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities `(N, 2)` that one class is not shown, and that it is, from the latter `(N,)`."""
+    return np.stack([1.0 - probs, probs], axis=1)
 
 
 def tempered(probs: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -90,6 +100,45 @@ def fit_calibration(
             f"expected probs (N, {len(labels)}), videos (N,) and targets (V,), "
             f"got {probs.shape}, {videos.shape} and {targets.shape}"
         )
+    temperature = _least_surprising(probs, videos, targets)
+    of_videos = _video_means(tempered(probs, temperature), videos, len(targets))
+    answers = of_videos.argmax(axis=1)
+    named = np.array([label != UNKNOWN for label in labels])
+    right = of_videos.max(axis=1)[(answers == targets) & named[answers]]
+    level = float(np.quantile(right, 1 - KEPT, method="lower")) if len(right) else 0.0
+    return Calibration(temperature=temperature, unknown_below=level)
+
+
+def fit_class_calibration(
+    probs: NDArray[np.float64], videos: NDArray[np.integer], shown: NDArray[np.bool_]
+) -> Calibration:
+    """Return the correction of probabilities that are each class's own, found as in `fit_calibration`, class by class.
+
+    A class that all videos show, or none, keeps its probabilities: nothing tells how far they are off.
+
+    Args:
+        probs: Of each window, `(N, A)`.
+        videos: Which of the V videos each window is of, `(N,)` in 0..V-1; each has one at least.
+        shown: Which classes each video shows, `(V, A)`.
+
+    Raises:
+        ShapeError: If the arrays do not fit each other.
+    """
+    if probs.ndim != 2 or videos.shape != (len(probs),) or shown.ndim != 2 or shown.shape[1] != probs.shape[1]:
+        raise ShapeError(
+            f"expected probs (N, A), videos (N,) and shown (V, A), got {probs.shape}, {videos.shape} and {shown.shape}"
+        )
+    temperatures = tuple(
+        _least_surprising(_shown_or_not(own), videos, truth.astype(np.int64))
+        if truth.any() and not truth.all()
+        else 1.0
+        for own, truth in zip(probs.T, shown.T, strict=True)
+    )
+    return Calibration(class_temperatures=temperatures)
+
+
+def _least_surprising(probs: NDArray[np.float64], videos: NDArray[np.integer], targets: NDArray[np.integer]) -> float:
+    """Return the temperature of the least sum of -log p of the right classes; see `fit_calibration`."""
 
     def surprise(log_temperature: float) -> float:
         of_videos = _video_means(tempered(probs, float(np.exp(log_temperature))), videos, len(targets))
@@ -102,13 +151,7 @@ def fit_calibration(
         grid = np.clip(np.linspace(centre - reach, centre + reach, 33), -end, end)
         centre = float(grid[np.argmin([surprise(value) for value in grid])])
         reach /= 16
-    temperature = float(np.exp(centre))
-    of_videos = _video_means(tempered(probs, temperature), videos, len(targets))
-    answers = of_videos.argmax(axis=1)
-    named = np.array([label != UNKNOWN for label in labels])
-    right = of_videos.max(axis=1)[(answers == targets) & named[answers]]
-    level = float(np.quantile(right, 1 - KEPT, method="lower")) if len(right) else 0.0
-    return Calibration(temperature=temperature, unknown_below=level)
+    return float(np.exp(centre))
 
 
 def reliability(probs: NDArray[np.floating], targets: NDArray[np.integer]) -> tuple[ReliabilityBin, ...]:

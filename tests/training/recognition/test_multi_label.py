@@ -60,6 +60,9 @@ def test_the_model_judges_each_behaviour_by_itself(trained: TrainResult, togethe
     assert trained.val_score == header.provenance["val_average_precision"]
     assert trained.val_score is not None
     assert trained.val_score > 0.6
+    assert header.calibration is not None
+    assert len(header.calibration.class_temperatures) == 4
+    assert header.calibration.unknown_below == 0.0
     with (trained.model_path.parent / "history.csv").open() as file:
         row = next(iter(csv.DictReader(file)))
     assert [name for name in row if name.startswith("val_")] == ["val_loss", "val_f1", "val_average_precision"]
