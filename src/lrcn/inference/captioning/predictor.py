@@ -193,8 +193,8 @@ class Captioner:
             refuse_for_several(start_s, end_s, on_progress)
             return list(self.stream(source, segment_s=segment_s, search=search, **changes))
         settings = search_of(search, changes)
-        read = self._reader().read_one(Excerpt(source, start_s, end_s), segment_s, on_progress)
-        return self._results([read], settings)[0]
+        read = self.reader().read_one(Excerpt(source, start_s, end_s), segment_s, on_progress)
+        return self.results_of([read], settings)[0]
 
     def stream(
         self,
@@ -223,13 +223,13 @@ class Captioner:
         settings = search_of(search, changes)
         waiting: list[ReadSource] = []
         excerpts = map(Excerpt, each_source(sources, pictures=True, on_failure=on_failure))
-        found = self._reader().read(excerpts, segment_s=segment_s, on_failure=on_failure, on_progress=on_progress)
+        found = self.reader().read(excerpts, segment_s=segment_s, on_failure=on_failure, on_progress=on_progress)
         for _, read in found:
             waiting.append(read)
             if len(waiting) == self._batch_size or read.duration_s:
-                yield from self._results(waiting, settings)
+                yield from self.results_of(waiting, settings)
                 waiting = []
-        yield from self._results(waiting, settings)
+        yield from self.results_of(waiting, settings)
 
     def contexts(self, features: Sequence[Tensor]) -> Tensor:
         """Return the context vectors `(N, E)` of N pictures or videos from their features, each `(T, D)`."""
@@ -250,10 +250,11 @@ class Captioner:
         Raises:
             MediaError: At a source that cannot be read, unless `on_failure` is given.
         """
-        for place, read in self._reader().read(excerpts, on_failure=on_failure):
+        for place, read in self.reader().read(excerpts, on_failure=on_failure):
             yield place, read.features
 
-    def _results(self, reads: Sequence[ReadSource], search: CaptionSearch) -> list[CaptionResult]:
+    def results_of(self, reads: Sequence[ReadSource], search: CaptionSearch) -> list[CaptionResult]:
+        """Return what pictures and videos show that have been read; the search runs over them together."""
         if not reads:
             return []
         began = time.perf_counter()
@@ -280,8 +281,12 @@ class Captioner:
             )
         return results
 
-    def _reader(self) -> SourceReader:
-        """Return what reads sources with the backbone; refuse models that have none."""
+    def reader(self) -> SourceReader:
+        """Return what reads sources with the backbone.
+
+        Raises:
+            ConfigError: If the model has none: it reads ready vectors.
+        """
         if self.runtime is None or self.header.preprocess is None:
             size = self.header.model.vector_size
             raise ConfigError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from lrcn.inference.sources import OnFailure, telling
 from lrcn.video.footage import Media
 from lrcn.video.inputs import Source, as_media, as_picture, network_images
 from lrcn.video.views import CENTER_VIEW, crop_offset
+
+if TYPE_CHECKING:
+    from lrcn.features import VideoFeatures
 
 MAX_FRAMES = 1024
 """The caption of a whole video sees at most this many of its sampled frames, evenly spaced."""
@@ -127,6 +130,27 @@ class SourceReader:
                     yield place, self._read_video(excerpt, media, segment_s, report)
         yield from self._read_pictures(pictures, on_failure)
 
+    def read_encoded(
+        self, source: Source, encoded: VideoFeatures, segment_s: float | None, *, is_picture: bool
+    ) -> ReadSource:
+        """Return what `read_one` does, of a source whose frames have been through the backbone.
+
+        Args:
+            source: What they are of.
+            encoded: Features of the centre crops.
+            segment_s: As for `read_one`.
+            is_picture: Whether it is one picture, and no video.
+
+        Raises:
+            ConfigError: If `segment_s` is out of range.
+        """
+        reading = _VideoReading(segment_s, self._context)
+        reading.push(encoded.features[0], encoded.times_s, encoded.duration_s)
+        read = reading.finish(source, encoded.warnings)
+        if is_picture:
+            read.duration_s = 0.0
+        return read
+
     def _read_pictures(
         self, pictures: Sequence[_Picture], on_failure: OnFailure | None
     ) -> Iterator[tuple[int, ReadSource]]:
@@ -154,13 +178,9 @@ class SourceReader:
         segment_s: float | None,
         on_progress: Callable[[float], None] | None,
     ) -> ReadSource:
-        if segment_s is not None and not segment_s > 0:
-            raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
         began = time.perf_counter()
         warnings: list[str] = []
-        whole, cutter = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
-        parts: list[tuple[float, Tensor]] = []
-        duration_s = 0.0
+        reading = _VideoReading(segment_s, self._context)
         for chunk in encode_chunks(
             media,
             self._encoder.encode,
@@ -170,22 +190,38 @@ class SourceReader:
             chunk_size=self._batch_size,
             on_warning=warnings.append,
         ):
-            features = torch.from_numpy(chunk.features[0])
-            whole.push(features)
-            parts += [(first_s, self._context(part)) for first_s, part in cutter.push(features, chunk.times_s)]
-            duration_s = chunk.end_s
+            reading.push(torch.from_numpy(chunk.features[0]), chunk.times_s, chunk.end_s)
             if on_progress is not None:
                 on_progress(float(chunk.times_s[-1]))
-        parts += [(first_s, self._context(part)) for first_s, part in cutter.finish(duration_s)]
-        ends = [first_s for first_s, _ in parts[1:]] + [duration_s]
+        read = reading.finish(excerpt.source, warnings)
+        read.seconds = time.perf_counter() - began
+        return read
+
+
+class _VideoReading:
+    """What is kept of a video while its features come in."""
+
+    def __init__(self, segment_s: float | None, context: Callable[[Tensor], Tensor]) -> None:
+        if segment_s is not None and not segment_s > 0:
+            raise ConfigError(f"segment_s must be above 0 or null, got {segment_s}")
+        self._whole, self._cutter = ThinnedFeatures(MAX_FRAMES), SegmentCutter(segment_s)
+        self._context = context
+        self._parts: list[tuple[float, Tensor]] = []
+        self._end_s = 0.0
+
+    def push(self, features: Tensor, times_s: NDArray[np.float64], end_s: float) -> None:
+        """Add the features `(n, D)` of the next frames, the last of which ends at `end_s`."""
+        self._whole.push(features)
+        self._parts += [(first_s, self._context(part)) for first_s, part in self._cutter.push(features, times_s)]
+        self._end_s = end_s
+
+    def finish(self, source: Source, warnings: Sequence[str]) -> ReadSource:
+        """Return all that was read, once all frames are there, one at least."""
+        parts = [*self._parts, *((first_s, self._context(part)) for first_s, part in self._cutter.finish(self._end_s))]
+        ends = [first_s for first_s, _ in parts[1:]] + [self._end_s]
         segments = [(first_s, end_s, context) for (first_s, context), end_s in zip(parts, ends, strict=False)]
         return ReadSource(
-            excerpt.source,
-            whole.features(),
-            duration_s,
-            segments if len(segments) > 1 else [],
-            tuple(warnings),
-            time.perf_counter() - began,
+            source, self._whole.features(), self._end_s, segments if len(segments) > 1 else [], tuple(warnings)
         )
 
 

@@ -34,6 +34,7 @@ from lrcn.video.inputs import Source
 from lrcn.video.views import CENTER_VIEW, View
 
 if TYPE_CHECKING:
+    from lrcn.features import VideoFeatures
     from lrcn.models.recognition import RecognitionModel
 
 WINDOW_BATCH = 64
@@ -163,6 +164,17 @@ class Recognizer(VideoRecognizer):
             total_s = time.perf_counter() - began
             timing_s.update(features=total_s - reading.spent_s, windows=reading.spent_s, total=total_s)
         return found
+
+    def encoded_probs(self, encoded: VideoFeatures, *, clip_stride: int | None = None) -> WindowProbs:
+        """Return what `window_probs` does, of a video whose frames have been through the CNN in each of the `views`.
+
+        Raises:
+            ConfigError: If `clip_stride` is out of range.
+        """
+        reading = WindowReading(self, self.stride(clip_stride))
+        rows = tuple(self.runtime.embedded(view) for view in encoded.features.numpy())
+        reading.push(EncodedChunk(rows, encoded.times_s, encoded.duration_s))
+        return reading.finish(encoded.warnings)
 
     def _chunks(
         self,

@@ -30,9 +30,13 @@ class Runtime(FrameEncoder):
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what clips need of each frame, `(N, G)`, from its feature `(N, D)`: once, however many share it."""
 
+    def embedded(self, features: NDArray[np.float32]) -> Rows:
+        """Return what `embed` does, where the runtime holds it."""
+        return self.embed(features)
+
     def embed_images(self, images: NDArray[np.uint8], view: View) -> Rows:
-        """Return `embed` of the features of the view's crops of images `(N, H, W, 3)`, resized already."""
-        return self.embed(self.encode(images, view))
+        """Return `embedded` of the features of the view's crops of images `(N, H, W, 3)`, resized already."""
+        return self.embedded(self.encode(images, view))
 
     def join(self, parts: Sequence[Rows], axis: int = 0) -> Rows:
         """Return a copy of embedded frames in one array, one part behind the other."""

@@ -41,18 +41,19 @@ class TorchRuntime(TorchEncoder, Runtime):
         """As `TorchEncoder.features`; ready vectors, which may come in place of images, are features already."""
         return self._tensor(images) if self.model.backbone is None else super().features(images, view)
 
-    @torch.inference_mode()
     def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Runtime.embed`."""
-        with torch.autocast(self._device.type, enabled=False):
-            return self.model.head.embed(self._tensor(features)).cpu().numpy()
+        return self.embedded(features).cpu().numpy()
 
     @torch.inference_mode()
+    def embedded(self, features: Rows) -> torch.Tensor:
+        """As `Runtime.embedded`."""
+        with torch.autocast(self._device.type, enabled=False):
+            return self.model.head.embed(self._tensor(features))
+
     def embed_images(self, images: NDArray[np.uint8], view: View) -> torch.Tensor:
         """As `Runtime.embed_images`; nothing leaves the device."""
-        features = self.features(images, view)
-        with torch.autocast(self._device.type, enabled=False):
-            return self.model.head.embed(features)
+        return self.embedded(self.features(images, view))
 
     def join(self, parts: Sequence[Rows], axis: int = 0) -> torch.Tensor:
         """As `Runtime.join`, on the device."""
