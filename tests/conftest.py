@@ -33,6 +33,9 @@ from lrcn.text import Vocabulary
 settings.register_profile("lrcn", deadline=None)  # the wall clock of a busy machine is no property of the code
 settings.load_profile("lrcn")
 
+# Ray reads these once, when it is first imported: nothing listens but on this machine, and no token is asked for.
+os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
 # A job in the background of a script is born deaf to Ctrl-C, and its children are, too: tests that send it need ears.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 NOT_RUN = "# not run by the tests: "
 """First line of a block that is not run; the reason follows."""
 
-PROGRAMS = ("lrcn", "python", "python3", "pip", "make", "curl", "docker", "torchrun", "srun", "sbatch", "hf")
+PROGRAMS = ("lrcn", "python", "python3", "pip", "make", "curl", "docker", "torchrun", "srun", "sbatch", "hf", "ray")
 """What a line of a command begins with."""
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "recognize": ("lrcn.cli.recognize:recognize", "Say what happens in videos, and when."),
     "caption": ("lrcn.cli.caption:caption", "Say in a sentence what pictures and videos show."),
     "retrieve": ("lrcn.cli.retrieve:retrieve", "Find the pictures that fit a sentence, or the other way round."),
+    "batch": ("lrcn.cli.batch:batch", "Look at very many videos or pictures, with many processes or machines."),
     "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
     "demo": ("lrcn.cli.demo:demo", "Open a page in the browser to try models on: videos, pictures, the camera."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
