@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *["recognize", "caption", "retrieve", "stream", "train recognition", "train captioning", "evaluate"],
+        *["recognize", "caption", "retrieve", "stream", "serve", "train recognition", "train captioning", "evaluate"],
         *["data check", "data flow", "data extract", "data budget", "data agree", "ablate", "reproduce", "export"],
         *["info", "import-caffe"],
     ],

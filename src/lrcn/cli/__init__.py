@@ -29,6 +29,7 @@ COMMANDS = {
     "batch": ("lrcn.cli.batch:batch", "Look at very many videos or pictures, with many processes or machines."),
     "stream": ("lrcn.cli.stream:stream", "Say what cameras show, as it happens."),
     "demo": ("lrcn.cli.demo:demo", "Open a page in the browser to try models on: videos, pictures, the camera."),
+    "serve": ("lrcn.cli.serve:serve", "Answer over HTTP: uploads, and streams of frames."),
     "train": ("lrcn.cli.train:app", "Train a model on your own videos."),
     "evaluate": ("lrcn.cli.evaluate:evaluate", "Measure how good a model is on a data set."),
     "explain": ("lrcn.cli.explain:explain", "Show which places in a video speak for a label."),

@@ -130,6 +130,15 @@ class FlowImages:
         images = [encode_flow(self.between(first, second)) for first, second in itertools.pairwise(frames)]
         return np.stack(images) if images else np.empty((0, *frames.shape[1:]), np.uint8)
 
+    @property
+    def last(self) -> Frames | None:
+        """The frame that the next one is compared with, `(H, W, 3)`; None before the first."""
+        return self._last
+
+    @last.setter
+    def last(self, frame: Frames | None) -> None:
+        self._last = frame
+
     def still(self) -> Frames:
         """Return the one image `(1, H, W, 3)` of a video of a single frame: no motion anywhere."""
         if self._last is None:

@@ -169,6 +169,24 @@ def test_reset_starts_a_new_stream(rec: Recognizer, frames20: np.ndarray) -> Non
         assert [streaming.push(frame, t / 10) for t, frame in enumerate(frames20[:7])] == first
 
 
+@pytest.mark.parametrize("mode", ["window", "carry"])
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_a_stream_goes_on_elsewhere_from_what_it_remembers(tiny_model: Path, mode: Any, stream: Any) -> None:
+    header, network = model_file.load(tiny_model)
+    rec = Recognizer(replace(header, preprocess=replace(header.preprocess, stream=stream)), network)
+    frames = [frame for size in ((72, 80), (90, 100)) for frame in textured_frames(9, *size)]
+    expected = stream_of(StreamingRecognizer(rec, mode=mode), frames)
+    kept = pickle.dumps(StreamingRecognizer(rec, mode=mode).memory())
+    found = []
+    for t, frame in enumerate(frames):
+        elsewhere = StreamingRecognizer(rec, mode=mode)
+        elsewhere.remember(pickle.loads(kept))
+        found.append(elsewhere.push(frame, t / 10))
+        kept = pickle.dumps(elsewhere.memory())
+    assert [segment for segment in [*found, elsewhere.finish()] if segment is not None] == expected
+    assert len(expected) >= 5
+
+
 def test_wrong_frames_times_and_options_are_refused(rec: Recognizer, frames20: np.ndarray) -> None:
     streaming = StreamingRecognizer(rec)
     streaming.push(frames20[0], 1.0)

@@ -38,6 +38,11 @@ class Runtime(FrameEncoder):
         """Return `embedded` of the features of the view's crops of images `(N, H, W, 3)`, resized already."""
         return self.embedded(self.encode(images, view))
 
+    def embed_each(self, images: NDArray[np.uint8], view: View) -> list[Rows]:
+        """Return `embed_images` of each image by itself, `(1, G)` each, with one CNN call for all of them."""
+        features = self.encode(images, view)
+        return [self.embed(features[place : place + 1].copy()) for place in range(len(features))]
+
     def join(self, parts: Sequence[Rows], axis: int = 0) -> Rows:
         """Return a copy of embedded frames in one array, one part behind the other."""
         return np.concatenate(parts, axis)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from lrcn.errors import ConfigError, ShapeError
 from lrcn.graphs.state import State, join_states, split_state
 from lrcn.inference.recognition.calling import check_top_k
 from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.inference.recognition.runtime import Rows
 from lrcn.inference.recognition.windows import Window, WindowBuffer, as_array, is_known, rank_labels
 from lrcn.results import Segment
 from lrcn.video.flow import FlowImages
@@ -27,6 +29,20 @@ Mode = Literal["window", "carry"]
 
 _CHUNK_SIZE = 16
 """Frames of a file that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class StreamMemory:
+    """All that a stream remembers of its frames: what goes on from it says what the stream would have said.
+
+    Where a model's rows lie on a device, so do these; pickle takes them.
+    """
+
+    window: tuple[Rows, int, int, int]
+    times_s: tuple[float, ...]
+    state: State | None
+    flow_last: NDArray[np.uint8] | None
+    flow_size: tuple[int, ...]
 
 
 class StreamingRecognizer:
@@ -78,6 +94,26 @@ class StreamingRecognizer:
         self._state: State | None = None
         self._flow: FlowImages | None = None
         self._flow_size: tuple[int, ...] = ()
+
+    def memory(self) -> StreamMemory:
+        """Return what is remembered; it does not change when more frames come."""
+        return StreamMemory(
+            window=self._buffer.memory(),
+            times_s=tuple(self._times_s),
+            state=self._state,
+            flow_last=None if self._flow is None else self._flow.last,
+            flow_size=self._flow_size,
+        )
+
+    def remember(self, memory: StreamMemory) -> None:
+        """Go on where a stream of the same model and settings was, in this process or another."""
+        self.reset()
+        self._buffer.remember(memory.window)
+        self._times_s.extend(memory.times_s)
+        self._state, self._flow_size = memory.state, memory.flow_size
+        if memory.flow_last is not None:
+            self._flow = FlowImages(self.recognizer.header.preprocess.flow_method)
+            self._flow.last = memory.flow_last
 
     def push(self, frame: NDArray[np.uint8], time_s: float) -> Segment | None:
         """Look at the next frame.

@@ -55,6 +55,14 @@ class TorchRuntime(TorchEncoder, Runtime):
         """As `Runtime.embed_images`; nothing leaves the device."""
         return self.embedded(self.features(images, view))
 
+    @torch.inference_mode()
+    def embed_each(self, images: NDArray[np.uint8], view: View) -> list[Rows]:
+        """As `Runtime.embed_each`; nothing leaves the device."""
+        features = self.features(images, view)
+        with torch.autocast(self._device.type, enabled=False):
+            # each in memory of its own: where a row begins decides how some kernels add it up
+            return [self.model.head.embed(row[None].clone()) for row in features]
+
     def join(self, parts: Sequence[Rows], axis: int = 0) -> torch.Tensor:
         """As `Runtime.join`, on the device."""
         return torch.cat(list(parts), axis)

@@ -66,6 +66,14 @@ class WindowBuffer:
             return []
         return [Window(self.num_frames - len(self._kept), self.num_frames, self._kept)]
 
+    def memory(self) -> tuple[Rows, int, int, int]:
+        """Return all that it remembers, for `remember`."""
+        return self._kept, self.num_frames, self._next_start, self._covered
+
+    def remember(self, memory: tuple[Rows, int, int, int]) -> None:
+        """Go on where another buffer of the same lengths was."""
+        self._kept, self.num_frames, self._next_start, self._covered = memory
+
 
 @dataclass(frozen=True)
 class WindowProbs:
