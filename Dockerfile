@@ -1,14 +1,13 @@
 # lrcn serve. Build: docker build -t lrcn .    Run: docs/serving.md#in-a-container
 FROM python:3.12.11-slim-bookworm
 
-# Versions that the tests ran with; `constraints.txt` binds what the packages bring along, too.
-COPY constraints.txt pyproject.toml README.md CHANGELOG.md LICENSE NOTICE /src/
+# The lock holds the versions that the tests ran with, also of what the packages bring along.
+COPY requirements-ci.lock pyproject.toml README.md CHANGELOG.md LICENSE NOTICE /src/
 COPY configs /src/configs
 COPY src /src/src
-# torch without CUDA, which PyPI's wheels for Linux bring: 200 MB in place of 3 GB. For a GPU leave that line out.
-RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu --constraint /src/constraints.txt \
-        torch torchvision \
- && pip install --no-cache-dir --constraint /src/constraints.txt "/src[serve]" \
+# The other index has torch without CUDA: 200 MB in place of 3 GB. For a GPU leave it out.
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
+        --constraint /src/requirements-ci.lock "/src[serve]" \
  && rm -rf /src \
  && useradd --system --create-home --uid 10001 lrcn
 

@@ -28,7 +28,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 NOTEBOOK = DOCS / "ten-minutes.ipynb"
 
-RUN_ELSEWHERE: dict[str, str] = {"batch.md": "tests/batch/test_ray_pool.py"}
+RUN_ELSEWHERE: dict[str, str] = {
+    "batch.md": "tests/batch/test_ray_pool.py",
+    "serving.md": "tests/serving/test_server.py",
+}
 """Pages whose blocks another test runs, because they need a server or the like -> that file."""
 
 MARKED = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 from tests.conftest import MakeClip, textured_frames
+from tests.pages import ROOT, blocks_of, check_command
 from tests.serving.running import PATIENCE_S, Running, held, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -25,7 +25,7 @@ from websockets.sync.client import connect
 from lrcn.cli import main
 from lrcn.inference.recognition.predictor import Recognizer
 
-DOCS = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "serving.md"
 KEY = "a-key-for-this-test-alone"
 MAX_QUEUE = 2
 PLACES = MAX_QUEUE + 4
@@ -257,7 +257,7 @@ def guarded(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     temp = tmp_path_factory.mktemp("guarded")
     keys = temp / "keys.txt"
     keys.write_text(f"# of the lab\n\n{'x' * 20}\n{KEY}\n")
-    limits = ["--deadline", "6", "--idle", "8", "--max-upload-mb", "1"]
+    limits = ["--deadline", "12", "--idle", "8", "--max-upload-mb", "1"]
     running = Running(str(tiny_model), "--keys", str(keys), *limits, temp=temp)
     running.wait_ready()
     yield running
@@ -295,15 +295,16 @@ def test_keys_uploads_and_times_are_limited_and_what_is_accepted_is_finished_at_
     ):
         idle.recv(PATIENCE_S)
 
-    with held(guarded.worker()):
+    pid = guarded.worker()
+    with held(pid):
         late = httpx.post(url, files=files, headers=HEADERS, timeout=PATIENCE_S)
-    assert (late.status_code, "6 s" in late.json()["error"]) == (504, True)
+    assert (late.status_code, "12 s" in late.json()["error"]) == (504, True)
     assert guarded.left_behind() == []
 
     with (
         connect(guarded.ws_url, additional_headers=HEADERS, open_timeout=PATIENCE_S) as open_stream,
         ThreadPoolExecutor(1) as pool,
-        held(guarded.worker()),
+        held(pid),
     ):
         accepted = pool.submit(httpx.post, url, files=files, headers=HEADERS, timeout=PATIENCE_S)
         admitted = 'lrcn_admitted{model="tiny"}'
@@ -313,7 +314,7 @@ def test_keys_uploads_and_times_are_limited_and_what_is_accepted_is_finished_at_
             open_stream.recv(PATIENCE_S)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{guarded.url}/health")
-        os.kill(guarded.worker(), signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
         assert accepted.result().status_code == 200
     assert guarded.process.wait(PATIENCE_S) == 0
     assert "Traceback" not in "".join(guarded.lines)
@@ -352,15 +353,20 @@ def test_the_examples_of_the_page_run(
 ) -> None:
     make_clip(tmp_path / "holiday.mp4", textured_frames(30, 80, 96), 10, codec="libx264", pix_fmt="yuv420p")
     monkeypatch.chdir(tmp_path)
-    page = DOCS.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
-    curls = [line for language, block in blocks if language == "sh" for line in block.splitlines() if "curl" in line]
-    pythons = [block for language, block in blocks if language == "python"]
-    assert len(curls) >= 2
-    assert len(pythons) == 2
-    for line in curls:
-        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
-        assert (done.returncode, "error" in done.stdout) == (0, False), (line, done.stdout, done.stderr)
-    for block in pythons:
-        exec(compile(block, "serving.md", "exec"), {})
-    assert "walk" in capsys.readouterr().out
+    blocks = blocks_of(PAGE)
+    curls = pythons = 0
+    for block in blocks:
+        text = block.text.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+        if block.language == "sh":
+            for words in block.commands():
+                check_command(words, block)
+            for line in text.splitlines() if "curl" in text else ():
+                done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+                assert (done.returncode, "error" in done.stdout) == (0, False), (line, done.stdout, done.stderr)
+                curls += 1
+        elif block.language == "python":
+            exec(compile(text, block.place, "exec"), {})
+            pythons += 1
+    assert (curls, pythons) == (2, 2)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1 + 14  # a line of the whole, and one a window of 4 frames, 2 apart, of 30

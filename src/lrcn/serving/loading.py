@@ -22,7 +22,7 @@ def load_shared(served: ServedModel) -> tuple[Any, NetworkThread, dict[str, Any]
     """
     predictor = load(served.path, device=served.device, runtime=served.runtime, batch_size=served.batch_size)
     runtime, preprocess = predictor.runtime, predictor.header.preprocess
-    if runtime is None or preprocess is None:
+    if runtime is None or preprocess is None or preprocess.stream == "vectors":
         raise ConfigError(f"{served.path}: a model that reads ready vectors; only those that read pictures are served")
     network = NetworkThread()
     images = cut_crops(real_images(preprocess)[:MOST_TOGETHER], CENTER_VIEW, preprocess)
