@@ -13,10 +13,14 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.serving.running import PATIENCE_S, Running
 
+KEY = "a-key-for-this-test-alone"
+
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(str(tiny_model), temp=tmp_path_factory.mktemp("uploads"))
+    temp = tmp_path_factory.mktemp("uploads")
+    (temp / "keys").write_text(f"{KEY}\n")
+    running = Running(str(tiny_model), "--keys", str(temp / "keys"), temp=temp)
     running.wait_ready()
     yield running
     running.kill()
@@ -24,6 +28,7 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_generated_requests_get_what_is_described(server: Running) -> None:
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    headers = {"Authorization": f"Bearer {KEY}"}
     operations = [result.ok() for result in schema.get_all_operations()]
     assert {operation.path for operation in operations} >= {"/v1/recognize", "/v1/caption", "/v1/retrieve", "/ready"}
     for operation in operations:
@@ -41,7 +46,7 @@ def test_generated_requests_get_what_is_described(server: Running) -> None:
             @given(case=operation.as_strategy(generation_mode=mode))
             def check(case: schemathesis.Case) -> None:
                 # no file that is made up is a video, and no name that is made up a model
-                case.call_and_validate(excluded_checks=[positive_data_acceptance], timeout=PATIENCE_S)
+                case.call_and_validate(excluded_checks=[positive_data_acceptance], timeout=PATIENCE_S, headers=headers)
 
             check()
     assert httpx.get(f"{server.url}/ready", timeout=PATIENCE_S).json()["models"]["tiny"]["restarts"] == 0

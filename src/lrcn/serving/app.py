@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Security, WebSocket
+from fastapi import Depends, FastAPI, Request, Security, WebSocket
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -27,7 +27,7 @@ Streams of frames go over a WebSocket, `/v1/stream`, which OpenAPI cannot descri
 JPEG or (with the query `width` and `height`) raw RGB; each text message that comes back is a segment; an empty message
 ends the stream. Its query takes `model`, `mode` (`window` or `carry`), `top_k`, `clip_stride` and `fps`, too."""
 
-_BEARER = HTTPBearer(auto_error=False, description="One of the server's keys, where it has any.")
+_BEARER = HTTPBearer(auto_error=False, description="One of the server's keys.")
 
 
 def make_app(settings: ServeSettings, workers: Mapping[str, ModelWorker], metrics: Metrics) -> tuple[FastAPI, Sessions]:
@@ -53,7 +53,7 @@ def make_app(settings: ServeSettings, workers: Mapping[str, ModelWorker], metric
     ) -> None:
         routes.check_key(request.headers.get("authorization"))
 
-    app.include_router(make_router(routes, authorised))
+    app.include_router(make_router(routes, [] if settings.keys is None else [Depends(authorised)]))
     app.add_api_websocket_route("/v1/stream", sessions.follow)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

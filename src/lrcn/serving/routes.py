@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -234,8 +234,8 @@ class Routes:
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def make_router(routes: Routes, authorised: Any) -> APIRouter:
-    """Return the addresses; `authorised` is the dependency that checks a key."""
+def make_router(routes: Routes, checks: Sequence[Any]) -> APIRouter:
+    """Return the addresses; `checks` are the dependencies of those that want a key."""
     router = APIRouter()
     for method, path, endpoint, required, parts, responses in (
         (
@@ -274,7 +274,7 @@ def make_router(routes: Routes, authorised: Any) -> APIRouter:
             operation_id=method,
             responses=responses,
             openapi_extra=file_body(parts, required),
-            dependencies=[Depends(authorised)],
+            dependencies=checks,
             response_class=Response,
         )
     router.add_api_route(
@@ -282,7 +282,7 @@ def make_router(routes: Routes, authorised: Any) -> APIRouter:
         routes.models,
         operation_id="models",
         responses={200: {"model": schemas.Models}, **refusals(401)},
-        dependencies=[Depends(authorised)],
+        dependencies=checks,
     )
     router.add_api_route("/health", routes.health, operation_id="health", responses={200: {"model": schemas.Health}})
     router.add_api_route(
@@ -296,7 +296,7 @@ def make_router(routes: Routes, authorised: Any) -> APIRouter:
         routes.figures,
         operation_id="metrics",
         responses={200: {"content": {"text/plain": {}}}, **refusals(401)},
-        dependencies=[Depends(authorised)],
+        dependencies=checks,
         response_class=Response,
     )
     return router
