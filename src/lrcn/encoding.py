@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -110,16 +111,26 @@ def vectors_of(source: Source, config: VectorConfig, sample_fps: float | None = 
         MediaError: As for `read_vectors`; or if the source is neither a path nor such an array.
     """
     if isinstance(source, str | os.PathLike):
-        return read_vectors(os.fspath(source), config)
+        path = os.fspath(source)
+        stat = os.stat(path) if os.path.isfile(path) else None
+        return _read(path, config, *((stat.st_size, stat.st_mtime_ns) if stat is not None else (0, 0)))
     name, fps = name_of_source(source), config.fps or sample_fps
     if not isinstance(source, np.ndarray) or source.ndim != 2 or not source.size or source.dtype.kind not in "fiu":
         raise MediaError(f"{name}: this model reads ready vectors: a file of them, or an array (frames, values)")
     if config.names and source.shape[1] != len(config.names):
         raise MediaError(f"{name}: vectors of {source.shape[1]} values, and the model reads {len(config.names)}")
+    if np.isinf(source).any():
+        raise MediaError(f"{name}: holds a number that is infinite; nan stands for what is missing")
     if fps is None:
         raise MediaError(f"{name}: nothing says how many rows a second it has; give a file with a column time_s")
     names = config.names or tuple(map(str, range(source.shape[1])))
     return Vectors(source.astype(np.float32), np.arange(len(source)) / fps, len(source) / fps, names)
+
+
+@lru_cache(maxsize=1)
+def _read(path: str, config: VectorConfig, size: int, modified_ns: int) -> Vectors:
+    """Read a file once for all parts of it that are asked for in a row; size and time tell whether it has changed."""
+    return read_vectors(path, config)
 
 
 def _vector_chunks(

@@ -25,7 +25,7 @@ def held_by_hand(values: np.ndarray) -> np.ndarray:
 def test_missing_values_hold_what_was_known_before(rows: list[tuple[float, ...]]) -> None:
     values = np.array(rows, dtype=np.float32)
     vectors = Vectors(values, np.arange(len(values)) / 10, len(values) / 10, ("a", "b", "c"))
-    np.testing.assert_array_equal(vectors.held(), held_by_hand(values))
+    np.testing.assert_array_equal(vectors.held, held_by_hand(values))
 
 
 @given(

@@ -35,8 +35,8 @@ _CLOCKS = ("time_s", "frame", "frame_idx", "index")
 _OF_SLEAP = ("track", "frame_idx", "video", "video_path", "instance_idx", "")
 """Columns of SLEAP's that hold no value."""
 
-_LATEST_S = 1e7
-"""No recording lasts four months: later times are dates, or of another unit."""
+_LATEST_S = 1e6
+"""No recording lasts eleven days: later times are dates, or of another unit; what is sampled must fit into memory."""
 
 _STILL_FPS = 30.0
 """A file of a single row lasts as long as a picture does."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +43,9 @@ class Vectors:
     names: tuple[str, ...]
     """D of them, all different."""
 
+    @cached_property
     def held(self) -> NDArray[np.float32]:
-        """Return the values `(T, D)` without gaps.
+        """The values `(T, D)` without gaps.
 
         What is missing keeps the last value known before it, or the first one where there is none before; 0 where
         nothing is known of a value in the whole recording.
@@ -70,11 +72,11 @@ class Vectors:
             first, last = np.searchsorted(self.times_s, [start_s - CLOCK_TOLERANCE_S, last_s - CLOCK_TOLERANCE_S])
             if first < last:
                 times_s = self.times_s[first:last]
-                return SampledVectors(self.held()[first:last], times_s, last_s)
+                return SampledVectors(self.held[first:last], times_s, last_s)
         count = 1 if sample_fps is None else math.ceil((last_s - start_s - CLOCK_TOLERANCE_S) * sample_fps)
         times_s = start_s + np.arange(max(1, count)) / (sample_fps or 1.0)
         shown = np.searchsorted(self.times_s, times_s + CLOCK_TOLERANCE_S, side="right") - 1
-        return SampledVectors(self.held()[np.maximum(shown, 0)], times_s, last_s)
+        return SampledVectors(self.held[np.maximum(shown, 0)], times_s, last_s)
 
     def select(self, names: tuple[str, ...]) -> Vectors:
         """Return these values, by name and in this order; `KeyError` with the first name that is not there."""

@@ -119,6 +119,16 @@ def test_the_time_budget_compares_both(report: RecordingsReport) -> None:
     assert (row.found_count, row.found_s) == (len(own), pytest.approx(sum(bout.duration_s for bout in own)))
 
 
+def test_who_was_watched_and_did_nothing_changes_no_score(
+    rec: Recognizer, annotations: Path, report: RecordingsReport
+) -> None:
+    data = read_recognition_data(annotations)
+    idle = with_recordings(data, *(replace(one, idle_subjects=("zoe",)) for one in data.recordings))
+    found = evaluate_recordings(rec, idle)
+    assert found.budget == report.budget
+    assert found.scores == report.scores
+
+
 def test_saved_files_say_the_same(report: RecordingsReport, tmp_path: Path) -> None:
     paths = {path.name: path for path in report.save(tmp_path / "out")}
     saved = json.loads(paths["report.json"].read_text())

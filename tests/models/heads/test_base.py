@@ -7,7 +7,19 @@ import torch
 from tests.models.heads.training_clips import clips
 
 from lrcn.config import RecognitionConfig
-from lrcn.models.heads import build_head
+from lrcn.models.heads import TrainingClips, build_head
+
+
+def test_small_deviations_of_large_values_are_found() -> None:
+    # a head that is held still in a large picture: places around 3000 px that move by a third of one
+    head = build_head(RecognitionConfig(num_classes=2, head="mean", standardise=True), 2)
+    rng = np.random.default_rng(0)
+    values = (3000.0 + rng.normal(size=(40, 16, 2)) * [0.3, 300.0]).astype(np.float32)
+    lengths = torch.full((40,), 16)
+    still = TrainingClips(torch.from_numpy(values), lengths, torch.zeros(40, dtype=torch.int64), torch.ones(40))
+    head.fit(lambda: [still])
+    found = head.standardised(torch.from_numpy(values)).numpy()
+    np.testing.assert_allclose(found.std(axis=(0, 1)), 1.0, rtol=0.01)
 
 
 def test_features_are_standardised_by_the_frames_that_count() -> None:

@@ -96,6 +96,8 @@ def test_an_array_of_vectors_is_looked_at_too(run: Path, clips: Path) -> None:
     for odd in (rows[:, :4], np.zeros((8, 36, 48, 3), np.uint8), np.array([["a"]]), b"bytes"):
         with pytest.raises(MediaError, match="vectors"):
             recognizer(odd)
+    with pytest.raises(MediaError, match="array: holds a number that is infinite"):
+        recognizer(np.where(np.arange(len(rows))[:, None] == 3, np.inf, rows))
 
 
 def test_a_part_of_a_track_is_what_lies_in_it(run: Path, clips: Path) -> None:
@@ -194,7 +196,7 @@ def test_a_video_and_a_file_of_vectors_are_not_taken_for_each_other(
         Recognizer.load(tiny_model, device="cpu")(clips / "rest" / "rest0.csv")
     with pytest.raises(DataError, match=r"no file of ready vectors can be read; the first: .*avi: no file of ready"):
         train(config(), bars, output=tmp_path / "videos", device="cpu", quiet=True)
-    with pytest.raises(DataError, match=r"holds no video; if its tables are ready vectors, say so: --stream vectors"):
+    with pytest.raises(DataError, match=r"holds no video; to train on tables of ready vectors: --stream vectors"):
         read_recognition_data(clips)
     tiny_data(tmp_path, make_clip, num_train=1, num_val=0)
     (tmp_path / "left").mkdir(exist_ok=True)

@@ -68,7 +68,7 @@ def _why_empty(folder: Path, options: ReadOptions) -> str:
     if options.vectors is not None:
         return "this class folder holds no file of ready vectors; remove it, or put some there"
     if any(path.suffix.lower() in VECTOR_SUFFIXES for path in passed_over(folder, ())):
-        return "this class folder holds no video; if its tables are ready vectors, say so: --stream vectors"
+        return "this class folder holds no video; to train on tables of ready vectors: --stream vectors"
     return "this class folder holds no video; remove it, or put its videos there"
 
 

@@ -130,8 +130,9 @@ class Head(nn.Module, ABC):
         totals = torch.zeros(self.feature_size, dtype=torch.float64)
         squares, count = torch.zeros_like(totals), 0.0
         for one in clips():
-            means = mean_over_frames(one.features, one.lengths).double()
-            second = mean_over_frames(one.features.square(), one.lengths).double()
+            means = mean_over_frames(one.features.double(), one.lengths)
+            # squares of places in a large picture leave no digits of single precision for a small deviation
+            second = mean_over_frames(one.features.double().square(), one.lengths)
             totals += (means * one.weights.unsqueeze(1)).sum(dim=0)
             squares += (second * one.weights.unsqueeze(1)).sum(dim=0)
             count += float(one.weights.sum())
