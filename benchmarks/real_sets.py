@@ -206,7 +206,7 @@ class RealSet:
         """Return the features of all clips, in order, the centre crop first, with this recipe's backbone and views."""
         config = resolved(config)
         backbone = f"{config.backbone} {config.layer or 'last feature'} {config.grid}x{config.grid}"
-        pixels = f"{config.sample_fps} fps, {config.resize} px, {config.crop} px, {config.views} views"
+        pixels = f"{config.stream}, {config.sample_fps} fps, {config.resize} px, {config.crop} px, {config.views} views"
         what = f"{self.name}: {backbone}, {pixels}, {config.runtime}"
         if what not in self._videos:
             began = time.process_time()

@@ -20,7 +20,7 @@ PAGES |= {"CHANGELOG.md": "changelog.md", "NOTICE": "notice.md"}
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not files of `docs/`."""
     for name, place in PAGES.items():
-        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](").replace('src="docs/', 'src="')
         text = text if name.endswith(".md") else f"# {name.capitalize()}\n\n```\n{text}```\n"
         files.append(File.generated(config, place, content=_relinked(text, "")))
     notebook = json.loads((ROOT / "docs" / NOTEBOOK).read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ MARKED = {
     "model-files.md": 1,
     "reliability.md": 1,
     "reproduce-the-paper.md": 4,
-    "results.md": 5,
+    "results.md": 6,
     "streaming.md": 1,
     "training.md": 2,
 }

@@ -71,6 +71,12 @@ def test_a_training_and_a_probe_over_all_folds(tiny_set: RealSet, tmp_path: Path
     assert recall_table(scores).count("\n") == 3
 
 
+def test_a_stream_is_judged_on_its_own_features(tiny_set: RealSet) -> None:
+    rgb, flow = (tiny_set.videos(tiny_config(views=1, stream=stream)) for stream in ("rgb", "flow"))
+    assert len(rgb) == len(flow) == len(tiny_set.examples)
+    assert not np.allclose(rgb[0].window(0, 0, 4), flow[0].window(0, 0, 4), atol=0.1)
+
+
 def test_what_is_done_is_not_done_again_unless_settings_differ(
     tiny_set: RealSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,8 +49,8 @@ from lrcn.video.read import probe
 from lrcn.video.sampling import clip_windows
 from lrcn.video.views import CENTER_VIEW, View
 
-_SIDE = re.compile(r"(?<![a-zA-Z])(left|right)(wards?)?(?![a-z])|(Left|Right)(wards?)?(?![a-z])|clockwise", re.ASCII)
-"""What a mirror image would belie in the name of a class: `turn_left`, `TurnLeft`; not `bright`."""
+_SIDE = re.compile(r"(?<![a-z])(left|right)(wards?)?(?![a-z])|clockwise|(fore|back)hand")
+"""What a mirror image would belie in the name of a class, in small letters: not `bright`."""
 
 MOST_FITTED = 10_000
 """Windows, or little more, from which a head learns what it learns at once: their statistics must fit into memory."""
@@ -98,7 +98,8 @@ def check_every_class(labels: Sequence[str], found: Collection[str], problem: st
 
 def says_side(label: str) -> bool:
     """Whether the mirror image of a clip of this class would be of another, by its name."""
-    return _SIDE.search(label) is not None
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower()  # TurnLeft
+    return _SIDE.search(words) is not None
 
 
 def lone_clips(data: RecognitionData) -> list[str]:
