@@ -32,7 +32,7 @@ TRIES = 2
 LONGEST_PAUSE_S = 30.0
 """Before a process is started again that ends before it is ready."""
 
-STUCK_AFTER_S = 30.0
+STUCK_AFTER_S = 120.0
 """A process that has not given up a job so long after it was told to is ended."""
 
 _FIRST_GUESS_S = 1.0
@@ -183,7 +183,7 @@ class ModelWorker:
         process = context.Process(target=worker.main, args=(its, self.served), name="lrcn-worker", daemon=True)
         try:
             await asyncio.to_thread(process.start)
-        except OSError as exc:  # no memory, no room for another process: not for ever
+        except (OSError, EOFError) as exc:  # no memory, no room for another, what they are forked from was ended
             print(f"lrcn: warning: {self.served.name}: {exc}; tried again soon", file=sys.stderr, flush=True)
             asyncio.get_running_loop().call_later(LONGEST_PAUSE_S, self.start)
             return

@@ -148,7 +148,7 @@ class Routes:
         self,
         request: Request,
         model: ModelName = None,
-        segment_s: Annotated[float, Query(gt=0, le=1e9, description="Length of the parts of long videos.")] = 10.0,
+        segment_s: Annotated[float, Query(ge=0.5, le=1e9, description="Length of the parts of long videos.")] = 10.0,
         start_s: Start = 0.0,
         end_s: End = None,
         beam_size: Annotated[int, Query(ge=1, le=100, description="Sentences followed at once; 1 is greedy.")] = 5,

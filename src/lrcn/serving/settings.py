@@ -15,8 +15,8 @@ from lrcn.serving.keys import Keys
 SESSIONS_EACH = 64
 """Streams that a model follows at once."""
 
-LONGEST_MESSAGE_BYTES = 2**25
-"""Of a WebSocket message: a raw frame of 3840 x 2160 px is three quarters of it."""
+LONGEST_MESSAGE_BYTES = 2**24
+"""Of a WebSocket message: more than two raw frames of 1920 x 1080 px; larger ones come as JPEG."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from lrcn.serving.jobs import Upload
 from lrcn.serving.refusals import Refusal
 
-MOST_FILES, MOST_TEXTS, LONGEST_TEXT_BYTES = 256, 1024, 10_000
+MOST_FILES, MOST_TEXTS, LONGEST_TEXT_BYTES = 64, 256, 10_000
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
