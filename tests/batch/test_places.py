@@ -67,6 +67,15 @@ def test_what_lies_here_is_named_by_its_whole_path_once(
         assert path == clip
 
 
+def test_a_link_that_leads_nowhere_hides_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "b.mp4").write_bytes(b"video")
+    os.utime(tmp_path / "b.mp4", ns=(0, 2**62))  # a damaged date
+    places, failures = find_places([str(tmp_path)], pictures=False)
+    assert [Path(place.name).name for place in places] == ["a.mp4", "b.mp4"]
+    assert not failures
+
+
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
 def test_a_name_that_is_no_utf8_is_escaped_and_can_be_opened(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.mp4"

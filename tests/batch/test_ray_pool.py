@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -90,7 +90,11 @@ def until(what: str) -> Iterator[Iterator[None]]:
 
 def workers_of(cluster: psutil.Process) -> list[psutil.Process]:
     """The processes that read units now."""
-    return [one for one in cluster.children(recursive=True) if "_Worker.read" in " ".join(one.cmdline())]
+    found = []
+    for one in cluster.children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            found += [one] if "_Worker.read" in " ".join(one.cmdline()) else []
+    return found
 
 
 def sources_in(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -80,10 +81,23 @@ def test_rows_of_a_run_that_was_killed_before_it_named_their_sources_are_removed
         results.add(rows_of(["x"]))
         results.add(rows_of(["y"]))
         part = results.known()["y"].part
-    (tmp_path / "sources" / f"{part}.parquet").unlink()
+    (tmp_path / "sources" / f"{part}.parquet").rename(tmp_path / "sources" / f".{part}-abcdefgh.parquet")
     with ResultFolder.opened(tmp_path, MANIFEST) as results:
         assert list(results.known()) == ["x"]
     assert sources_in(tmp_path, "segments") == sources_in(tmp_path, "bouts") == ["x"]
+    assert not list(tmp_path.rglob(".*.parquet"))
+
+
+def test_a_run_that_was_killed_before_its_manifest_was_there_leaves_a_free_folder(tmp_path: Path) -> None:
+    (tmp_path / ".batch-abcdefgh.json").write_text("{")
+    with ResultFolder.opened(tmp_path, MANIFEST) as results:
+        assert results.known() == {}
+
+
+def test_a_model_under_another_name_is_the_same(tmp_path: Path) -> None:
+    for name in ("tiny", "renamed"):
+        with ResultFolder.opened(tmp_path, {**MANIFEST, "model": {"name": name, "sha256": "0" * 64}}):
+            pass
 
 
 def test_sources_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +148,7 @@ def test_results_of_something_else_are_refused_and_untouched(tmp_path: Path, key
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '"x"'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '"x"', json.dumps({**MANIFEST, "model": "x"})])
 def test_a_foreign_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "batch.json").write_text(content)
     with pytest.raises(ConfigError, match="is no manifest"), ResultFolder.opened(tmp_path, MANIFEST):

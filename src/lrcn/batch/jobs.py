@@ -76,7 +76,7 @@ def run_batch(
         pool: Who looks.
         retry_failed: Look again at what could not be read.
         isolate: Decode in processes of their own from the first.
-        on_progress: Told how many of the sources are done, and of how many.
+        on_progress: Told how many of the sources that it looks at are done, and of how many.
 
     Raises:
         LRCNError: As the pool; or if workers die and nothing comes of it. What is done is kept.
@@ -93,6 +93,7 @@ def run_batch(
     reasons = [known[p.name].reason for p in places if p.name in known and p.name not in again]
     failures = [reason for reason in reasons if reason is not None]
     left = {place.name: place for place in places if place.name not in known or place.name in again}
+    num_wanted = len(left)
     for alone in (False, True):
         if not left:
             break
@@ -105,7 +106,7 @@ def run_batch(
                 if row["status"] == FAILED:
                     failures.append(row["reason"])
             if on_progress is not None:
-                on_progress(len(places) - len(left), len(places))
+                on_progress(num_wanted - len(left), num_wanted)
         if len(left) == num_left and len(units) > 1 and not alone:
             raise ConfigError(
                 "every worker died before it was done with anything; if memory ran out, use fewer --workers"

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +22,9 @@ LIST_SUFFIX = ".txt"
 """Of a file that names a source a line."""
 
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_US = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 _GIVE_UP_S = 60
 """Seconds after which Google's storage counts as unreachable; its own limit is 15 minutes."""
@@ -74,7 +77,8 @@ def find_places(inputs: Sequence[str], *, pictures: bool) -> tuple[list[Place], 
     failures: list[str] = []
     for given in inputs:
         try:
-            for one in _lines(given) if given.endswith(LIST_SUFFIX) else [given]:
+            is_list = given.endswith(LIST_SUFFIX) and not _ADDRESS.match(given)
+            for one in _lines(given) if is_list else [given]:
                 try:
                     found.update((place.name, place) for place in _places(one, pictures))
                 except MediaError as exc:
@@ -102,10 +106,11 @@ def _places(given: str, pictures: bool) -> Iterator[Place]:
         whole = Path(os.path.abspath(path))
         try:
             states = [file.stat() for file in (whole.iterdir() if whole.is_dir() else [whole])]
-        except OSError as exc:
-            raise MediaError(f"{path}: {exc.strerror}") from exc
+        except OSError:  # a link that leads nowhere, or gone just now: who reads it will say so
+            states = []
         size = sum(state.st_size for state in states)
-        yield Place(printable(str(whole)), str(whole), size, _utc(max(state.st_mtime_ns for state in states)))
+        modified = _utc(max((state.st_mtime_ns for state in states), default=0))
+        yield Place(printable(str(whole)), str(whole), size, modified)
 
 
 def _objects(address: str, scheme: str, pictures: bool) -> Iterator[Place]:
@@ -136,8 +141,8 @@ def _objects(address: str, scheme: str, pictures: bool) -> Iterator[Place]:
 
 
 def _utc(nanoseconds: int) -> datetime:
-    """Return a time to the microsecond, as tables keep it."""
-    return datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
+    """Return a time to the microsecond, as tables keep it; damaged ones are put between 1970 and 9999."""
+    return _EPOCH + timedelta(microseconds=min(max(nanoseconds // 1000, 0), _LATEST_US))
 
 
 def _reason(error: Exception) -> str:

@@ -49,6 +49,7 @@ _SETTINGS = {
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's switch for listening on 127.0.0.1 alone, on all systems
     "RAY_AUTH_MODE": "token",
+    "RAY_worker_niceness": "0",  # as any other process
 }
 """Where Ray runs on this machine only."""
 
@@ -169,6 +170,8 @@ class _Run:
         self._running: dict[Any, tuple[Any, _Handed | None]] = {}
         """What is awaited, in the order in which it was asked for: of which worker, and what of; None: to be ready."""
         self._dead_at_birth = 0
+        self._deaths = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError)
+        """Of a worker, or of the machine that held what it had done."""
 
     def results(self, num_workers: int) -> Iterator[Tables]:
         """Yield the rows of units as they are done."""
@@ -179,7 +182,7 @@ class _Run:
             worker, handed = self._running.pop(done)
             try:
                 found = self._ray.get(done)
-            except self._ray.exceptions.RayActorError as exc:
+            except self._deaths as exc:
                 yield from self._bury(worker, handed, exc)
                 continue
             except self._ray.exceptions.RayError as exc:
@@ -212,7 +215,7 @@ class _Run:
                 del self._running[reference]
                 try:
                     yield _tables(self._ray.get(reference))
-                except self._ray.exceptions.RayActorError:
+                except self._deaths:
                     lost.append(other)
         lost.sort()
         for one in lost[:1]:  # units are read in order: it was at the first

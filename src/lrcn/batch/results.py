@@ -81,7 +81,7 @@ class ResultFolder:
             if not (folder / MANIFEST).exists():
                 write_json(folder / MANIFEST, manifest, indent=2)
             results = cls(folder, manifest["task"], manifest["tables"])
-            results._remove_orphans()
+            results._remove_what_a_killed_run_left()
             yield results
         finally:
             lock.release()
@@ -130,7 +130,10 @@ class ResultFolder:
                 with replacing(self._path(name, part)) as unfinished:
                     pq.write_table(tables[name], unfinished, compression="zstd")
 
-    def _remove_orphans(self) -> None:
+    def _remove_what_a_killed_run_left(self) -> None:
+        for table in (SOURCES, *self._others):
+            for path in (self._folder / table).glob(f".*{_SUFFIX}"):  # temporary, and nobody else writes here
+                path.unlink()
         for table in self._others:
             for path in self._parts(table):
                 if not self._path(SOURCES, path.stem).exists():
@@ -154,7 +157,7 @@ class ResultFolder:
 def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Make sure that a folder is free, or was made with the same manifest."""
     try:
-        names = {path.name for path in folder.iterdir() if path.name != _LOCK}
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except FileNotFoundError:
         return
     except NotADirectoryError as exc:
@@ -167,10 +170,12 @@ def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
     try:
         before = parse_json(path.read_bytes())
         said = {key: before[key] for key in manifest}
+        _in_words("model", said["model"])
     except (ValueError, TypeError, KeyError) as exc:
         raise ConfigError(f"{path}: is no manifest of a batch of this version; name another folder") from exc
     for key, now in manifest.items():
-        if said[key] != now:
+        is_same = said[key] == now if key != "model" else said[key]["sha256"] == now["sha256"]  # under any name
+        if not is_same:
             raise ConfigError(
                 f"{folder}: holds results of {_in_words(key, said[key])}, now it is {_in_words(key, now)}; "
                 "name another folder"

@@ -67,7 +67,8 @@ def batch(
     from lrcn.tasks import TASKS
 
     whole = os.path.abspath(model) if os.path.exists(model) else model
-    work = Work(model=whole, runtime=runtime, bouts=bouts, features=features)
+    device = "auto" if gpus_per_worker else "cpu"  # on which it is tried here
+    work = Work(model=whole, runtime=runtime, bouts=bouts, features=features, device=device)
     takes_pictures = TASKS[task_of(whole)].takes_pictures
     with RayPool(work, workers=workers, gpus_per_worker=gpus_per_worker, address=address) as pool:
         places, unfound = find_places(inputs, pictures=takes_pictures)
