@@ -19,6 +19,7 @@ BENCHMARKS = (
     "peak",
     "decode",
     "isolation",
+    "batch_jobs",
     "training_step",
     "cached_training",
     "extraction",
