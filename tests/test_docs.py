@@ -43,6 +43,7 @@ MARKED = {
     "reliability.md": 1,
     "reproduce-the-paper.md": 4,
     "results.md": 6,
+    "scale.md": 1,
     "streaming.md": 1,
     "training.md": 2,
 }
@@ -88,6 +89,9 @@ def test_commands_and_python_of_a_page_run_in_order(page: str, workplace: Path) 
 
 def test_a_command_stands_in_a_block_that_says_so() -> None:
     for page in PAGES:
+        assert not re.search(r"^ +```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE), (
+            f"{page}: an indented block"
+        )
         for block in blocks_of(DOCS / page):
             starts = {line.split(maxsplit=1)[0] for line in block.text.splitlines() if line.strip()}
             if block.language not in ("sh", "python"):
@@ -169,7 +173,7 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
 def test_the_notebook_makes_clips_trains_looks_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, timeout=500, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert "largest error against torch" in json.dumps(outputs)
