@@ -162,6 +162,8 @@ def trial(bench: Bench, job: Job, fault: Fault, rng: random.Random) -> tuple[int
         wrong = _complaint(fault, ended, output)
         put_right()
         age(output)
+        if fault.during is _take_outputs:  # what somebody took away needs another place
+            _take_outputs(bench, output, 0)
         again = run(bench.call(job, output, *job.again), log)
         if not wrong and (again.code or "Traceback" in again.said):
             wrong = f"does not go on: code {again.code}: {again.said[-300:]}"

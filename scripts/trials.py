@@ -288,7 +288,7 @@ def make_inputs(folder: Path) -> int:
     for name, config in (
         ("cached", tiny_config(epochs=20)),
         ("frames", tiny_config(epochs=4, backbone_trainable=True)),
-        ("captions", caption_config(epochs=4, views=2)),
+        ("captions", caption_config(epochs=4, views=2, runtime="torch")),
     ):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config.to_dict()))
     clip = "clips/val/left/val-left-0.avi"

@@ -231,6 +231,30 @@ def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "mine.csv", "run.json"]
 
 
+def test_what_was_left_by_a_kill_right_at_the_end_goes(bars: RecognitionData, cache_dir: Path, tmp_path: Path) -> None:
+    where = {"output": tmp_path / "run", "cache_dir": cache_dir}
+    train_quietly(tiny_config(epochs=1), bars, **where)
+    (tmp_path / "run" / ".run-x.json").touch()
+    train_quietly(tiny_config(epochs=1), bars, resume=True, **where)
+    assert not list((tmp_path / "run").glob(".run-*"))
+
+
+def test_a_run_whose_folder_is_taken_away_ends_and_says_so(
+    bars: RecognitionData, cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would work on for hours in a folder that nobody can go on with."""
+    hook = RunKeeper.on_train_batch_end
+
+    def take(self: RunKeeper, *arguments: Any, **named: Any) -> None:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        hook(self, *arguments, **named)
+
+    monkeypatch.setattr(RunKeeper, "on_train_batch_end", take)
+    with pytest.raises(ConfigError, match=r"run/config\.yaml is gone"):
+        train_quietly(tiny_config(), bars, output=tmp_path / "run", cache_dir=cache_dir, checkpoint_every_s=0.0)
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
 def test_resuming_without_a_run_starts_one(
     finished: TrainResult, bars: RecognitionData, cache_dir: Path, tmp_path: Path
 ) -> None:

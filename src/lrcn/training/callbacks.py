@@ -200,6 +200,7 @@ class RunKeeper(Callback):
 
     @rank_zero_only
     def _save(self, trainer: Trainer, module: TrainingModule) -> None:
+        self._run.folder.check_there()
         # the model first: a checkpoint that says it is written must be right
         if self.best and (self._state.finished or not self._best_is_written):
             weights = {**module.model.state_dict(), **self.best}

@@ -84,6 +84,14 @@ class RunFolder:
         write_text(self.path / CONFIG_FILE, settings)
         self.write_run(run)
 
+    def check_there(self) -> None:
+        """Make sure that nobody took the settings away, without which no run can go on; `ConfigError` if so."""
+        if not (self.path / CONFIG_FILE).is_file():
+            raise ConfigError(
+                f"{self.path / CONFIG_FILE} is gone, without which the run cannot go on; keep hands and clean-up "
+                "programs off the folder of a run, and train in another --output"
+            )
+
     def tidy(self) -> None:
         """Remove what a killed run left half-written."""
         for name in (CHECKPOINT_FILE, MODEL_FILE, RUN_FILE, CONFIG_FILE, HISTORY_FILE):
