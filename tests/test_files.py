@@ -91,6 +91,55 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+_SIGNALLED = """
+import linecache, os, signal, sys
+from pathlib import Path
+from lrcn.files import replacing, replacing_folder
+
+def end(number, frame):
+    raise SystemExit(143)
+
+class Alarm:
+    # sends the signal at the n-th line that the interpreter goes through in lrcn.files
+    def __init__(self, number):
+        self.left = number
+    def __call__(self, frame, event, argument):
+        if not frame.f_code.co_filename.endswith("files.py"):
+            return None
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if event != "line" or "rmtree(beside" in line or "unlink(missing_ok" in line:
+            return self  # it is gone, or is being removed
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self
+
+signal.signal(signal.SIGTERM, end)
+for writer, name in ((replacing, "a.csv"), (replacing_folder, "graphs")):
+    for number in range(1, 40):
+        folder = Path(sys.argv[1]) / f"{name}{number}"
+        folder.mkdir()
+        sys.settrace(Alarm(number))
+        try:
+            with writer(folder / name) as part:
+                (part / "b" if part.is_dir() else part).write_text("all of it")
+        except SystemExit:
+            pass
+        sys.settrace(None)
+        left = [path.name for path in folder.iterdir() if path.name != name]
+        whole = [path.read_text() for path in (folder / name, folder / name / "b") if path.is_file()]
+        print(name, number, left, whole)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM")
+def test_a_signal_at_any_moment_leaves_nothing_half_written(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _SIGNALLED, str(tmp_path)], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 78, done.stderr
+    assert {line.split(" ", 2)[2] for line in lines} == {"[] []", "[] ['all of it']"}
+
+
 _LIMITED = """
 import resource, sys
 from pathlib import Path

@@ -8,6 +8,7 @@ import getpass
 import glob
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -57,12 +58,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.stem[:_KEPT]}-"
     _sweep(path.parent, prefix, path.suffix)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-    os.close(handle)
-    unfinished = Path(name)
-    try:
+    unfinished = _new_name(path.parent, prefix, path.suffix)
+    try:  # from here on it goes, whenever a signal ends this
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield unfinished
-        unfinished.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        unfinished.chmod(0o666 & ~_umask())  # until it was whole, it was private
         unfinished.replace(path)
     except LRCNError:
         raise
@@ -123,6 +123,13 @@ def name_for(source: Path, suffix: str, taken: set[str]) -> str:
     return name
 
 
+def _new_name(folder: Path, prefix: str, suffix: str) -> Path:
+    """Return a name that nothing in a folder has; `_sweep` knows it again."""
+    while (path := folder / f"{prefix}{secrets.token_hex(4)}{suffix}").exists():
+        pass
+    return path
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
@@ -142,18 +149,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name[:_KEPT]}-"
     sweep(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as beside:
-        unfinished = Path(beside) / "new"
+    beside = _new_name(path.parent, prefix, "")
+    unfinished = beside / "new"
+    try:  # from here on it goes, whenever a signal ends this
+        beside.mkdir(mode=0o700)
         unfinished.mkdir()
-        try:
-            yield unfinished
-        except LRCNError:
-            raise
-        except Exception as exc:
-            if (reason := _no_room(exc, path)) is not None:
-                raise reason from exc
-            raise
+        yield unfinished
         _put_in_place(unfinished, path)
+    except LRCNError:
+        raise
+    except Exception as exc:
+        if (reason := _no_room(exc, path)) is not None:
+            raise reason from exc
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _no_room(error: Exception, path: Path) -> OSError | None:
@@ -242,7 +252,7 @@ def sweep(path: Path) -> None:
 def _sweep(folder: Path, prefix: str, suffix: str) -> None:
     """Remove what killed processes left here long ago, of the file or folder that is about to be written."""
     long_ago = time.time() - _LEFT_OVER_S
-    for entry in folder.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):  # as `tempfile` names them
+    for entry in folder.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):  # as `_new_name` has them
         with suppress(OSError):  # another process was quicker, or it is not ours
             if entry.stat().st_mtime < long_ago:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
