@@ -14,7 +14,7 @@ import pytest
 
 from lrcn import files
 from lrcn.errors import ConfigError, Notice
-from lrcn.files import cache_folder, replacing, replacing_folder, replacing_table, write_json
+from lrcn.files import cache_folder, replacing, replacing_folder, replacing_table, sweep_cache, write_json
 
 
 def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -305,3 +305,17 @@ def test_a_folder_is_replaced_where_the_system_cannot_exchange(tmp_path: Path, m
             (folder / "a").write_text(text)
     assert (tmp_path / "model" / "a").read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_leftovers_of_a_cache_go_whatever_is_written_next(tmp_path: Path) -> None:
+    """Their entries may be there by now, and are not written again."""
+    old = time.time() - 2 * 86_400
+    for name in (".key-0z3dwjm4.npy", ".key-0z3dwjm5.npy", "key.npy", ".keys-of-mine.npy"):
+        (tmp_path / name).touch()
+    (tmp_path / ".graphs-aff6iogh" / "old").mkdir(parents=True)
+    for path in tmp_path.iterdir():
+        os.utime(path, (old, old))
+    (tmp_path / ".key-0z3dwjm5.npy").touch()  # may be written at this moment
+    sweep_cache(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".key-0z3dwjm5.npy", ".keys-of-mine.npy", "key.npy"]
+    sweep_cache(tmp_path / "nowhere")

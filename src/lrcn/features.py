@@ -24,7 +24,7 @@ from lrcn.config import BackboneConfig, PreprocessConfig
 from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder, encode_chunks
 from lrcn.errors import ConfigError, MediaError
-from lrcn.files import parse_json, replacing, write_json
+from lrcn.files import parse_json, replacing, sweep_cache, write_json
 from lrcn.models.batch_norm import fold_batch_norm
 from lrcn.video.inputs import Source as Source
 from lrcn.video.transforms import Preprocess
@@ -196,6 +196,7 @@ class FeatureCache:
     def __init__(self, root: Path, key: str) -> None:
         """Take the folder, made when needed, and `features_key`."""
         self._dir = root / key[:32]
+        sweep_cache(self._dir)
 
     def get(self, part: Part) -> VideoFeatures | None:
         """Return the features of its views, or None if one of them is missing or damaged."""

@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.stem[:_KEPT]}-"
-    _sweep(path.parent, prefix, path.suffix)
+    _sweep(path.parent, glob.escape(prefix), glob.escape(path.suffix))
     unfinished = _new_name(path.parent, prefix, path.suffix)
     try:  # from here on it goes, whenever a signal ends this
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -148,7 +148,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name[:_KEPT]}-"
-    sweep(path)
+    _sweep(path.parent, glob.escape(prefix), "")
     beside = _new_name(path.parent, prefix, "")
     unfinished = beside / "new"
     try:  # from here on it goes, whenever a signal ends this
@@ -244,15 +244,19 @@ def _exchange(one: Path, other: Path) -> bool:
     return False
 
 
-def sweep(path: Path) -> None:
-    """Remove what killed processes left long ago when they wrote a folder: they may have been through but for that."""
-    _sweep(path.parent, f".{path.name[:_KEPT]}-", "")
+def sweep_cache(folder: Path) -> None:
+    """Remove what killed processes left long ago in a folder that holds nothing but a cache of lrcn.
+
+    An entry that is there is not written again, and what was left beside it would stay.
+    """
+    _sweep(folder, ".*-", ".*")
+    _sweep(folder, ".*-", "")
 
 
 def _sweep(folder: Path, prefix: str, suffix: str) -> None:
     """Remove what killed processes left here long ago, of the file or folder that is about to be written."""
     long_ago = time.time() - _LEFT_OVER_S
-    for entry in folder.glob(f"{glob.escape(prefix)}????????{glob.escape(suffix)}"):  # as `_new_name` has them
+    for entry in folder.glob(f"{prefix}????????{suffix}"):  # as `_new_name` has them
         with suppress(OSError):  # another process was quicker, or it is not ours
             if entry.stat().st_mtime < long_ago:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

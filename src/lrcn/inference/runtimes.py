@@ -20,7 +20,7 @@ from lrcn.devices import has_native_bf16
 from lrcn.encoding import FrameEncoder
 from lrcn.errors import ConfigError, LRCNError, ModelFileError, lookup
 from lrcn.features import TorchEncoder
-from lrcn.files import parse_json, replacing_folder, sweep, write_json
+from lrcn.files import parse_json, replacing_folder, sweep_cache, write_json
 from lrcn.graphs.conversion import write_graphs
 from lrcn.graphs.exported import ExportedModel, is_exported, read_exported
 from lrcn.graphs.sessions import GraphEncoder, num_threads
@@ -154,11 +154,11 @@ class Kept:
         """Take the model, the graphs that are wanted of it, and the part of it that decides, if not all of it does."""
         self.header = header
         self._model, self._folder, self._names, self._part = model, folder, names, part
+        sweep_cache(folder)
 
     def graphs(self) -> ExportedModel:
         """Return the graphs, made now or before."""
         folder = self._folder / self._key("graphs")
-        sweep(folder)
         if is_exported(folder):
             with suppress(ModelFileError):  # damaged: they are made anew
                 return read_exported(folder)
