@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import gradio as gr
 from lrcn.demo.looking import look, told_of
 from lrcn.demo.markup import render, style
 from lrcn.demo.models import Models
-from lrcn.errors import LRCNError
+from lrcn.errors import LRCNError, MediaError
 from lrcn.inference.captioning.predictor import Captioner
 from lrcn.video.read import probe
 
@@ -35,11 +36,11 @@ Upload = dict[str, Any] | None
 """A file as Gradio tells of it."""
 
 
-def build_page(models: Models) -> gr.Blocks:
-    """Return the page on which these models can be tried."""
+def build_page(models: Models, ending: threading.Event) -> gr.Blocks:
+    """Return the page on which these models can be tried; what is looked at when `ending` is set is given up."""
 
     def answer(upload: Upload, name: str, progress: gr.Progress = gr.Progress()) -> tuple[str, gr.File]:  # noqa: B008 - how Gradio is asked for one
-        text, written = _answer(models, upload, name, progress)
+        text, written = _answer(models, upload, name, progress, ending)
         return text, gr.File(value=written or None, visible=bool(written))
 
     def about(name: str) -> tuple[str, gr.Button, gr.Button]:
@@ -146,7 +147,9 @@ def _was_uploaded(place: str) -> bool:
     return "://" not in place and Path(place).resolve().is_relative_to(folder)
 
 
-def _answer(models: Models, upload: Upload, name: str, progress: gr.Progress) -> tuple[str, list[str]]:
+def _answer(
+    models: Models, upload: Upload, name: str, progress: gr.Progress, ending: threading.Event
+) -> tuple[str, list[str]]:
     """Return what the page shows of an upload, an answer or what is wrong, and the files to download."""
     if not upload or not upload.get("path"):
         return render("problem.html", message="Choose a video or a picture first."), []
@@ -160,6 +163,8 @@ def _answer(models: Models, upload: Upload, name: str, progress: gr.Progress) ->
         duration_s = probe(path).duration_s
 
         def show(done_s: float) -> None:
+            if ending.is_set():  # else the process would wait for it: nothing else stops a thread
+                raise MediaError("given up, for the server ends")
             share = min(1.0, done_s / duration_s) if duration_s else 1.0
             progress(share, desc=f"{done_s:.0f} of {duration_s:.0f} s" if duration_s else "looking")
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import FrameType
 from typing import Any
 
 from lrcn.demo.models import Models
@@ -69,9 +70,10 @@ def serve(models: Models, listening: socket.socket, *, browser: bool, on_ready: 
 
         from lrcn.demo.page import build_page, page_style, theme
 
+        ending = threading.Event()
         app = gradio.mount_gradio_app(
             fastapi.FastAPI(openapi_url=None),
-            build_page(models),
+            build_page(models, ending),
             "/",
             footer_links=[],
             run_history=False,
@@ -87,6 +89,10 @@ def serve(models: Models, listening: socket.socket, *, browser: bool, on_ready: 
         address = address_of(listening)
 
         class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                ending.set()
+                super().handle_exit(sig, frame)
+
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 on_ready(address)
