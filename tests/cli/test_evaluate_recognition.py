@@ -76,3 +76,19 @@ def test_clips_have_a_page_and_a_comparison_too(
 
 def test_captioning_models_are_not_compared(tiny_caption_model: Path, tmp_path: Path) -> None:
     assert evaluate(tiny_caption_model, tmp_path, "--compare", "demo") == 2
+
+
+def test_a_folder_of_classes_is_scored_without_a_word_about_validation(
+    tiny_model: Path, make_clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clip of each class leaves none to hold out, which only a training has need of."""
+    for number, label in enumerate(("walk", "wave")):
+        (tmp_path / label).mkdir()
+        make_clip(tmp_path / label / "one.avi", textured_frames(8, 24, 32, seed=number))
+    assert evaluate(tiny_model, tmp_path) == 0
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"{tmp_path.name} has no splits: all 2 clips are scored; ")
+    assert "2 videos" in said.out
+    assert evaluate(tiny_model, tmp_path, "--split", "train") == 0
+    assert "no clip for validation" in capsys.readouterr().err

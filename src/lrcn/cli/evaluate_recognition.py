@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def _opened(model: str, data: Path, flags: EvaluationFlags) -> tuple[VideoRecogn
     from lrcn.inference.recognition.two_stream import TwoStreamRecognizer
 
     data_set = flags.data_set
+    if flags.split == "test" and data_set.of_recordings(data) is None:
+        data_set = replace(data_set, val_fraction=0.0)  # nothing is held out, so that nothing is said about it
     recognizer = load_streams(
         model,
         flags.flow_model,
