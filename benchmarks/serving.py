@@ -9,8 +9,6 @@ clients than places: what comes back, how fast, and whether the memory of the se
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import re
 import signal
 import statistics
@@ -26,6 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+
+from lrcn.inference.recognition.predictor import Recognizer
+from lrcn.video.isolation import isolated_decoding
 
 MAX_QUEUE = 8
 PLACES = MAX_QUEUE + 4
@@ -51,15 +52,12 @@ def running(model: str) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
-def recognize_all(paths: Sequence[Path], model: str) -> float:
-    """Return the seconds that the command line takes over the files, once it has its model."""
-    from lrcn.cli import main
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        began = time.perf_counter()
-        if main(["recognize", *map(str, paths), "--model", model, "--json", "--quiet", "--isolate"]) != 0:
-            raise SystemExit("not all files can be recognised: nothing was timed")
-        return time.perf_counter() - began
+def recognize_all(paths: Sequence[Path], recognizer: Recognizer) -> float:
+    """Return the seconds that `lrcn recognize --isolate` takes over the files, once it has its model."""
+    began = time.perf_counter()
+    for path in paths:
+        recognizer(path).to_json()
+    return time.perf_counter() - began
 
 
 def post(url: str, path: Path) -> tuple[int, float]:
@@ -86,7 +84,8 @@ def resident_mb(pid: int) -> float:
     while todo:
         one = todo.pop()
         try:
-            todo += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+            for children in Path(f"/proc/{one}/task").glob("*/children"):
+                todo += map(int, children.read_text().split())
             total += int(re.findall(r"^Pss:\s+(\d+)", Path(f"/proc/{one}/smaps_rollup").read_text(), re.M)[0])
         except OSError:
             continue
@@ -137,12 +136,13 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    recognize_all(arguments.videos[:1], arguments.model)  # its imports
-    with running(arguments.model) as (url, pid):
+    recognizer = Recognizer.load(arguments.model)
+    with isolated_decoding(), running(arguments.model) as (url, pid):
+        recognize_all(arguments.videos, recognizer)
         ask_all(url, arguments.videos)
         ratios = []
         for number in range(arguments.rounds):
-            ours, theirs = ask_all(url, arguments.videos), recognize_all(arguments.videos, arguments.model)
+            ours, theirs = ask_all(url, arguments.videos), recognize_all(arguments.videos, recognizer)
             ratios.append(theirs / ours)
             print(f"round {number}: command {theirs:.1f} s, server {ours:.1f} s", flush=True)
         low, high = min(ratios), max(ratios)
