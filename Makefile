@@ -15,10 +15,11 @@ help:  ## Show this list
 demo: $(STAMP)  ## Recognise the action in a real video with the model that ships in the package
 	$(BIN)/python scripts/demo.py
 
+# One thread a worker: two teams of two threads on two cores wait for each other most of the time
 test: $(STAMP)  ## Static checks, then the whole test suite
 	$(MAKE) --no-print-directory lint
 	$(if $(filter true,$(CI)),sh scripts/browser_for_ci.sh)
-	sh scripts/offline.sh $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 sh scripts/offline.sh $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Style, types, layers, spelling
 	$(BIN)/ruff check .

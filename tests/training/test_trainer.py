@@ -88,7 +88,7 @@ def test_a_killed_rank_ends_all_in_one_line_and_the_run_goes_on_to_the_same_bits
     _run([], folder, "whole", **settings)
 
     process = _start([], folder, "killed", **settings)
-    _until(process, (folder / "killed" / "last.ckpt").is_file)
+    _until(process, (folder / "killed" / "history.csv").is_file)
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
     os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
     _, told = process.communicate(timeout=120)
