@@ -256,7 +256,7 @@ def sweep_cache(folder: Path) -> None:
 def _sweep(folder: Path, prefix: str, suffix: str) -> None:
     """Remove what killed processes left here long ago, of the file or folder that is about to be written."""
     long_ago = time.time() - _LEFT_OVER_S
-    for entry in folder.glob(f"{prefix}????????{suffix}"):  # as `_new_name` has them
+    for entry in folder.glob(f"{prefix}{'[a-z0-9_]' * 8}{suffix}"):  # as `_new_name` has them
         with suppress(OSError):  # another process was quicker, or it is not ours
             if entry.stat().st_mtime < long_ago:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

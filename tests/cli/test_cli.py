@@ -45,7 +45,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_of_a_command_explains_every_flag(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "600")  # each flag and its text on one line
+    monkeypatch.setenv("COLUMNS", "2000")  # each flag and its text on one line
     assert main([*command.split(), "--help"]) == 0
     lines = [line.strip("│ *") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert lines

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -30,25 +33,42 @@ def bench(tmp_path: Path) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_it_says_so_in_one_line_and_goes_on(bench: Bench, tmp_path: Path, fault: Fault) -> None:
+@pytest.fixture(scope="module")
+def unthreaded() -> Iterator[Executor]:
+    """A process that has one thread: a fork of one with several may wait for a lock that nobody holds any more."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def _trial(bench: Bench, fault: str) -> tuple[int, str]:
+    return trial(bench, JOB, FAULTS[fault], random.Random(0))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_says_so_in_one_line_and_goes_on(bench: Bench, tmp_path: Path, unthreaded: Executor, name: str) -> None:
+    fault = FAULTS[name]
     if (fault.share or fault.read_only) and not can_mount(tmp_path / "mount"):
         pytest.skip("no right to mount")
-    code, wrong = trial(bench, JOB, fault, random.Random(0))
+    code, wrong = unthreaded.submit(_trial, bench, name).result()
     assert not wrong
     if fault.share or fault.name == "file size limit":
         assert code == 1
 
 
-def test_killed_it_leaves_nothing(bench: Bench) -> None:
+def _kills(bench: Bench) -> tuple[list[str], int]:
     rng = random.Random(0)
     outcomes = [kill(bench, JOB, rng) for _ in range(3)]
-    assert not [outcome.fault for outcome in outcomes if outcome.fault]
-    assert sum(outcome.kills for outcome in outcomes) > 0
+    return [outcome.fault for outcome in outcomes if outcome.fault], sum(outcome.kills for outcome in outcomes)
 
 
-def test_what_is_not_in_order_is_noticed(bench: Bench) -> None:
-    """A command that leaves a temporary file, says a traceback, or ends otherwise."""
+def test_killed_it_leaves_nothing(bench: Bench, unthreaded: Executor) -> None:
+    faults, kills = unthreaded.submit(_kills, bench).result()
+    assert not faults
+    assert kills > 0
+
+
+def _out_of_order(bench: Bench) -> list[str]:
+    """Hurt a command that leaves a temporary file, one that says a traceback, and one that ends otherwise."""
 
     def untidy(arguments: object) -> int:
         (bench.folder / "hurt" / ".bouts-abcdefgh.eaf").touch()
@@ -60,6 +80,12 @@ def test_what_is_not_in_order_is_noticed(bench: Bench) -> None:
 
     bench.truth(JOB)
     fault = Fault("none", (0, 1))
-    assert "left behind" in trial(bench, replace(JOB, main=untidy), fault, random.Random(0))[1]
-    assert "said 'Traceback" in trial(bench, replace(JOB, main=loud), fault, random.Random(0))[1]
-    assert trial(bench, replace(JOB, main=lambda arguments: 7), fault, random.Random(0))[1].startswith("code 7")
+    mains = (untidy, loud, lambda arguments: 7)
+    return [trial(bench, replace(JOB, main=main), fault, random.Random(0))[1] for main in mains]
+
+
+def test_what_is_not_in_order_is_noticed(bench: Bench, unthreaded: Executor) -> None:
+    left, said, ended = unthreaded.submit(_out_of_order, bench).result()
+    assert "left behind" in left
+    assert "said 'Traceback" in said
+    assert ended.startswith("code 7")

@@ -68,7 +68,8 @@ def test_faults_of_files_and_splits(tmp_path: Path, make_clip: MakeClip, capsys:
 def test_bad_rows_are_listed_one_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = build(tmp_path / "set", [*GOOD, "0.png,,train", "9.png,a dog,train", "1.png,a dog,test"])
     assert main(["data", "check", str(folder)]) == 1
-    errors = capsys.readouterr().err.splitlines()
+    *errors, remedy = capsys.readouterr().err.splitlines()
     assert len(errors) == 3
     assert all(line.startswith("lrcn: error: captions.csv line ") for line in errors)
+    assert remedy == "lrcn: mend these rows, or leave them out with --skip-missing"
     assert main(["data", "check", str(folder), "--format", "karpathy"]) == 1
