@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -20,8 +22,12 @@ from tests.pages import NOT_RUN, PROGRAMS, ROOT, blocks_of, inline_commands, run
 from tests.training.tiny_training import TINY
 
 import lrcn
+from lrcn.annotations.formats import FORMATS
 from lrcn.cli import main
 from lrcn.data.captioning.readers import READERS, read_caption_data
+from lrcn.data.recognition.readers import READERS as CLIP_READERS
+from lrcn.models.backbones import BACKBONES
+from lrcn.models.heads import HEADS
 from lrcn_sets.cli import main as sets_main
 
 DOCS = ROOT / "docs"
@@ -64,7 +70,19 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip, tiny_m
 
 
 @pytest.fixture
-def workplace(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tables() -> Iterator[None]:
+    """What pages register is gone afterwards."""
+    before: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (table, dict(table)) for table in (BACKBONES, HEADS, CLIP_READERS, READERS, FORMATS)
+    ]
+    yield
+    for table, rows in before:
+        table.clear()
+        table.update(rows)
+
+
+@pytest.fixture
+def workplace(inputs: Path, tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = shutil.copytree(inputs, tmp_path / "work")
     (place / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(place)

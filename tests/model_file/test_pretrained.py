@@ -156,6 +156,7 @@ def run(program: str, tmp_path: Path, endpoint: str, **variables: str) -> subpro
         "HF_TOKEN": "hf_test",
         "HF_HUB_DISABLE_XET": "1",
         "NO_PROXY": "127.0.0.1",
+        "HF_HUB_OFFLINE": "0",  # `lrcn demo`, which other tests run in this process, turns it on
         **variables,
     }
     lines = "import time\ntime.sleep = lambda s: None\n"  # the Hub's client waits longer before each new try
