@@ -139,7 +139,7 @@ class UnitReader:
             return look.tables()
         except MediaError as exc:
             reason = str(exc)
-        except Exception as exc:
+        except Exception as exc:  # whatever a library trips over in this source: it costs its own row, no other
             _refuse_if_of_all(exc)
             reason = brief(f"{place.name}: {type(exc).__name__}: {exc}")
         look = self._new_look()

@@ -26,7 +26,8 @@ from lrcn.training.features import EncodedVideos
 from lrcn.training.fit import train
 from lrcn.training.progress import Narrator, clock
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import check_every_class, check_labels, fingerprint, training_part
+from lrcn.training.recognition.data import training_part
+from lrcn.training.recognition.data_set import check_every_class, check_labels, fingerprint
 from lrcn.training.run_folder import SEARCH_FOLDER, RunFolder
 
 MOST_FOLDS = 5

@@ -24,15 +24,8 @@ from lrcn.models.backbones import default_preprocess
 from lrcn.training.features import EncodedVideos
 from lrcn.training.progress import Narrator
 from lrcn.training.recognition.bouts import recording_features
-from lrcn.training.recognition.data import (
-    _all_clips,
-    feature_video,
-    fingerprint,
-    one_for_each_part,
-    prepare_frames,
-    says_side,
-    training_part,
-)
+from lrcn.training.recognition.data import _all_clips, feature_video, one_for_each_part, prepare_frames, training_part
+from lrcn.training.recognition.data_set import fingerprint, says_side
 from lrcn.training.recognition.recipe import RecognitionRecipe
 from lrcn.video.read import read_all
 

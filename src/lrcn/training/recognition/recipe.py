@@ -18,16 +18,8 @@ from lrcn.training.module import RunPlan
 from lrcn.training.progress import Narrator
 from lrcn.training.recipe import PreparedData, Recipe, with_all_in_training
 from lrcn.training.recognition.config import RecognitionTrainingConfig
-from lrcn.training.recognition.data import (
-    check_labels,
-    counts,
-    fingerprint,
-    lone_clips,
-    named_vectors,
-    prepare_features,
-    prepare_frames,
-    says_side,
-)
+from lrcn.training.recognition.data import named_vectors, prepare_features, prepare_frames
+from lrcn.training.recognition.data_set import check_labels, counts, fingerprint, lone_clips, says_side
 from lrcn.training.recognition.initial import initial_model
 from lrcn.training.recognition.module import RecognitionModule
 from lrcn.training.run_state import RunState
