@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from rich.console import Console, ConsoleDimensions
 
 import lrcn.cli
 from lrcn.cli import exits, main
@@ -45,7 +46,8 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_of_a_command_explains_every_flag(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "2000")  # each flag and its text on one line
+    # each flag and its text on one line; COLUMNS would come too late, where another test asked for help before
+    monkeypatch.setattr(Console, "size", ConsoleDimensions(2000, 50))
     assert main([*command.split(), "--help"]) == 0
     lines = [line.strip("│ *") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert lines

@@ -134,6 +134,7 @@ def test_a_video_is_uploaded_recognised_and_its_results_downloaded(window: Windo
     assert answer.locator(".verdict .prob").inner_text() == percent(expected.top[0].prob)
     assert answer.locator(".strip img").count() == 8
     assert answer.locator(".lane svg").count() >= 1
+    window.page.locator("#download a[download]").first.wait_for()  # another event brings them, after the answer
     names = window.page.locator("#download a[download]").evaluate_all("links => links.map(link => link.download)")
     formats = [name for name, writer in WRITERS.items() if "recognition" in writer.tasks]
     assert sorted(names) == sorted(
